@@ -1,0 +1,18 @@
+"""Where a running node listens, as it writes it for its own clients."""
+
+from app.schema.record import NodeId, Record
+
+
+class Endpoint(Record):
+    """The content of `node.json`. `peer_port` is None when the node has no peer listener."""
+
+    node: NodeId
+    name: str
+    pid: int
+    api_port: int
+    peer_port: int | None = None
+
+    @property
+    def api_url(self) -> str:
+        """The base address of the local API."""
+        return f"http://127.0.0.1:{self.api_port}"

@@ -1,0 +1,212 @@
+"""The one tree of errors. Each leaf has a stable code; each instance a sentence for a person and a hint.
+
+CaravanError
++- InputError            what the user asked for is malformed
++- NotAllowed            wrong or missing key, foreign Host or Origin
++- NotFound              ModelNotFound, InstanceNotFound, NodeNotFound
++- ModelUnreadable       NotGguf, GgufTruncated, GgufHostile, GgufUnsupported
++- EngineError           EngineMissing, EngineLacksRpc, EngineLibraryMissing, EngineMismatch, EngineBroken
++- PlacementRefused      no placement exists; carries the refusal's reasons as detail
++- LaunchError           LeaseRefused, WorkerFailed, WorkerLost, HeadFailed, OutOfMemory, PortInUse, LaunchStalled,
+|                        LaunchCancelled, UnknownArchitecture
++- PeerUnreachable       a peer does not answer
++- NodeError             NodeNotRunning, NodeAlreadyRunning, ApiPortBusy, DataFolderUnusable
+"""
+
+from app.schema.record import Record
+
+
+class ErrorInfo(Record):
+    """An error as it crosses a boundary. `detail` holds raw lines (log tail, reasons) for those who want them."""
+
+    code: str
+    sentence: str
+    hint: str = ""
+    detail: tuple[str, ...] = ()
+
+
+class CaravanError(Exception):
+    """Base of all errors a person may see. `status` is the HTTP status the API answers with."""
+
+    code = "internal"
+    status = 500
+
+    def __init__(self, sentence: str, hint: str = "", detail: tuple[str, ...] = ()) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.hint = hint
+        self.detail = detail
+
+    def info(self) -> ErrorInfo:
+        """The error as a record."""
+        return ErrorInfo(code=self.code, sentence=self.sentence, hint=self.hint, detail=self.detail)
+
+
+class InputError(CaravanError):
+    code = "bad_input"
+    status = 400
+
+
+class NotAllowed(CaravanError):
+    code = "not_allowed"
+    status = 401
+
+
+class ForeignOrigin(NotAllowed):
+    code = "foreign_origin"
+    status = 403
+
+
+class NotFound(CaravanError):
+    code = "not_found"
+    status = 404
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+
+
+class InstanceNotFound(NotFound):
+    code = "instance_not_found"
+
+
+class NodeNotFound(NotFound):
+    code = "node_not_found"
+
+
+class ModelUnreadable(CaravanError):
+    code = "model_unreadable"
+    status = 422
+
+
+class NotGguf(ModelUnreadable):
+    code = "not_gguf"
+
+
+class GgufTruncated(ModelUnreadable):
+    code = "gguf_truncated"
+
+
+class GgufHostile(ModelUnreadable):
+    code = "gguf_hostile"
+
+
+class GgufUnsupported(ModelUnreadable):
+    code = "gguf_unsupported"
+
+
+class EngineError(CaravanError):
+    code = "engine"
+    status = 503
+
+
+class EngineMissing(EngineError):
+    code = "engine_missing"
+
+
+class EngineLacksRpc(EngineError):
+    code = "engine_lacks_rpc"
+
+
+class EngineLibraryMissing(EngineError):
+    code = "engine_library_missing"
+
+
+class EngineMismatch(EngineError):
+    code = "engine_mismatch"
+
+
+class EngineBroken(EngineError):
+    code = "engine_broken"
+
+
+class PlacementRefused(CaravanError):
+    code = "placement_refused"
+    status = 409
+
+
+class LaunchError(CaravanError):
+    code = "launch_failed"
+    status = 503
+
+
+class LeaseRefused(LaunchError):
+    code = "lease_refused"
+    status = 409
+
+
+class WorkerFailed(LaunchError):
+    code = "worker_failed"
+
+
+class WorkerLost(LaunchError):
+    code = "worker_lost"
+
+
+class HeadFailed(LaunchError):
+    code = "head_failed"
+
+
+class OutOfMemory(LaunchError):
+    code = "out_of_memory"
+
+
+class PortInUse(LaunchError):
+    code = "port_in_use"
+
+
+class LaunchStalled(LaunchError):
+    code = "launch_stalled"
+
+
+class LaunchCancelled(LaunchError):
+    code = "launch_cancelled"
+    status = 409
+
+
+class UnknownArchitecture(LaunchError):
+    code = "unknown_architecture"
+    status = 422
+
+
+class PeerUnreachable(CaravanError):
+    code = "peer_unreachable"
+    status = 502
+
+
+class NodeError(CaravanError):
+    code = "node"
+
+
+class NodeNotRunning(NodeError):
+    code = "node_not_running"
+    status = 503
+
+
+class NodeAlreadyRunning(NodeError):
+    code = "node_already_running"
+    status = 409
+
+
+class ApiPortBusy(NodeError):
+    code = "api_port_busy"
+    status = 409
+
+
+class DataFolderUnusable(NodeError):
+    code = "data_folder_unusable"
+
+
+def _tree(root: type[CaravanError]) -> dict[str, type[CaravanError]]:
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        found.update(_tree(child))
+    return found
+
+
+_BY_CODE = _tree(CaravanError)
+
+
+def from_info(info: ErrorInfo) -> CaravanError:
+    """The error a record describes, by its code; an unknown code gives a plain `CaravanError` that keeps the text."""
+    return _BY_CODE.get(info.code, CaravanError)(info.sentence, info.hint, info.detail)

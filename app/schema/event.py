@@ -1,0 +1,78 @@
+"""What happens in a node, as values. Every event is one step of `node.state.reduce`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.schema.engine import EngineStatus
+from app.schema.hardware import HardwareSnapshot, LoadSample
+from app.schema.instance import InstanceStatus, Lease
+from app.schema.node import CatalogueStatus, HealthWarning, Peer
+from app.schema.record import InstanceId, Record
+
+
+class HardwareProbed(Record):
+    type: Literal["hardware_probed"] = "hardware_probed"
+    hardware: HardwareSnapshot
+
+
+class LoadSampled(Record):
+    type: Literal["load_sampled"] = "load_sampled"
+    load: LoadSample
+
+
+class EngineChanged(Record):
+    type: Literal["engine_changed"] = "engine_changed"
+    engine: EngineStatus
+
+
+class PeerChanged(Record):
+    type: Literal["peer_changed"] = "peer_changed"
+    peer: Peer
+
+
+class CatalogueChanged(Record):
+    type: Literal["catalogue_changed"] = "catalogue_changed"
+    catalogue: CatalogueStatus
+
+
+class InstanceChanged(Record):
+    type: Literal["instance_changed"] = "instance_changed"
+    instance: InstanceStatus
+
+
+class InstanceForgotten(Record):
+    type: Literal["instance_forgotten"] = "instance_forgotten"
+    instance_id: InstanceId
+
+
+class LeasesChanged(Record):
+    type: Literal["leases_changed"] = "leases_changed"
+    leases: tuple[Lease, ...]
+
+
+class WarningsChanged(Record):
+    type: Literal["warnings_changed"] = "warnings_changed"
+    warnings: tuple[HealthWarning, ...]
+
+
+Event = Annotated[
+    HardwareProbed
+    | LoadSampled
+    | EngineChanged
+    | PeerChanged
+    | CatalogueChanged
+    | InstanceChanged
+    | InstanceForgotten
+    | LeasesChanged
+    | WarningsChanged,
+    Field(discriminator="type"),
+]
+
+
+class NumberedEvent(Record):
+    """An event with the sequence number and time (seconds since the epoch) it got on the bus."""
+
+    seq: int
+    at: float
+    event: Event

@@ -1,0 +1,139 @@
+"""A running model, its launch phases, and the leases workers grant for it."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from app.schema.errors import ErrorInfo
+from app.schema.plan import Plan
+from app.schema.record import Bytes, InstanceId, ModelId, NodeId, Record
+
+
+class InstanceState(StrEnum):
+    """Where an instance is in its life. `failed` and `stopped` hold nothing any more."""
+
+    STARTING = "starting"
+    READY = "ready"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class PhaseName(StrEnum):
+    """The steps of a launch, in order."""
+
+    LEASES = "leases"
+    WORKERS_STARTED = "workers_started"
+    WORKERS_VERIFIED = "workers_verified"
+    MEMORY_CHECKED = "memory_checked"
+    HEAD_STARTED = "head_started"
+    HANDSHAKE = "handshake"
+    TENSORS = "tensors"
+    WARM_UP = "warm_up"
+    READY = "ready"
+
+
+class PhaseState(StrEnum):
+    """How far a phase is."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Unit(StrEnum):
+    """What a progress counts."""
+
+    BYTES = "bytes"
+    WORKERS = "workers"
+
+
+class Progress(Record):
+    """Real numbers of a step. `rate` is units per second, `seconds_left` an estimate from it; None when unknown."""
+
+    done: int
+    total: int
+    unit: Unit
+    rate: float | None = None
+    seconds_left: float | None = None
+
+
+class Phase(Record):
+    """One step of a launch. `started_at` is seconds since the epoch, `seconds` how long it took (or takes so far)."""
+
+    name: PhaseName
+    state: PhaseState = PhaseState.PENDING
+    started_at: float | None = None
+    seconds: float | None = None
+    progress: Progress | None = None
+    note: str | None = None
+
+
+class DeviceBuffer(Record):
+    """A buffer the engine reported: `device` as the plan names it (`node/device`), `kind` model, KV, RS, compute..."""
+
+    device: str
+    kind: str
+    mebibytes: float
+
+
+class InstanceStatus(Record):
+    """One instance as everybody sees it. Times are seconds since the epoch."""
+
+    id: InstanceId
+    model_id: ModelId
+    head: NodeId
+    state: InstanceState
+    plan: Plan
+    phases: tuple[Phase, ...] = ()
+    buffers: tuple[DeviceBuffer, ...] = ()
+    error: ErrorInfo | None = None
+    created_at: float
+    ready_at: float | None = None
+
+
+class LaunchRequest(Record):
+    """Launch a plan. `extra_arguments` go to llama-server, one list item per argument; reserved ones are refused."""
+
+    plan: Plan
+    extra_arguments: tuple[str, ...] = ()
+
+
+class LeaseRequest(Record):
+    """A head asks a worker for `size_bytes` on `device`. `epoch` grows with every launch of that head."""
+
+    instance_id: InstanceId
+    head: NodeId
+    head_name: str
+    device: str
+    size_bytes: Bytes
+    epoch: Annotated[int, Field(ge=0)]
+
+
+class Lease(LeaseRequest):
+    """A granted lease; it ends when released or when `expires_at` (seconds since the epoch) passes unrenewed."""
+
+    id: str
+    expires_at: float
+
+
+class WorkerState(StrEnum):
+    """The rpc-server that serves a lease."""
+
+    ABSENT = "absent"
+    STARTING = "starting"
+    RUNNING = "running"
+    EXITED = "exited"
+
+
+class WorkerStatus(Record):
+    """A worker process as its own node sees it. `port` is on that node's 127.0.0.1."""
+
+    lease_id: str
+    state: WorkerState
+    port: int | None = None
+    engine: str | None = None
+    error: ErrorInfo | None = None

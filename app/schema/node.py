@@ -1,0 +1,98 @@
+"""A node, its peers, and the whole status that watchers mirror."""
+
+from enum import StrEnum
+from typing import Any
+
+from app.schema.engine import EngineStatus
+from app.schema.hardware import HardwareSnapshot, LoadSample
+from app.schema.instance import InstanceStatus, Lease
+from app.schema.plan import DeviceResources
+from app.schema.record import NodeId, Record
+
+
+class NodeInfo(Record):
+    """Who a node is. `started_at` is seconds since the epoch; a changed value means it restarted."""
+
+    id: NodeId
+    name: str
+    version: str
+    started_at: float
+
+
+class Reachability(StrEnum):
+    """How a peer answers."""
+
+    CONNECTING = "connecting"
+    ALIVE = "alive"
+    SUSPECT = "suspect"
+    LOST = "lost"
+
+
+class PeerReport(Record):
+    """What a node tells its peers about itself, with every heartbeat. `devices` is what it offers now."""
+
+    node: NodeInfo
+    devices: tuple[DeviceResources, ...] = ()
+    hardware: HardwareSnapshot | None = None
+    load: LoadSample | None = None
+    engine: EngineStatus = EngineStatus()
+    leases: tuple[Lease, ...] = ()
+    instances: tuple[InstanceStatus, ...] = ()
+
+
+class Peer(Record):
+    """A peer as this node sees it. `round_trip` is the last heartbeat's time in seconds."""
+
+    address: str
+    reachability: Reachability
+    report: PeerReport | None = None
+    round_trip: float | None = None
+    problem: str | None = None
+
+
+class CatalogueStatus(Record):
+    """The state of the model catalogue; the models themselves are a resource of their own. `revision` grows."""
+
+    revision: int = 0
+    models: int = 0
+    unreadable: int = 0
+    scanning: bool = False
+    folders: tuple[str, ...] = ()
+
+
+class HealthWarning(Record):
+    """Something a person should know. `code` is stable, `hint` says what to do."""
+
+    code: str
+    sentence: str
+    hint: str = ""
+
+
+class Status(Record):
+    """Everything a node shows, immutable; `seq` grows by one with every change."""
+
+    seq: int = 0
+    node: NodeInfo
+    hardware: HardwareSnapshot | None = None
+    load: LoadSample | None = None
+    engine: EngineStatus = EngineStatus()
+    peers: tuple[Peer, ...] = ()
+    catalogue: CatalogueStatus = CatalogueStatus()
+    instances: tuple[InstanceStatus, ...] = ()
+    leases: tuple[Lease, ...] = ()
+    warnings: tuple[HealthWarning, ...] = ()
+
+
+class Delta(Record):
+    """One numbered change: the top-level fields of `Status` that are new. Apply it to the status `seq - 1`."""
+
+    seq: int
+    event: str
+    changed: dict[str, Any]
+
+    def apply(self, status: Status) -> Status:
+        """The status after this change. Raises ValueError on a gap, then the reader must take a new snapshot."""
+        if self.seq != status.seq + 1:
+            raise ValueError(f"delta {self.seq} does not follow {status.seq}")
+        fields = {name: getattr(status, name) for name in Status.model_fields}
+        return Status.model_validate({**fields, **self.changed, "seq": self.seq})

@@ -1,0 +1,186 @@
+"""What the planner is asked (`PlanRequest`, `ClusterView`) and what it answers (`Plan` or `Refusal`)."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.schema.record import Bytes, ModelId, NodeId, Record
+
+CPU_DEVICE = "CPU"
+"""The engine's name for the processor as a device."""
+
+
+class KvType(StrEnum):
+    """Element type of the KV cache, by the engine's names."""
+
+    F32 = "f32"
+    F16 = "f16"
+    BF16 = "bf16"
+    Q8_0 = "q8_0"
+    Q5_1 = "q5_1"
+    Q5_0 = "q5_0"
+    Q4_1 = "q4_1"
+    Q4_0 = "q4_0"
+    IQ4_NL = "iq4_nl"
+
+
+class Role(StrEnum):
+    """What a node does for an instance."""
+
+    HEAD = "head"
+    WORKER = "worker"
+
+
+class DeviceResources(Record):
+    """A device a node offers. `device` is its engine name there (`CUDA0`, `CPU`).
+
+    `free_bytes` is what may be used now, before the planner's reserve and after leases already granted.
+    `bandwidth` (bytes/s) and `compute` (FLOP/s) are measured, None until they are.
+    """
+
+    device: str
+    name: str
+    total_bytes: Bytes
+    free_bytes: Bytes
+    is_cpu: bool
+    bandwidth: float | None = None
+    compute: float | None = None
+
+
+class NodeResources(Record):
+    """A node as the planner sees it. `problem` says in a sentence why it cannot be used, None when it can."""
+
+    node: NodeId
+    name: str
+    holds_model: bool
+    engine_build: str | None
+    devices: tuple[DeviceResources, ...]
+    problem: str | None = None
+
+
+class LinkMeasure(Record):
+    """A measured link between two nodes: `round_trip` in seconds, `throughput` in bytes/s."""
+
+    a: NodeId
+    b: NodeId
+    round_trip: float | None = None
+    throughput: float | None = None
+
+
+class ClusterView(Record):
+    """Everything the planner knows of the cluster. `this_node` is where the user asked."""
+
+    this_node: NodeId
+    nodes: tuple[NodeResources, ...]
+    links: tuple[LinkMeasure, ...] = ()
+
+
+class PlanRequest(Record):
+    """What the user asks for. `context` None means a default the planner chooses and states.
+
+    `pcs` asks for exactly that many PCs, `min_pcs` for at least that many.
+    """
+
+    model_id: ModelId
+    context: Annotated[int, Field(ge=1, le=1 << 24)] | None = None
+    pcs: Annotated[int, Field(ge=1, le=64)] | None = None
+    min_pcs: Annotated[int, Field(ge=1, le=64)] = 1
+    slots: Annotated[int, Field(ge=1, le=64)] = 1
+    kv_type: KvType = KvType.F16
+    head: NodeId | None = None
+    avoid: tuple[NodeId, ...] = ()
+
+
+class Stage(Record):
+    """A contiguous layer range on one device. `first_layer`..`last_layer` are inclusive block numbers.
+
+    `holds_output` adds the output layer. `free_bytes` is what the device had before, `compute_bytes` the planner's
+    estimate of the engine's compute buffers there.
+    """
+
+    node: NodeId
+    node_name: str
+    device: str
+    role: Role
+    first_layer: int
+    last_layer: int
+    holds_output: bool
+    weight_bytes: Bytes
+    kv_bytes: Bytes
+    compute_bytes: Bytes
+    free_bytes: Bytes
+
+    @property
+    def layers(self) -> int:
+        """Number of blocks in the range."""
+        return self.last_layer - self.first_layer + 1
+
+    @property
+    def total_bytes(self) -> int:
+        """Predicted use of the device."""
+        return self.weight_bytes + self.kv_bytes + self.compute_bytes
+
+
+class NodeReason(Record):
+    """Why one node is not part of a plan, as a sentence with its name and numbers."""
+
+    node: NodeId
+    node_name: str
+    sentence: str
+
+
+class Alternative(Record):
+    """The same model on another number of PCs: whether it fits there, and how short it is when not."""
+
+    pcs: int
+    fits: bool
+    sentence: str
+    short_bytes: Bytes = 0
+
+
+class Plan(Record):
+    """A placement the engine reproduces exactly. Stages are in layer order, the order of the engine's devices.
+
+    `gpu_layers` is the engine's `-ngl` (blocks and output layer not on the head's processor); `tensor_split` has one
+    count per stage that is not the head's processor, the output layer counted with the last; they sum to `gpu_layers`.
+    """
+
+    kind: Literal["plan"] = "plan"
+    model_id: ModelId
+    architecture: str
+    layers: int
+    context: int
+    slots: int
+    kv_type: KvType
+    head: NodeId
+    stages: tuple[Stage, ...]
+    gpu_layers: int
+    tensor_split: tuple[int, ...]
+    reserve_bytes: Bytes
+    head_ram_bytes: Bytes
+    left_out: tuple[NodeReason, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+
+    @property
+    def pcs(self) -> int:
+        """Number of PCs that hold layers or run the head."""
+        return len({stage.node for stage in self.stages} | {self.head})
+
+
+class Refusal(Record):
+    """Why no plan exists, with the numbers. `largest_context` is the context that would fit, None when none does."""
+
+    kind: Literal["refusal"] = "refusal"
+    model_id: ModelId
+    code: str
+    sentence: str
+    hint: str
+    needed_bytes: Bytes | None = None
+    free_bytes: Bytes | None = None
+    largest_context: int | None = None
+    reasons: tuple[NodeReason, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+
+
+PlanAnswer = Annotated[Plan | Refusal, Field(discriminator="kind")]

@@ -1,0 +1,28 @@
+"""What the user may set. Every field has a working default."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.schema.record import Record
+
+API_PORT = 52415
+PEER_PORT = 52416
+
+
+class Settings(Record):
+    """The user's settings of one node, kept in `settings.json`.
+
+    `name` None means the computer's name. `model_folders` come before the well-known ones of other programs, which
+    `use_known_folders` turns off. `engine_path` is a llama-server or the folder that holds it. `extra_arguments` go to
+    every llama-server this node starts, one list item per argument. `sharing` False refuses new leases.
+    `cpu_threads` None lets the engine choose.
+    """
+
+    name: Annotated[str, Field(max_length=60)] | None = None
+    model_folders: tuple[str, ...] = ()
+    use_known_folders: bool = True
+    engine_path: str | None = None
+    extra_arguments: tuple[str, ...] = ()
+    sharing: bool = True
+    cpu_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
