@@ -1,0 +1,1 @@
+"""The only room that knows the operating system: paths, logs, child processes, locks."""

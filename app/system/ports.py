@@ -1,0 +1,57 @@
+"""Loopback sockets: bind one for a listener, find a free port for a child, and learn who holds a port."""
+
+import contextlib
+import socket
+import sys
+
+import psutil
+
+LOOPBACK = "127.0.0.1"
+
+
+def bind_loopback(port: int) -> socket.socket:
+    """A listening socket on 127.0.0.1; `port` 0 takes any free one. Raises OSError when the port is taken."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if sys.platform == "win32":
+            # SO_REUSEADDR on Windows would let a second program share the port.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((LOOPBACK, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def free_port() -> int:
+    """A loopback port that is free now. Another program may take it before the child binds it; `owns_port` tells."""
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def owns_port(pid: int, port: int) -> bool | None:
+    """Whether that process listens on that TCP port; None when the system does not let us see."""
+    try:
+        connections = psutil.Process(pid).net_connections(kind="tcp")
+    except psutil.Error:
+        return None
+    return any(each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port for each in connections)
+
+
+def port_owner(port: int) -> str | None:
+    """`name (process id N)` of the program that listens on a TCP port, None when the system does not say."""
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.Error:
+        return None
+    for each in connections:
+        if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == port and each.pid:
+            with contextlib.suppress(psutil.Error):
+                return f"{psutil.Process(each.pid).name()} (process id {each.pid})"
+    return None
