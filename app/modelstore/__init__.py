@@ -1,0 +1,1 @@
+"""GGUF files: reading their headers, the catalogue of what lies on the disks."""

@@ -1,0 +1,120 @@
+"""The catalogue: every GGUF model on this PC's disks, each with its shape or the reason it cannot be read."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from app.modelstore.gguf import part_paths, read_shape
+from app.modelstore.lookup import find_model
+from app.modelstore.naming import Group, group_parts, is_projector_name, pair_projectors, unique_ids
+from app.modelstore.ollama import OllamaModel, ollama_models
+from app.modelstore.shape_memory import Reading, ShapeMemory
+from app.modelstore.walk import Walk, found_file
+from app.schema.errors import CaravanError, ModelNotFound
+from app.schema.model import ModelFile, ModelShape
+from app.schema.record import ModelId
+
+
+class Catalogue:
+    """The models below some folders, as of the last finished scan.
+
+    `scan` blocks on the disk: run it in a thread, one at a time. `models` and `find` never touch the disk and may be
+    used meanwhile: they see the last finished scan. What headers hold is remembered in `cache_folder`.
+    """
+
+    def __init__(
+        self, folders: Sequence[Path], cache_folder: Path, read: Callable[[Path], ModelShape] = read_shape
+    ) -> None:
+        self._folders = tuple(folders)
+        self._read = read
+        self._memory = ShapeMemory(cache_folder)
+        self._models: tuple[ModelFile, ...] = ()
+
+    @property
+    def models(self) -> tuple[ModelFile, ...]:
+        """The result of the last finished scan, by id; empty before the first."""
+        return self._models
+
+    def find(self, name: str) -> ModelFile:
+        """The model with this id, file name or path; see `find_model`. Raises ModelNotFound."""
+        return find_model(self._models, name)
+
+    def scan(self) -> tuple[ModelFile, ...]:
+        """Look through the folders and read the headers that are new or changed (blocking).
+
+        A folder or file that cannot be read never ends the scan: such a file is listed with its `problem`.
+        """
+        named = dict.fromkeys(model for folder in self._folders for model in ollama_models(folder))
+        blobs, ollama_projectors = _ollama_groups(list(named))
+        groups = [*group_parts(Walk().gguf_files(self._folders)), *blobs]
+        readings = [self._reading(group) for group in groups]
+        self._memory.save()
+        projectors = {**_projectors(groups, readings), **ollama_projectors}
+        listed = zip(unique_ids(groups), groups, readings, strict=True)
+        models = (_model_file(name, group, reading, projectors) for name, group, reading in listed)
+        self._models = tuple(sorted(models, key=lambda model: model.id.casefold()))
+        return self._models
+
+    def _reading(self, group: Group) -> Reading:
+        remembered = self._memory.recall(group)
+        if remembered is not None:
+            return remembered
+        reading = _read_group(group, self._read)
+        self._memory.keep(group, reading)
+        return reading
+
+
+def read_model(path: Path) -> ModelFile:
+    """A model that lies outside the folders; its id is its absolute path (blocking).
+
+    Raises ModelNotFound when there is no such file; one that cannot be read has its `problem`.
+    """
+    whole = path.absolute()
+    files = tuple(file for file in map(found_file, part_paths(whole)) if file is not None)
+    if not files:
+        raise ModelNotFound(f"There is no file {path}.", "Check the path; `caravan models` lists what was found.")
+    group = Group(str(whole), files)
+    return _model_file(str(whole), group, _read_group(group, read_shape), {})
+
+
+def _read_group(group: Group, read: Callable[[Path], ModelShape]) -> Reading:
+    try:
+        return Reading(shape=read(group.path))
+    except CaravanError as error:
+        return Reading(problem=error.info())
+
+
+def _ollama_groups(models: Sequence[OllamaModel]) -> tuple[list[Group], dict[Path, Path]]:
+    """Groups of one blob each, and the projectors their manifests name; blobs that are not there are left out."""
+    groups: list[Group] = []
+    projectors: dict[Path, Path] = {}
+    for model in models:
+        file = found_file(model.blob)
+        if file is not None:
+            groups.append(Group(model.name, (file,)))
+        if model.projector is not None and found_file(model.projector) is not None:
+            projectors[model.blob] = model.projector
+    return groups, projectors
+
+
+def _projectors(groups: Sequence[Group], readings: Sequence[Reading]) -> dict[Path, Path]:
+    kinds = [
+        reading.shape.is_projector if reading.shape else is_projector_name(group.name)
+        for group, reading in zip(groups, readings, strict=True)
+    ]
+    models = [group for group, projector in zip(groups, kinds, strict=True) if not projector]
+    return pair_projectors(models, [group for group, projector in zip(groups, kinds, strict=True) if projector])
+
+
+def _model_file(name: str, group: Group, reading: Reading, projectors: dict[Path, Path]) -> ModelFile:
+    projector = projectors.get(group.path)
+    return ModelFile(
+        id=ModelId(name),
+        path=str(group.path),
+        folder=str(group.path.parent),
+        size_bytes=sum(file.size for file in group.files),
+        modified=max(file.modified_ns for file in group.files) / 1e9,
+        parts=tuple(str(file.path) for file in group.files),
+        shape=reading.shape,
+        problem=reading.problem,
+        projector_path=str(projector) if projector else None,
+    )

@@ -1,0 +1,154 @@
+"""From headers to `ModelShape`: what planning and showing need to know of a model."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from app.modelstore.file_types import file_type_name
+from app.modelstore.gguf_errors import hostile, unsupported
+from app.modelstore.gguf_header import GgufHeader, TensorInfo
+from app.modelstore.memory_shape import memory_shape
+from app.modelstore.metadata import Metadata
+from app.schema.model import ModelShape
+
+_BLOCK: Final = re.compile(r"(?:enc\.|dec\.)?blk\.(\d{1,5})\.")
+_EXPERT: Final = re.compile(r"\.ffn_\w+_c?h?exps(?:\.|_|$)|\.ffn_(?:gate|down|up)\.\d+\.")
+_OUTPUT: Final = ("output", "cls", "dense_2", "dense_3", "altup_", "enc.output", "dec.output")
+_EMBEDDING: Final = "token_embd.weight"
+_NOT_MODELS: Final = {
+    "adapter": "an adapter (LoRA) for another model",
+    "controlvector": "a control vector for another model",
+    "imatrix": "a measurement used to quantize models",
+}
+
+
+@dataclass
+class _Weights:
+    """Sums of bytes by where the engine puts a tensor."""
+
+    layers: list[int]
+    experts: list[int]
+    embedding: int = 0
+    output: int = 0
+    other: int = 0
+    largest: int = 0
+    elements: int = 0
+    count: int = 0
+    by_type: Counter[str] = field(default_factory=Counter)
+    has_output: bool = False
+
+    def add(self, tensor: TensorInfo) -> None:
+        """Count one tensor."""
+        self.count += 1
+        self.elements += tensor.elements
+        self.largest = max(self.largest, tensor.size_bytes)
+        self.by_type[tensor.type_name] += tensor.size_bytes
+        self.has_output = self.has_output or tensor.name == "output.weight"
+        self._place(tensor)
+
+    def _place(self, tensor: TensorInfo) -> None:
+        block = _BLOCK.match(tensor.name)
+        layer = int(block[1]) if block else None
+        if layer is not None and layer < len(self.layers):
+            self.layers[layer] += tensor.size_bytes
+            self.experts[layer] += tensor.size_bytes if _EXPERT.search(tensor.name) else 0
+        elif tensor.name == _EMBEDDING:
+            self.embedding += tensor.size_bytes
+        elif tensor.name.startswith(_OUTPUT):
+            self.output += tensor.size_bytes
+        else:
+            self.other += tensor.size_bytes
+
+
+def shape_of(headers: Sequence[GgufHeader]) -> ModelShape:
+    """The shape of one model from the headers of all its parts, in order; the first part holds the keys.
+
+    `embedding_bytes` is `token_embd.weight` alone. Other tensors that stay in the head's RAM (position and per-layer
+    embeddings) are in `other_bytes`. Raises GgufHostile or GgufUnsupported.
+    """
+    metadata = Metadata(headers[0])
+    _check_is_model(metadata)
+    projector = metadata.architecture == "clip" or metadata.text("general.type") == "mmproj"
+    layers = 0 if projector else _layers(metadata)
+    weights = _weigh((tensor for header in headers for tensor in header.tensors), layers)
+    if weights.count == 0:
+        raise unsupported(metadata.path, "holds no weights, only a vocabulary", "Choose the file with the weights.")
+    _check_tensor_count(metadata, weights.count)
+    facts = {} if projector else _facts(metadata, layers)
+    return ModelShape(**_general(metadata, weights, projector), **facts, split_count=len(headers))
+
+
+def _check_is_model(metadata: Metadata) -> None:
+    kind = metadata.text("general.type")
+    what = _NOT_MODELS.get(kind or "") or (_NOT_MODELS["imatrix"] if metadata.architecture == "imatrix" else None)
+    if what:
+        raise unsupported(metadata.path, f"is not a model but {what}", "Choose a model file.")
+
+
+def _layers(metadata: Metadata) -> int:
+    layers = metadata.layers()
+    if not layers:
+        raise unsupported(metadata.path, "does not say how many layers it has (block_count)", "Download it again.")
+    return layers
+
+
+def _weigh(tensors: Iterable[TensorInfo], layers: int) -> _Weights:
+    weights = _Weights([0] * layers, [0] * layers)
+    for tensor in tensors:
+        weights.add(tensor)
+    return weights
+
+
+def _check_tensor_count(metadata: Metadata, count: int) -> None:
+    promised = metadata.general("split.tensors.count")
+    if isinstance(promised, int) and promised and promised != count:
+        raise hostile(metadata.path, f"its parts hold {count} tensors instead of {promised}")
+
+
+def _general(metadata: Metadata, weights: _Weights, projector: bool) -> dict[str, object]:
+    tied = not projector and not weights.has_output and weights.embedding > 0
+    return {
+        "architecture": metadata.architecture,
+        "name": metadata.text("general.name"),
+        "size_label": metadata.text("general.size_label"),
+        "quantization": _quantization(metadata, weights),
+        "parameters": weights.elements,
+        "layer_bytes": tuple(weights.layers),
+        "layer_expert_bytes": tuple(weights.experts),
+        "embedding_bytes": weights.embedding,
+        "output_bytes": weights.output + (weights.embedding if tied else 0),
+        "other_bytes": weights.other,
+        "tied_embeddings": tied,
+        "largest_tensor_bytes": weights.largest,
+        "tensor_count": weights.count,
+        "is_projector": projector,
+    }
+
+
+def _quantization(metadata: Metadata, weights: _Weights) -> str | None:
+    number = metadata.general("general.file_type")
+    named = file_type_name(number) if isinstance(number, int) else None
+    dominant = max(weights.by_type, key=lambda name: weights.by_type[name], default=None)
+    return named or dominant
+
+
+def _facts(metadata: Metadata, layers: int) -> dict[str, object]:
+    memory = memory_shape(metadata, layers)
+    return {
+        "vocabulary": metadata.list_length("tokenizer.ggml.tokens") or metadata.number("vocab_size"),
+        "context_length": metadata.number("context_length"),
+        "embedding_length": metadata.number("embedding_length"),
+        "feed_forward_length": metadata.largest("feed_forward_length"),
+        "head_counts": memory.head_counts,
+        "key_widths": memory.key_widths,
+        "value_widths": memory.value_widths,
+        "recurrent_elements": memory.recurrent_elements,
+        "sliding_window": memory.kinds.window,
+        "sliding_layers": memory.kinds.slides if memory.kinds.window else (),
+        "expert_count": metadata.number("expert_count") or None,
+        "experts_used": metadata.largest("expert_used_count") or None,
+        "next_token_layers": min(layers, metadata.number("nextn_predict_layers") or 0),
+        "has_chat_template": metadata.general("tokenizer.chat_template") is not None,
+    }
