@@ -1,0 +1,102 @@
+"""Which nodes may take part: each is kept with the memory it offers, or dropped with a reason."""
+
+from dataclasses import dataclass
+
+from app.planner import sentences
+from app.planner.memory import reserve_bytes
+from app.schema.plan import ClusterView, DeviceResources, NodeReason, NodeResources, PlanRequest
+from app.schema.record import NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A device with the bytes it offers: `budget` is its free memory less the reserve, above 0."""
+
+    node: NodeResources
+    device: DeviceResources
+    budget: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A node that may take part. One that offers nothing can still be the head. Offers are in the node's order."""
+
+    node: NodeResources
+    offers: tuple[Offer, ...]
+
+    @property
+    def has_gpu(self) -> bool:
+        """Whether the node has a GPU at all, even one without room."""
+        return any(not device.is_cpu for device in self.node.devices)
+
+    def usable(self, *, processors: bool) -> tuple[Offer, ...]:
+        """Its offers, processor first. A processor beside a GPU counts only when `processors` is set."""
+        cpus = tuple(offer for offer in self.offers if offer.device.is_cpu)
+        gpus = tuple(offer for offer in self.offers if not offer.device.is_cpu)
+        return cpus + gpus if processors or not self.has_gpu else gpus
+
+    @property
+    def rank(self) -> tuple[bool, int, NodeId]:
+        """Sorting key, best first: has a GPU with room, most bytes on offer there, node id."""
+        preferred = self.usable(processors=False)
+        budget = sum(offer.budget for offer in preferred)
+        return (not (self.has_gpu and preferred), -budget, self.node.node)
+
+
+@dataclass(frozen=True, slots=True)
+class Eligibility:
+    """All nodes of a cluster: `kept` best first, `dropped` with a sentence each, sorted by node id."""
+
+    kept: tuple[Candidate, ...]
+    dropped: tuple[NodeReason, ...]
+
+    def heads(self, request: PlanRequest, this_node: NodeId) -> tuple[Candidate, ...]:
+        """Candidates for the head, in order of preference: this node, then by rank."""
+        able = [c for c in self.kept if c.node.holds_model and request.head in (None, c.node.node)]
+        return tuple(sorted(able, key=lambda c: (c.node.node != this_node, c.rank)))
+
+    def workers(self, head: Candidate) -> tuple[Candidate, ...]:
+        """Nodes that may work for `head`: the identical engine build and memory on offer. Best first."""
+        return tuple(c for c in self.kept if c is not head and not worker_problem(c, head))
+
+
+def eligible(request: PlanRequest, cluster: ClusterView) -> Eligibility:
+    """Sort the nodes of a cluster into kept and dropped. Reasons that depend on the head: `worker_problem`."""
+    kept: list[Candidate] = []
+    dropped: list[NodeReason] = []
+    for node in sorted(cluster.nodes, key=lambda n: n.node):
+        candidate = Candidate(node, _offers(node))
+        sentence = _node_problem(candidate, request)
+        if sentence is None:
+            kept.append(candidate)
+        else:
+            dropped.append(NodeReason(node=node.node, node_name=node.name, sentence=sentence))
+    return Eligibility(tuple(sorted(kept, key=lambda c: c.rank)), tuple(dropped))
+
+
+def worker_problem(candidate: Candidate, head: Candidate) -> str | None:
+    """Why a kept node cannot work for this head, as a sentence; None when it can.
+
+    The engine builds must be identical: the RPC handshake of llama.cpp ignores patch numbers and then computes garbage.
+    """
+    if candidate.node.engine_build != head.node.engine_build:
+        return sentences.other_build(candidate.node, head.node)
+    return None if candidate.offers else sentences.no_memory(candidate.node)
+
+
+def _offers(node: NodeResources) -> tuple[Offer, ...]:
+    budgets = ((device, device.free_bytes - reserve_bytes(device)) for device in node.devices)
+    return tuple(Offer(node, device, budget) for device, budget in budgets if budget > 0)
+
+
+def _node_problem(candidate: Candidate, request: PlanRequest) -> str | None:
+    node = candidate.node
+    if node.node in request.avoid:
+        return sentences.avoided(node)
+    if node.problem is not None:
+        return sentences.problem(node, node.problem)
+    if node.engine_build is None:
+        return sentences.no_engine(node)
+    if not candidate.offers and not node.holds_model:
+        return sentences.no_memory(node)
+    return None

@@ -1,0 +1,120 @@
+"""Refusals that need no search: the file is no model, nobody can be the head, too few PCs."""
+
+from collections.abc import Sequence
+
+from app.planner import sentences
+from app.planner.eligibility import Candidate, Eligibility, worker_problem
+from app.schema.model import ModelShape
+from app.schema.plan import ClusterView, NodeReason, PlanRequest, Refusal
+
+NOT_A_MODEL = "not_a_model"
+CONTEXT_TOO_LONG = "context_too_long"
+MODEL_NOWHERE = "model_nowhere"
+ENGINE_NOWHERE = "engine_nowhere"
+HEAD_UNUSABLE = "head_unusable"
+TOO_FEW_PCS = "too_few_pcs"
+DOES_NOT_FIT = "does_not_fit"
+
+
+def unplannable(
+    request: PlanRequest, shape: ModelShape, cluster: ClusterView, eligibility: Eligibility, heads: Sequence[Candidate]
+) -> Refusal | None:
+    """The refusal that follows from the question alone; None when a search makes sense."""
+    return (
+        _not_a_model(request, shape)
+        or _context_too_long(request, shape)
+        or _no_head(request, cluster, eligibility, heads)
+        or _too_few(request, eligibility, heads)
+    )
+
+
+def reasons(eligibility: Eligibility, head: Candidate | None) -> tuple[NodeReason, ...]:
+    """Why each node that cannot take part under this head is out, sorted by node id."""
+    found = list(eligibility.dropped)
+    for candidate in eligibility.kept:
+        sentence = worker_problem(candidate, head) if head is not None and candidate is not head else None
+        if sentence is not None:
+            node = candidate.node
+            found.append(NodeReason(node=node.node, node_name=node.name, sentence=sentence))
+    return tuple(sorted(found, key=lambda reason: reason.node))
+
+
+def _not_a_model(request: PlanRequest, shape: ModelShape) -> Refusal | None:
+    if shape.is_projector:
+        sentence = f"{request.model_id} is a picture encoder, not a model."
+        hint = "Choose the model it belongs to; Caravan loads the encoder with it."
+    elif not shape.layers:
+        sentence, hint = f"{request.model_id} has no layers to place.", "Choose another file."
+    else:
+        return None
+    return Refusal(model_id=request.model_id, code=NOT_A_MODEL, sentence=sentence, hint=hint)
+
+
+def _context_too_long(request: PlanRequest, shape: ModelShape) -> Refusal | None:
+    """More tokens than training covered, for every slot: the engine would load it and answer nonsense."""
+    trained = shape.context_length
+    if request.context is None or trained is None or request.context <= trained * request.slots:
+        return None
+    most = sentences.number(trained)
+    return Refusal(
+        model_id=request.model_id,
+        code=CONTEXT_TOO_LONG,
+        sentence=f"{request.model_id} was trained for {most} tokens of context; "
+        f"{sentences.number(request.context)} were asked for.",
+        hint=f"Ask for {most} or fewer.",
+    )
+
+
+def _no_head(
+    request: PlanRequest, cluster: ClusterView, eligibility: Eligibility, heads: Sequence[Candidate]
+) -> Refusal | None:
+    if heads:
+        return None
+    if all(node.engine_build is None for node in cluster.nodes):
+        code, sentence = ENGINE_NOWHERE, "No PC of the cluster has a llama.cpp engine."
+        hint = "Install the engine on this PC."
+    elif not any(node.holds_model for node in cluster.nodes):
+        code, sentence = MODEL_NOWHERE, f"No PC of the cluster holds {request.model_id}."
+        hint = "Download it, or add the folder it lies in."
+    else:
+        code, sentence, hint = HEAD_UNUSABLE, _head_sentence(request, cluster, eligibility), _head_hint(request)
+    return Refusal(
+        model_id=request.model_id, code=code, sentence=sentence, hint=hint, reasons=reasons(eligibility, None)
+    )
+
+
+def _head_sentence(request: PlanRequest, cluster: ClusterView, eligibility: Eligibility) -> str:
+    """Why the head asked for, or every PC that holds the model, cannot run it."""
+    why = {reason.node: reason.sentence for reason in eligibility.dropped}
+    if request.head is None:
+        told = [why[node.node] for node in sorted(cluster.nodes, key=lambda n: n.node) if node.holds_model]
+        return f"No PC that holds {request.model_id} can run it. {' '.join(told)}"
+    asked = next((node for node in cluster.nodes if node.node == request.head), None)
+    if asked is None:
+        return f"The PC asked to run {request.model_id} is not in the cluster."
+    return why.get(asked.node, f"{asked.name} does not hold {request.model_id}.")
+
+
+def _head_hint(request: PlanRequest) -> str:
+    if request.head is None:
+        return "Solve that, or copy the model to another PC."
+    return "Choose another PC to run it, or let Caravan choose."
+
+
+def _too_few(request: PlanRequest, eligibility: Eligibility, heads: Sequence[Candidate]) -> Refusal | None:
+    asked = request.pcs or request.min_pcs
+    available = [1 + len(eligibility.workers(head)) for head in heads]
+    if asked <= max(available):
+        return None
+    head = heads[available.index(max(available))]
+    out = reasons(eligibility, head)
+    names = [head.node.name, *(worker.node.name for worker in eligibility.workers(head))]
+    told = " ".join(reason.sentence for reason in out)
+    return Refusal(
+        model_id=request.model_id,
+        code=TOO_FEW_PCS,
+        sentence=f"{sentences.pcs(asked)} were asked for; {max(available)} can take part: "
+        f"{sentences.listed(names, len(names))}. {told}".strip(),
+        hint=f"Ask for {sentences.pcs(max(available))} or fewer, or add a PC.",
+        reasons=out,
+    )

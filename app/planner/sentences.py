@@ -1,0 +1,158 @@
+"""The planner's words: plain English, sentence case, the PC's name in it, numbers with units, the next step last."""
+
+from collections.abc import Sequence
+
+from app.schema.plan import DeviceResources, NodeResources
+
+MEBI = 1 << 20
+GIBI = 1 << 30
+
+MOST_NAMES = 4
+
+
+def size(count: int, *, up: bool = False) -> str:
+    """Bytes as `21.3 GB` or `380 MB`, 1 GB being 2**30 bytes as Windows counts. Rounded down, or up when `up`.
+
+    What is needed is rounded up and what is free is rounded down, so a text never promises too much.
+    """
+    mebis = -(-count // MEBI) if up else count // MEBI
+    if mebis < GIBI // MEBI:
+        return f"{mebis} MB"
+    tenths = -(-count * 10 // GIBI) if up else count * 10 // GIBI
+    return f"{tenths // 10}.{tenths % 10} GB".replace(".0 GB", " GB")
+
+
+def number(count: int) -> str:
+    """A count with its thousands apart: `16 384`."""
+    return f"{count:,}".replace(",", " ")
+
+
+def pcs(count: int) -> str:
+    """`1 PC`, `2 PCs`."""
+    return f"{count} PC" if count == 1 else f"{count} PCs"
+
+
+def listed(names: Sequence[str], most: int = MOST_NAMES) -> str:
+    """Names as `A`, `A and B`, `A, B and 3 more PCs`."""
+    if len(names) > most:
+        names = (*names[: most - 1], f"{len(names) - most + 1} more PCs")
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def build(name: str | None) -> str:
+    """An engine build as people write it: `b11434` for a bare number."""
+    if name is None:
+        return "no llama.cpp"
+    return f"llama.cpp b{name}" if name.isdigit() else f"llama.cpp {name}"
+
+
+def avoided(node: NodeResources) -> str:
+    """A node the request excludes."""
+    return f"{node.name} is left out as you asked."
+
+
+def problem(node: NodeResources, sentence: str) -> str:
+    """A node that reports a problem of its own."""
+    return sentence if node.name in sentence else f"{node.name}: {sentence}"
+
+
+def no_engine(node: NodeResources) -> str:
+    """A node without an engine."""
+    return f"{node.name} has no llama.cpp engine. Install it there."
+
+
+def other_build(node: NodeResources, head: NodeResources) -> str:
+    """A node whose engine differs from the head's."""
+    mine, other = build(node.engine_build), build(head.engine_build)
+    return f"{node.name} has {mine}, {head.name} has {other}: they must be the same. Update one of them."
+
+
+def no_memory(node: NodeResources) -> str:
+    """A node whose free memory is below the reserve everywhere."""
+    if not node.devices:
+        return f"{node.name} reports no memory a model could use."
+    free = max(device.free_bytes for device in node.devices)
+    return f"{node.name} has {size(free)} free, which is kept in reserve for Windows and other programs."
+
+
+def no_room(node: NodeResources, context: int) -> str:
+    """A node that cannot hold one layer."""
+    free = max((device.free_bytes for device in node.devices), default=0)
+    return (
+        f"{node.name} has {size(free)} free: with the reserve taken off that does not hold one layer "
+        f"with {number(context)} tokens of context."
+    )
+
+
+def processor_spared(node: NodeResources) -> str:
+    """A node whose GPU has no room and whose processor is not needed."""
+    return f"{node.name} has no room on its GPU, and its processor is only used when nothing else fits."
+
+
+def not_needed(node: NodeResources, names: Sequence[str]) -> str:
+    """A node that could take part but need not."""
+    return f"{node.name} is not needed: it fits on {_on(names)}."
+
+
+def not_asked(node: NodeResources, count: int) -> str:
+    """A node that is left out because the request fixes the number of PCs."""
+    return f"{node.name} is not used: {pcs(count)} {'was' if count == 1 else 'were'} asked for."
+
+
+def fits(names: Sequence[str], context: int) -> str:
+    """An alternative that fits."""
+    return f"Fits on {_on(names)} with {number(context)} tokens of context."
+
+
+def falls_short(names: Sequence[str], context: int, short: int) -> str:
+    """An alternative that does not fit. `short` is 0 when only the division into layers fails."""
+    if short:
+        return f"{_on(names)}: {size(short, up=True)} short for {number(context)} tokens of context."
+    return f"{_on(names)}: enough memory in all, but not in pieces that hold whole layers."
+
+
+def memory(node: NodeResources, devices: Sequence[DeviceResources]) -> str:
+    """What a node has: `WORKSHOP has 9.8 GB free of 12 GB`; GPU and RAM told apart when both count."""
+    gpus = [device for device in devices if not device.is_cpu]
+    processors = [device for device in devices if device.is_cpu]
+    if not devices:
+        return f"{node.name} has no memory to spare"
+    if not gpus or not processors:
+        return f"{node.name} has {_free(devices)}"
+    card = "its GPU" if len(gpus) == 1 else f"its {len(gpus)} GPUs"
+    return f"{node.name} has {_free(gpus)} on {card} and {_free(processors)} of RAM"
+
+
+def does_not_fit(model: str, needed: int, short: int, context: int, memories: Sequence[str]) -> str:
+    """The refusal for lack of memory, with all its numbers."""
+    asked = f"{model} needs {size(needed, up=True)} for {number(context)} tokens of context"
+    if short:
+        return f"{asked}; {', '.join(memories)}: {size(short, up=True)} short."
+    return f"{asked}; {', '.join(memories)}: enough in all, but no division into whole layers fits every device."
+
+
+def memory_hint(largest: int | None, fitting_pcs: int | None) -> str:
+    """What to do when memory is short: fewer tokens, another number of PCs, or a smaller file."""
+    if fitting_pcs is not None and largest is not None:
+        return f"It fits on {pcs(fitting_pcs)}, or here with {number(largest)} tokens of context."
+    if fitting_pcs is not None:
+        return f"It fits on {pcs(fitting_pcs)}."
+    if largest is not None:
+        return f"It fits with {number(largest)} tokens of context. Or choose a smaller quantization, or add a PC."
+    return "Choose a smaller quantization of the model, close programs that use memory, or add a PC."
+
+
+def context_note(model: str, context: int, default: int) -> str | None:
+    """What to say when the planner had to go below its default context; None when it did not."""
+    if context >= default:
+        return None
+    return f"{model} gets {number(context)} tokens of context: {number(default)} do not fit in the free memory."
+
+
+def _free(devices: Sequence[DeviceResources]) -> str:
+    free = sum(device.free_bytes for device in devices)
+    return f"{size(free)} free of {size(sum(device.total_bytes for device in devices))}"
+
+
+def _on(names: Sequence[str]) -> str:
+    return f"{names[0]} alone" if len(names) == 1 else listed(names)

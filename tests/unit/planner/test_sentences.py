@@ -1,0 +1,57 @@
+"""Numbers and names as people read them."""
+
+import pytest
+
+from app.planner import sentences
+from tests.unit.planner.samples import GIB, MIB, cpu, gpu, node
+
+
+@pytest.mark.parametrize(
+    ("count", "up", "text"),
+    [
+        (0, False, "0 MB"),
+        (1, True, "1 MB"),
+        (380 * MIB, False, "380 MB"),
+        (12 * GIB, False, "12 GB"),
+        (12 * GIB + 1, True, "12.1 GB"),
+        (12 * GIB - 1, False, "11.9 GB"),
+        (20 * GIB, True, "20 GB"),
+        (GIB - 1, True, "1 GB"),
+        (GIB - 1, False, "1023 MB"),
+    ],
+)
+def test_sizes_round_to_the_safe_side(count: int, up: bool, text: str) -> None:
+    assert sentences.size(count, up=up) == text
+
+
+def test_numbers_have_gaps() -> None:
+    assert [sentences.number(n) for n in (512, 4096, 131072)] == ["512", "4 096", "131 072"]
+
+
+def test_lists_name_a_few() -> None:
+    assert sentences.listed(["A"]) == "A"
+    assert sentences.listed(["A", "B", "C"]) == "A, B and C"
+    assert sentences.listed(["A", "B", "C", "D", "E", "F"]) == "A, B, C and 3 more PCs"
+
+
+def test_memory_tells_cards_and_ram_apart() -> None:
+    card, ram = gpu(9 * GIB, total=12 * GIB), cpu(6 * GIB, total=16 * GIB)
+    pc = node("WORKSHOP", card, ram)
+    assert sentences.memory(pc, [card]) == "WORKSHOP has 9 GB free of 12 GB"
+    assert sentences.memory(pc, [card, ram]) == (
+        "WORKSHOP has 9 GB free of 12 GB on its GPU and 6 GB free of 16 GB of RAM"
+    )
+    assert sentences.memory(pc, [card, card, ram]).startswith("WORKSHOP has 18 GB free of 24 GB on its 2 GPUs and")
+    assert sentences.memory(pc, []) == "WORKSHOP has no memory to spare"
+
+
+def test_builds() -> None:
+    assert sentences.build("11434") == "llama.cpp b11434"
+    assert sentences.build("b7827") == "llama.cpp b7827"
+
+
+def test_context_note_only_when_shrunk() -> None:
+    assert sentences.context_note("M", 4096, 4096) is None
+    assert sentences.context_note("M", 2048, 4096) == (
+        "M gets 2 048 tokens of context: 4 096 do not fit in the free memory."
+    )
