@@ -9,7 +9,8 @@ from types import TracebackType
 from app.schema.errors import DataFolderUnusable, NodeAlreadyRunning
 from app.system.files import plain_reason
 
-_HELD_ELSEWHERE = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
+_HELD_ELSEWHERE = {errno.EACCES, errno.EAGAIN, errno.EDEADLK, 0}
+"""What a held lock is answered with; 0 comes from Wine, whose C library sets no error number here."""
 
 if sys.platform == "win32":
     import msvcrt

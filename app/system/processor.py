@@ -25,10 +25,13 @@ if sys.platform == "win32":
     import winreg
 
     def processor_name() -> str | None:
-        """The name the firmware gives the processor, from the registry. Raises OSError when it is not there."""
+        """The name the firmware gives the processor, from the registry; its family and model where that is missing."""
         path = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
-        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, path) as key:
-            value, _ = winreg.QueryValueEx(key, "ProcessorNameString")
+        try:
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, path) as key:
+                value, _ = winreg.QueryValueEx(key, "ProcessorNameString")
+        except FileNotFoundError:
+            value = platform.processor()
         return " ".join(str(value).split()) or None
 
     def system_name() -> str:

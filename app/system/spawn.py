@@ -134,7 +134,8 @@ else:
 def kill_tree(pid: int) -> None:
     """Kill a running child we started and everything below it. A process that is gone already is no error.
 
-    Call it only while the child is not reaped: afterwards its number may belong to a stranger.
+    Blocking: it walks the process table. Call it only while the child is not reaped: afterwards its number may belong
+    to a stranger.
     """
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
@@ -214,7 +215,7 @@ async def run_short(
         raise ProgramTimedOut(f"{argv[0]} did not end in {deadline:g} s") from error
     finally:
         if process.returncode is None:
-            kill_tree(process.pid)
+            await asyncio.to_thread(kill_tree, process.pid)
             # A process stuck in a driver does not end even when killed.
             await asyncio.wait([process.exited], timeout=_OUTPUT_GRACE)
         process.close_pipes()
@@ -295,7 +296,7 @@ class Child:
             _log.info("Process %d did not end in %g s and is killed", self.pid, grace)
         finally:
             if self._process.returncode is None:
-                kill_tree(self.pid)
+                await asyncio.to_thread(kill_tree, self.pid)
         return await self.wait()
 
     async def _ask(self, polite: str | None) -> bool:

@@ -1,0 +1,125 @@
+"""Old content or new, never half; damaged JSON is None."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.system.files import plain_reason, read_json_or_none, write_atomically
+
+CHECKOUT = Path(__file__).parents[3]
+
+
+def test_write_and_overwrite_leaves_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "settings ü.json"
+    write_atomically(path, b"old and longer")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
+def test_private_file_is_for_this_user_only(tmp_path: Path) -> None:
+    path = tmp_path / "api-token"
+    path.write_bytes(b"readable by all")
+    path.chmod(0o644)
+    write_atomically(path, b"secret", private=True)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_folder_in_the_way_is_an_error_and_leaves_no_temporary_file(tmp_path: Path) -> None:
+    (tmp_path / "node.json" / "inner").mkdir(parents=True)
+    with pytest.raises(OSError) as caught:  # noqa: PT011  the system picks the class
+        write_atomically(tmp_path / "node.json", b"data")
+    assert plain_reason(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["node.json"]
+
+
+def test_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomically(tmp_path / "gone" / "file", b"data")
+    assert plain_reason(caught.value) == "it does not exist"
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+from app.system.files import plain_reason, write_atomically
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_atomically(Path(sys.argv[1]), b"n" * 5000)
+except OSError as error:
+    print(plain_reason(error))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="RLIMIT_FSIZE is POSIX")
+def test_failed_write_keeps_the_old_content(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_bytes(b"old")
+    argv = [sys.executable, "-c", LIMITED, str(path)]
+    done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "the file would become larger than allowed"
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+KILLED = """
+import itertools, sys
+from pathlib import Path
+from app.system.files import write_atomically
+print("up", flush=True)
+for number in itertools.count():
+    write_atomically(Path(sys.argv[1]), b"%d" % (number % 10) * 300_000)
+"""
+
+
+def test_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_bytes(b"0" * 300_000)
+    for _ in range(3):
+        with subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(path)], cwd=CHECKOUT, stdout=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            seen = {path.read_bytes() for _ in range(200)}
+            process.kill()
+        seen.add(path.read_bytes())
+        assert all(len(content) == 300_000 and len(set(content)) == 1 for content in seen)
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        (b'{"a": 1}', {"a": 1}),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}),
+        (b"", None),
+        (b'{"a": ', None),
+        (b"\xff\xfe", None),
+        (b"[" * 100_000, None),
+        (b"null", None),
+    ],
+)
+def test_read_json(tmp_path: Path, content: bytes, value: object) -> None:
+    (tmp_path / "f.json").write_bytes(content)
+    assert read_json_or_none(tmp_path / "f.json") == value
+
+
+def test_missing_json_is_silent_and_a_folder_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read_json_or_none(tmp_path / "missing.json") is None
+    assert not caplog.records
+    assert read_json_or_none(tmp_path) is None
+    assert str(tmp_path) in caplog.text
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@given(content=st.binary(max_size=40))
+def test_any_bytes_are_read_without_an_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "f.json").write_bytes(content)
+    read_json_or_none(tmp_path / "f.json")
