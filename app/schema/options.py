@@ -5,6 +5,9 @@ from pathlib import Path
 from app.schema.record import Record
 from app.schema.settings import API_PORT
 
+NVML_ROLE = "nvml-child"
+"""First argument of the short-lived child that asks the NVIDIA driver: a broken driver may take it down, not us."""
+
 
 class NodeOptions(Record):
     """The options of `caravan node`. Port 0 takes any free one; `peer_port` None means no peer listener.

@@ -161,6 +161,8 @@ class Plan(Record):
     head_ram_bytes: Bytes
     left_out: tuple[NodeReason, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the user should know of this plan, as sentences: a context that was lowered so that it fits."""
 
     @property
     def pcs(self) -> int:
