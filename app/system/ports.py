@@ -8,6 +8,8 @@ import psutil
 
 LOOPBACK = "127.0.0.1"
 
+_PORTS_TRIED = 100
+
 
 def bind_loopback(port: int) -> socket.socket:
     """A listening socket on 127.0.0.1; `port` 0 takes any free one. Raises OSError when the port is taken."""
@@ -27,12 +29,21 @@ def bind_loopback(port: int) -> socket.socket:
     return listener
 
 
-def free_port() -> int:
-    """A loopback port that is free now. Another program may take it before the child binds it; `owns_port` tells."""
-    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-    return port
+def free_port(first: int | None = None) -> int:
+    """A loopback port that is free now: the next from `first` upwards, or any.
+
+    Another program may take it before the child binds it; `owns_port` tells.
+    """
+    wanted = range(first, min(first + _PORTS_TRIED, 65536)) if first else ()
+    for port in (*wanted, 0):
+        with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+            try:
+                probe.bind((LOOPBACK, port))
+            except OSError:
+                continue
+            found: int = probe.getsockname()[1]
+            return found
+    raise OSError("no port is free")
 
 
 def owns_port(pid: int, port: int) -> bool | None:

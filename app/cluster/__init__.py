@@ -1,0 +1,1 @@
+"""Peers: who is there, how they answer, and the link to them."""
