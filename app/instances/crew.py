@@ -1,0 +1,193 @@
+"""The leases of one instance and the workers behind them: taken, started, verified, renewed, given back."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.engine.hello import HelloProblem, WorkerHello, probe_worker
+from app.instances.placement import Seat, stage_label
+from app.schema.errors import (
+    CaravanError,
+    EngineMismatch,
+    ErrorInfo,
+    OutOfMemory,
+    PeerUnreachable,
+    WorkerFailed,
+    WorkerLost,
+)
+from app.schema.instance import Lease, LeaseRequest, WorkerState, WorkerStatus
+from app.schema.record import NodeId
+
+MISSES_TO_LOSE = 3
+"""Renewals in a row without an answer after which a worker's PC counts as lost."""
+
+HELLO_SECONDS = 3.0
+"""Deadline of the hello to one worker."""
+
+
+class WorkerLink(Protocol):
+    """What an instance needs of the node that holds a seat; the own node has one too."""
+
+    async def lease(self, request: LeaseRequest) -> Lease:
+        """Ask for bytes on a device. Raises LeaseRefused or PeerUnreachable."""
+
+    async def start_worker(self, lease_id: str) -> WorkerStatus:
+        """Start the rpc-server of a lease; returns when it serves."""
+
+    async def renew(self, lease_id: str) -> WorkerStatus:
+        """Keep the lease and learn how its worker is."""
+
+    async def release(self, lease_id: str) -> None:
+        """End the lease and its worker."""
+
+    def endpoint(self, worker: WorkerStatus) -> str:
+        """`host:port` on this PC at which the worker is reached."""
+
+
+@dataclass
+class Held:
+    """A lease that is held, and the worker behind it when there is one."""
+
+    seat: Seat
+    lease: Lease
+    link: WorkerLink
+    worker: WorkerStatus | None = None
+    misses: int = 0
+
+
+class Crew:
+    """Everything an instance holds on other PCs and on its own. `link_to` raises CaravanError for a lost node."""
+
+    def __init__(self, seats: tuple[Seat, ...], link_to: Callable[[NodeId], WorkerLink]) -> None:
+        self._seats = seats
+        self._link_to = link_to
+        self._held: list[Held] = []
+
+    @property
+    def holds_leases(self) -> bool:
+        """Whether any lease is held, be it only a part of them."""
+        return bool(self._held)
+
+    @property
+    def worker_count(self) -> int:
+        """How many seats need a worker process."""
+        return sum(seat.needs_worker for seat in self._seats)
+
+    def endpoints(self) -> dict[int, str]:
+        """Where the started workers are reached, by position of their stage."""
+        return {
+            position: held.link.endpoint(held.worker)
+            for position, held in enumerate(self._held)
+            if held.worker is not None
+        }
+
+    async def lease(self) -> None:
+        """Take every lease in layer order. What was taken before an error stays held until `give_back`."""
+        for seat in self._seats:
+            link = self._link_to(seat.stage.node)
+            self._held.append(Held(seat, await link.lease(seat.request), link))
+
+    async def start_workers(self, count: Callable[[int], None]) -> None:
+        """Start all workers side by side; `count` hears how many serve. Raises the first worker's error."""
+        tasks = [asyncio.create_task(self._start(held), name="start a worker") for held in self._workers()]
+        try:
+            for done, task in enumerate(asyncio.as_completed(tasks), start=1):
+                await task
+                count(done)
+        finally:
+            for each in tasks:
+                each.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _start(self, held: Held) -> None:
+        held.worker = await held.link.start_worker(held.lease.id)
+
+    async def verify_workers(self, count: Callable[[int], None]) -> None:
+        """Greet every worker over the way the head will take, and compare protocol versions and free bytes.
+
+        Raises WorkerFailed, OutOfMemory or EngineMismatch. One after the other: a worker serves one client at a time.
+        """
+        versions: dict[str, str] = {}
+        for done, held in enumerate(self._workers(), start=1):
+            hello = await _greet(held)
+            versions[held.seat.stage.node_name] = ".".join(map(str, hello.version))
+            count(done)
+        if len(set(versions.values())) > 1:
+            told = ", ".join(f"{name} speaks {version}" for name, version in versions.items())
+            raise EngineMismatch(
+                f"The workers' engines do not match: {told}.", "Install the same llama.cpp build on every PC."
+            )
+
+    async def renew(self) -> list[CaravanError]:
+        """Renew every lease once; the losses noticed on the way."""
+        losses = [await self._renew(held) for held in tuple(self._held)]
+        return [loss for loss in losses if loss is not None]
+
+    async def _renew(self, held: Held) -> CaravanError | None:
+        try:
+            worker = await held.link.renew(held.lease.id)
+        except PeerUnreachable:
+            held.misses += 1
+            return _lost(held, "does not answer any more") if held.misses >= MISSES_TO_LOSE else None
+        except CaravanError:
+            return _lost(held, "ended its part")
+        held.misses = 0
+        if worker.state is WorkerState.EXITED and held.seat.needs_worker:
+            return _lost(held, "stopped", worker.error)
+        return None
+
+    async def blame(self) -> CaravanError | None:
+        """Ask every worker's node once whether its part is lost; None when all are well."""
+        for held in self._workers():
+            held.misses = MISSES_TO_LOSE
+            if (loss := await self._renew(held)) is not None:
+                return loss
+        return None
+
+    async def give_back(self) -> None:
+        """End every lease and its worker. A node that cannot be reached ends the lease when nobody renews it."""
+        held, self._held = self._held, []
+        for each in held:
+            with contextlib.suppress(CaravanError):
+                await each.link.release(each.lease.id)
+
+    def _workers(self) -> list[Held]:
+        return [held for held in self._held if held.seat.needs_worker]
+
+
+async def _greet(held: Held) -> WorkerHello:
+    name = held.seat.stage.node_name
+    if held.worker is None:
+        raise WorkerFailed(f"The worker on {name} did not start.", "Launch again.")
+    host, _, port = held.link.endpoint(held.worker).rpartition(":")
+    try:
+        hello = await probe_worker(host, int(port), HELLO_SECONDS)
+    except HelloProblem as problem:
+        raise WorkerFailed(
+            f"The worker on {name} runs but does not answer as a worker should.", "Launch again.", problem.args
+        ) from problem
+    _check_room(held, hello)
+    return hello
+
+
+def _check_room(held: Held, hello: WorkerHello) -> None:
+    stage = held.seat.stage
+    free = hello.devices[0][0] if hello.devices else 0
+    needed = stage.weight_bytes + stage.kv_bytes
+    if free < needed:
+        raise OutOfMemory(
+            f"{stage.node_name} has {free / 2**30:.1f} GB free on {stage.device} now, {needed / 2**30:.1f} GB are needed.",
+            "Close programs there, or choose a smaller context or model.",
+        )
+
+
+def _lost(held: Held, what: str, cause: ErrorInfo | None = None) -> WorkerLost:
+    stage = held.seat.stage
+    because = f" {cause.sentence}" if cause else ""
+    return WorkerLost(
+        f"{stage.node_name} {what} while it held layers {stage.first_layer} to {stage.last_layer}.{because}",
+        f"Check {stage.node_name}, then launch again; without it the model needs another plan.",
+        (stage_label(stage), *(cause.detail if cause else ())),
+    )

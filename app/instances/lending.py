@@ -1,0 +1,164 @@
+"""What this node lends: leases on its devices, and the rpc-server that serves each. The only writer of both.
+
+A head renews its leases with every heartbeat; a lease nobody renews ends, and its rpc-server with it. So a head that
+vanishes leaves nothing running here.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.instances.leases import LeaseBook
+from app.schema.errors import CaravanError, LeaseRefused, NotFound
+from app.schema.event import LeasesChanged
+from app.schema.instance import Lease, LeaseRequest, WorkerState, WorkerStatus
+from app.schema.plan import DeviceResources
+
+logger = logging.getLogger("caravan.instances.lending")
+
+
+class Worker(Protocol):
+    """A running rpc-server."""
+
+    async def start(self) -> None:
+        """Start it and return when it serves. Raises CaravanError when it cannot."""
+
+    def status(self) -> WorkerStatus:
+        """How it is now."""
+
+    async def stop(self) -> None:
+        """End it; safe to call at any time."""
+
+
+@dataclass(frozen=True)
+class Lender:
+    """What lending needs to know of its node."""
+
+    name: Callable[[], str]
+    sharing: Callable[[], bool]
+    measure: Callable[[], tuple[DeviceResources, ...]]
+    make_worker: Callable[[Lease], Worker]
+
+
+class Lending:
+    """Grants, renews and ends leases, and starts and stops the workers behind them."""
+
+    def __init__(
+        self, lender: Lender, publish: Callable[[LeasesChanged], None], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._lender = lender
+        self._publish = publish
+        self._clock = clock
+        self._book = LeaseBook()
+        self._workers: dict[str, Worker] = {}
+        self._idle_free: dict[str, int] = {}
+
+    @property
+    def leases(self) -> tuple[Lease, ...]:
+        """The leases that hold now."""
+        return self._book.leases
+
+    def offers(self) -> tuple[DeviceResources, ...]:
+        """The devices with the bytes that may still be promised.
+
+        While leases hold, what was free before them less what they promise is the limit, because a running worker
+        already occupies its part; what other programs took meanwhile lowers it further.
+        """
+        return tuple(
+            device.model_copy(update={"free_bytes": max(0, self._left(device))}) for device in self._lender.measure()
+        )
+
+    def _left(self, device: DeviceResources) -> int:
+        promised = self._book.leased_bytes(device.device)
+        if not self._book.leases:
+            self._idle_free[device.device] = device.free_bytes
+        before = self._idle_free.get(device.device, device.free_bytes)
+        return min(before - promised, device.free_bytes)
+
+    async def grant(self, request: LeaseRequest) -> Lease:
+        """Promise bytes on a device to a head. Raises LeaseRefused."""
+        name = self._lender.name()
+        if not self._lender.sharing():
+            raise LeaseRefused(f"Sharing is paused on {name}.", f"Switch it on again on {name}, or plan without it.")
+        free = {each.device: each.free_bytes + self._book.leased_bytes(each.device) for each in self.offers()}
+        before = {lease.id for lease in self.leases}
+        self._book, lease = self._book.grant(request, secrets.token_hex(8), free, name, self._clock())
+        self._announce()
+        for superseded in before - {each.id for each in self.leases}:
+            await self._stop_worker(superseded)
+        logger.info("granted %d bytes on %s to %s", lease.size_bytes, lease.device, lease.head_name)
+        return lease
+
+    async def start_worker(self, lease_id: str) -> WorkerStatus:
+        """Start the rpc-server of a lease and return when it serves. Raises NotFound, or why it cannot start."""
+        lease = self._lease(lease_id)
+        await self._stop_worker(lease_id)
+        worker = self._lender.make_worker(lease)
+        self._workers[lease_id] = worker
+        try:
+            await worker.start()
+        except BaseException:
+            await self._stop_worker(lease_id)
+            raise
+        if self._book.find(lease_id) is None:
+            await worker.stop()
+        return self.worker(lease_id)
+
+    def worker(self, lease_id: str) -> WorkerStatus:
+        """How the worker of a lease is. Raises NotFound when the lease ended."""
+        self._lease(lease_id)
+        worker = self._workers.get(lease_id)
+        return worker.status() if worker else WorkerStatus(lease_id=lease_id, state=WorkerState.ABSENT)
+
+    def renew(self, lease_id: str) -> WorkerStatus:
+        """Keep a lease alive and tell how its worker is. Raises NotFound when it ended."""
+        status = self.worker(lease_id)
+        self._book = self._book.renew(lease_id, self._clock())
+        return status
+
+    async def release(self, lease_id: str) -> None:
+        """End a lease and its worker; one that ended already is no error."""
+        if self._book.find(lease_id) is not None:
+            self._book = self._book.release(lease_id)
+            self._announce()
+        await self._stop_worker(lease_id)
+
+    async def run(self, period: float = 1.0) -> None:
+        """End leases nobody renews, until cancelled; then end all."""
+        try:
+            while True:
+                await asyncio.sleep(period)
+                for lease in self._book.expired(self._clock()):
+                    logger.warning("lease of %s on %s was not renewed and ends", lease.head_name, lease.device)
+                    await self.release(lease.id)
+        finally:
+            await asyncio.shield(self.close())
+
+    async def close(self) -> None:
+        """End every lease and every worker."""
+        for lease in self._book.leases:
+            await self.release(lease.id)
+        for lease_id in tuple(self._workers):
+            await self._stop_worker(lease_id)
+
+    def _lease(self, lease_id: str) -> Lease:
+        lease = self._book.find(lease_id)
+        if lease is None:
+            raise NotFound(f"{self._lender.name()} ended this lease.", "Launch the model again.")
+        return lease
+
+    async def _stop_worker(self, lease_id: str) -> None:
+        worker = self._workers.pop(lease_id, None)
+        if worker is None:
+            return
+        try:
+            await worker.stop()
+        except CaravanError as error:
+            logger.warning("worker of lease %s did not stop cleanly: %s", lease_id, error.sentence)
+
+    def _announce(self) -> None:
+        self._publish(LeasesChanged(leases=self._book.leases))

@@ -1,0 +1,67 @@
+"""PURE: from a plan to what each node must lease and what the head's command line names."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from app.schema.instance import LeaseRequest
+from app.schema.plan import CPU_DEVICE, Plan, Stage
+from app.schema.record import InstanceId
+
+
+@dataclass(frozen=True)
+class Seat:
+    """One stage's place: whether it needs a worker process, and the lease to ask for it."""
+
+    stage: Stage
+    request: LeaseRequest
+    needs_worker: bool
+
+
+def seats(plan: Plan, instance_id: InstanceId, head_name: str, epoch: int) -> tuple[Seat, ...]:
+    """The seats of a plan in layer order. The head's own devices are leased too, but need no worker."""
+    return tuple(
+        Seat(
+            stage=stage,
+            needs_worker=stage.node != plan.head,
+            request=LeaseRequest(
+                instance_id=instance_id,
+                head=plan.head,
+                head_name=head_name,
+                device=stage.device,
+                size_bytes=stage.total_bytes,
+                epoch=epoch,
+            ),
+        )
+        for stage in plan.stages
+    )
+
+
+def stage_label(stage: Stage) -> str:
+    """How a stage's device is named to people: the PC and the device there."""
+    return f"{stage.node_name}/{stage.device}"
+
+
+def remote_indexes(positions: Iterable[int]) -> dict[int, int]:
+    """The running number of each worker's device in the engine, by the position of its stage."""
+    return {position: number for number, position in enumerate(sorted(positions))}
+
+
+def stages_by_engine_device(plan: Plan, remote: Mapping[int, int]) -> dict[str, Stage]:
+    """The stages by the name the engine on the head gives their device, in layer order.
+
+    `remote` maps the position of a stage with a worker to the running number of its RPC device.
+    """
+    return {
+        f"RPC{remote[position]}" if position in remote else stage.device: stage
+        for position, stage in enumerate(plan.stages)
+    }
+
+
+def engine_devices(plan: Plan, remote: Mapping[int, int]) -> tuple[str, ...]:
+    """The engine's device names in layer order, the head's processor left out: what `-dev` takes."""
+    return tuple(name for name in stages_by_engine_device(plan, remote) if name != CPU_DEVICE)
+
+
+def expected_bytes(plan: Plan) -> int:
+    """Weights the head reads or sends while it loads: all stages and the token embedding."""
+    return sum(stage.weight_bytes for stage in plan.stages) + plan.head_ram_bytes

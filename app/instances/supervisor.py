@@ -1,0 +1,84 @@
+"""The service that runs this node's instances: launch and stop only edit what is wanted, each run does the rest."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.instances.head import Head
+from app.instances.run import InstanceRun, Launch, RunPlace
+from app.schema.errors import InstanceNotFound
+from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest
+from app.schema.model import ModelFile
+from app.schema.record import InstanceId
+
+logger = logging.getLogger("caravan.instances.supervisor")
+
+ENDED_KEPT = 20
+"""Ended instances that are still shown, so that people can read why."""
+
+
+@dataclass
+class _Entry:
+    run: InstanceRun
+    task: asyncio.Task[None]
+
+
+class Supervisor:
+    """The only owner of this node's instance runs."""
+
+    def __init__(self, place: RunPlace, forget: Callable[[InstanceId], None]) -> None:
+        self._place = place
+        self._forget = forget
+        self._entries: dict[InstanceId, _Entry] = {}
+        self._epoch = 0
+
+    def launch(self, request: LaunchRequest, model: ModelFile) -> InstanceId:
+        """Want an instance of a plan; its outcome is told by its status."""
+        self._epoch += 1
+        instance_id = InstanceId(secrets.token_hex(4))
+        run = InstanceRun(Launch(instance_id, request, model, self._epoch), self._place)
+        task = asyncio.create_task(run.run(), name=f"instance {instance_id}")
+        task.add_done_callback(_report)
+        self._entries[instance_id] = _Entry(run, task)
+        self._prune()
+        return instance_id
+
+    def stop(self, instance_id: InstanceId) -> None:
+        """Want an instance no longer. Raises InstanceNotFound."""
+        self._entry(instance_id).run.stop()
+
+    def status(self, instance_id: InstanceId) -> InstanceStatus:
+        """An instance of this node. Raises InstanceNotFound."""
+        return self._entry(instance_id).run.status
+
+    def serving(self) -> tuple[tuple[InstanceStatus, Head], ...]:
+        """The instances that answer now, newest first, each with its head."""
+        running = ((entry.run.status, entry.run.head) for entry in reversed(self._entries.values()))
+        return tuple((status, head) for status, head in running if head and status.state is InstanceState.READY)
+
+    async def close(self) -> None:
+        """Stop every instance and wait until nothing is held."""
+        for entry in self._entries.values():
+            entry.run.stop()
+        await asyncio.gather(*(entry.task for entry in self._entries.values()), return_exceptions=True)
+
+    def _entry(self, instance_id: InstanceId) -> _Entry:
+        try:
+            return self._entries[instance_id]
+        except KeyError:
+            raise InstanceNotFound(
+                f"There is no instance {instance_id} on this PC.", "See `caravan status` for those that run."
+            ) from None
+
+    def _prune(self) -> None:
+        ended = [key for key, entry in self._entries.items() if entry.task.done()]
+        for key in ended[: max(0, len(ended) - ENDED_KEPT)]:
+            del self._entries[key]
+            self._forget(key)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("%s broke", task.get_name(), exc_info=error)

@@ -1,0 +1,146 @@
+"""Lending ends what nobody renews, counts nothing twice, and never leaves a worker behind."""
+
+import asyncio
+
+import pytest
+
+from app.instances.leases import LEASE_SECONDS
+from app.instances.lending import Lender, Lending
+from app.schema.errors import LeaseRefused, NotFound, WorkerFailed
+from app.schema.event import LeasesChanged
+from app.schema.instance import Lease, LeaseRequest, WorkerState, WorkerStatus
+from app.schema.plan import DeviceResources
+from app.schema.record import InstanceId, NodeId
+
+
+class SmallWorker:
+    """A worker without a process; `problem` makes it fail to start."""
+
+    def __init__(self, lease: Lease, problem: Exception | None = None) -> None:
+        self.lease = lease
+        self.problem = problem
+        self.running = False
+
+    async def start(self) -> None:
+        await asyncio.sleep(0)
+        if self.problem is not None:
+            raise self.problem
+        self.running = True
+
+    def status(self) -> WorkerStatus:
+        state = WorkerState.RUNNING if self.running else WorkerState.EXITED
+        return WorkerStatus(lease_id=self.lease.id, state=state, port=1)
+
+    async def stop(self) -> None:
+        self.running = False
+
+
+class Bench:
+    """A lending with a clock and free bytes that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.free = 1000
+        self.sharing = True
+        self.problem: Exception | None = None
+        self.workers: list[SmallWorker] = []
+        self.published: list[LeasesChanged] = []
+        lender = Lender(lambda: "WORKSHOP", lambda: self.sharing, self._measure, self._make)
+        self.lending = Lending(lender, self.published.append, lambda: self.now)
+
+    def _measure(self) -> tuple[DeviceResources, ...]:
+        return (DeviceResources(device="CPU", name="cpu", total_bytes=2000, free_bytes=self.free, is_cpu=True),)
+
+    def _make(self, lease: Lease) -> SmallWorker:
+        worker = SmallWorker(lease, self.problem)
+        self.workers.append(worker)
+        return worker
+
+    def offered(self) -> int:
+        return self.lending.offers()[0].free_bytes
+
+
+def ask(size: int = 600, head: str = "h", instance: str = "i") -> LeaseRequest:
+    return LeaseRequest(
+        instance_id=InstanceId(instance), head=NodeId(head), head_name=head, device="CPU", size_bytes=size, epoch=1
+    )
+
+
+async def test_a_running_worker_is_not_counted_twice() -> None:
+    bench = Bench()
+    await bench.lending.grant(ask(600))
+    assert bench.offered() == 400
+    bench.free = 400  # the worker has loaded its part
+    assert bench.offered() == 400
+    bench.free = 300  # and another program takes more
+    assert bench.offered() == 300
+    await bench.lending.grant(ask(300, instance="j"))
+    with pytest.raises(LeaseRefused):
+        await bench.lending.grant(ask(200, instance="k"))
+
+
+async def test_what_is_free_is_measured_anew_when_no_lease_holds() -> None:
+    bench = Bench()
+    lease = await bench.lending.grant(ask(600))
+    await bench.lending.release(lease.id)
+    bench.free = 1500
+    assert bench.offered() == 1500
+
+
+async def test_a_lease_nobody_renews_ends_with_its_worker() -> None:
+    bench = Bench()
+    lease = await bench.lending.grant(ask())
+    await bench.lending.start_worker(lease.id)
+    service = asyncio.create_task(bench.lending.run(period=0.001))
+    bench.now += LEASE_SECONDS - 1
+    bench.lending.renew(lease.id)
+    await asyncio.sleep(0.01)
+    assert bench.workers[0].running
+    bench.now += LEASE_SECONDS
+    await asyncio.sleep(0.01)
+    assert not bench.workers[0].running
+    assert bench.lending.leases == ()
+    with pytest.raises(NotFound, match="WORKSHOP ended this lease"):
+        bench.lending.renew(lease.id)
+    service.cancel()
+    await asyncio.gather(service, return_exceptions=True)
+
+
+async def test_the_end_of_the_service_ends_every_worker() -> None:
+    bench = Bench()
+    for instance in "ij":
+        lease = await bench.lending.grant(ask(300, instance=instance))
+        await bench.lending.start_worker(lease.id)
+    service = asyncio.create_task(bench.lending.run())
+    await asyncio.sleep(0)
+    service.cancel()
+    await asyncio.gather(service, return_exceptions=True)
+    assert not any(worker.running for worker in bench.workers)
+    assert bench.published[-1].leases == ()
+
+
+async def test_a_worker_that_cannot_start_is_told_and_the_lease_stays() -> None:
+    bench = Bench()
+    bench.problem = WorkerFailed("It has no library.", "")
+    lease = await bench.lending.grant(ask())
+    with pytest.raises(WorkerFailed):
+        await bench.lending.start_worker(lease.id)
+    assert bench.lending.worker(lease.id).state is WorkerState.ABSENT
+
+
+async def test_a_lease_released_while_its_worker_starts_leaves_no_worker() -> None:
+    bench = Bench()
+    lease = await bench.lending.grant(ask())
+    starting = asyncio.create_task(bench.lending.start_worker(lease.id))
+    await asyncio.sleep(0)
+    await bench.lending.release(lease.id)
+    with pytest.raises(NotFound):
+        await starting
+    assert not bench.workers[0].running
+
+
+async def test_paused_sharing_refuses() -> None:
+    bench = Bench()
+    bench.sharing = False
+    with pytest.raises(LeaseRefused, match="Sharing is paused on WORKSHOP"):
+        await bench.lending.grant(ask())
