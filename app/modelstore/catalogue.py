@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.modelstore.gguf import part_paths, read_shape
 from app.modelstore.lookup import find_model
-from app.modelstore.naming import Group, group_parts, is_projector_name, pair_projectors, unique_ids
+from app.modelstore.naming import Group, base_name, group_parts, is_projector_name, pair_projectors, unique_ids
 from app.modelstore.ollama import OllamaModel, ollama_models
 from app.modelstore.shape_memory import Reading, ShapeMemory
 from app.modelstore.walk import Walk, found_file
@@ -64,7 +64,7 @@ class Catalogue:
 
 
 def read_model(path: Path) -> ModelFile:
-    """A model that lies outside the folders; its id is its absolute path (blocking).
+    """A model that lies outside the folders; its id is its base name (blocking).
 
     Raises ModelNotFound when there is no such file; one that cannot be read has its `problem`.
     """
@@ -72,8 +72,8 @@ def read_model(path: Path) -> ModelFile:
     files = tuple(file for file in map(found_file, part_paths(whole)) if file is not None)
     if not files:
         raise ModelNotFound(f"There is no file {path}.", "Check the path; `caravan models` lists what was found.")
-    group = Group(str(whole), files)
-    return _model_file(str(whole), group, _read_group(group, read_shape), {})
+    group = Group(base_name(whole.name), files)
+    return _model_file(group.name, group, _read_group(group, read_shape), {})
 
 
 def _read_group(group: Group, read: Callable[[Path], ModelShape]) -> Reading:

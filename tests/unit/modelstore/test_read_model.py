@@ -17,6 +17,7 @@ def test_a_file_that_is_no_model_keeps_its_problem(tmp_path: Path) -> None:
     path = tmp_path / "模型 🐪.gguf"
     path.write_bytes(b"")
     model = read_model(path)
-    assert model.id == str(path)
+    assert model.id == "模型 🐪"
+    assert model.path == str(path)
     assert model.shape is None
     assert model.problem is not None

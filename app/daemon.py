@@ -1,0 +1,254 @@
+"""The composition root of the node: every service built by hand, run together, ended in order under one deadline."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app import __version__
+from app.api.app import local_app
+from app.api.openai import Upstream
+from app.api.peer import peer_app
+from app.api.server import Listener
+from app.cluster.link import LoopbackLink
+from app.cluster.peers import Peers
+from app.identity.node_key import node_identity, secret
+from app.instances.lending import Lender, Lending
+from app.instances.run import RunPlace
+from app.instances.supervisor import Supervisor
+from app.modelstore.catalogue import Catalogue
+from app.modelstore.folders import default_folders
+from app.node.bus import Bus
+from app.node.engine_room import EngineRoom
+from app.node.inventory import Inventory
+from app.node.library import Library
+from app.node.node import Node, Services
+from app.node.own_link import OwnLink
+from app.node.resources import measured_devices
+from app.node.settings import SettingsStore
+from app.schema.endpoint import Endpoint
+from app.schema.errors import ApiPortBusy, InputError
+from app.schema.event import InstanceChanged, InstanceForgotten
+from app.schema.node import NodeInfo, Status
+from app.schema.options import NodeOptions
+from app.schema.plan import DeviceResources
+from app.schema.record import NodeId
+from app.system.files import write_atomically
+from app.system.job import enter_kill_on_close_job
+from app.system.lock import FolderLock
+from app.system.logs import LogHandle, Secrets, configure
+from app.system.paths import Paths, resources_folder
+from app.system.ports import bind_loopback, port_owner
+from app.system.signals import on_end_request
+
+logger = logging.getLogger("caravan.daemon")
+
+SHUTDOWN_SECONDS = 30.0
+"""One deadline for everything that ends with the node; children still there then are killed with us."""
+
+Service = Callable[[], Coroutine[Any, Any, None]]
+
+
+def run(options: NodeOptions) -> int:
+    """Run a node until it is asked to end; returns the exit code.
+
+    Raises DataFolderUnusable, NodeAlreadyRunning or ApiPortBusy before anything was started.
+    """
+    paths = Paths.under(options.data_dir) if options.data_dir else Paths.for_user()
+    paths.ensure()
+    with FolderLock(paths.lock), _logging(paths, options.verbose) as log:
+        job = enter_kill_on_close_job()
+        try:
+            asyncio.run(_serve(options, paths, log.secrets))
+        finally:
+            paths.endpoint.unlink(missing_ok=True)
+            del job
+    return 0
+
+
+@contextlib.contextmanager
+def _logging(paths: Paths, verbose: bool) -> Any:
+    handle: LogHandle = configure(paths.logs, console=verbose, secrets=Secrets())
+    try:
+        yield handle
+    finally:
+        handle.close()
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The bound sockets of a node, before anything listens."""
+
+    api: socket.socket
+    peer: socket.socket | None
+
+
+def _bind(options: NodeOptions, has_cluster: bool) -> Ports:
+    if (options.peers or options.peer_port is not None) and not has_cluster:
+        raise InputError(
+            "This node has no cluster key, so it can have no peers.",
+            "Put the same `cluster-key` file into each data folder.",
+        )
+    api = _bind_or_tell(options.api_port, "--api-port")
+    peer = _bind_or_tell(options.peer_port, "--peer-port") if options.peer_port is not None else None
+    return Ports(api, peer)
+
+
+def _bind_or_tell(port: int, option: str) -> socket.socket:
+    try:
+        return bind_loopback(port)
+    except OSError as error:
+        owner = port_owner(port)
+        by = f" by {owner}" if owner else ""
+        raise ApiPortBusy(
+            f"Port {port} on this PC is in use{by}.", f"End that program, or choose another port with {option}."
+        ) from error
+
+
+async def _serve(options: NodeOptions, paths: Paths, secrets: Secrets) -> None:
+    cluster_key = await asyncio.to_thread(_existing_secret, paths.cluster_key)
+    ports = _bind(options, cluster_key is not None)
+    token = await asyncio.to_thread(secret, paths.api_token)
+    for each in (token, cluster_key):
+        if each is not None:
+            secrets.add(each)
+    ended = asyncio.Event()
+    building = Building(options, paths, cluster_key, secrets, ended.set)
+    parts = await building.assemble()
+    upstream = Upstream()
+    listeners = [Listener(local_app(parts.node, upstream, token), ports.api)]
+    if ports.peer is not None and cluster_key is not None:
+        listeners.append(Listener(peer_app(parts.node, cluster_key), ports.peer))
+    with on_end_request(asyncio.get_running_loop(), ended.set):
+        async with _running(parts, listeners, upstream):
+            await asyncio.to_thread(_announce, parts.info, paths, listeners)
+            logger.info("node %s listens on port %d", parts.info.name, listeners[0].port)
+            await ended.wait()
+            logger.info("the node is ending")
+
+
+def _existing_secret(path: Path) -> str | None:
+    return secret(path) if path.exists() else None
+
+
+def _announce(info: NodeInfo, paths: Paths, listeners: list[Listener]) -> None:
+    peer_port = listeners[1].port if len(listeners) > 1 else None
+    endpoint = Endpoint(node=info.id, name=info.name, pid=os.getpid(), api_port=listeners[0].port, peer_port=peer_port)
+    write_atomically(paths.endpoint, endpoint.model_dump_json().encode(), private=True)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The wired node and what runs beside it."""
+
+    info: NodeInfo
+    node: Node
+    bus: Bus
+    supervisor: Supervisor
+    lending: Lending
+    services: tuple[Service, ...]
+
+
+class Building:
+    """Builds the services of one node in the order in which they need each other."""
+
+    def __init__(
+        self,
+        options: NodeOptions,
+        paths: Paths,
+        cluster_key: str | None,
+        secrets: Secrets,
+        request_shutdown: Callable[[], None],
+    ) -> None:
+        self._options = options
+        self._paths = paths
+        self._cluster_key = cluster_key
+        self._secrets = secrets
+        self._request_shutdown = request_shutdown
+
+    async def assemble(self) -> Parts:
+        """Build everything; nothing runs yet."""
+        paths = self._paths
+        settings = await asyncio.to_thread(SettingsStore, paths.settings)
+        info = await asyncio.to_thread(self._info, settings)
+        bus = Bus(Status(node=info))
+        engine = EngineRoom(info.name, paths, settings, self._secrets, lambda: bus.status.engine.build)
+
+        def devices() -> tuple[DeviceResources, ...]:
+            return measured_devices(bus.status.hardware, bus.status.load, bus.status.engine.build)
+
+        lender = Lender(lambda: info.name, lambda: settings.current.sharing, devices, engine.make_worker)
+        lending = Lending(lender, bus.publish)
+        peers = Peers(self._options.peers, self._connect, bus.publish)
+        place = RunPlace(
+            node=info,
+            link_to=lambda node: _link(node, info.id, lending, peers),
+            make_head=engine.make_head,
+            check_memory=engine.check_memory,
+            publish=lambda instance: bus.publish(InstanceChanged(instance=instance)),
+        )
+        supervisor = Supervisor(place, lambda instance: bus.publish(InstanceForgotten(instance_id=instance)))
+        folders = await asyncio.to_thread(self._folders, settings, engine.model_folders)
+        library = Library(Catalogue(folders, paths.cache), folders, bus.publish)
+        inventory = Inventory(engine.find, bus.publish)
+        node = Node(Services(bus, settings, library, lending, peers, supervisor, paths.logs, self._request_shutdown))
+        services = (inventory.run, library.run, lending.run, peers.run)
+        return Parts(info, node, bus, supervisor, lending, services)
+
+    def _info(self, settings: SettingsStore) -> NodeInfo:
+        name = settings.current.name or platform.node() or "this PC"
+        return NodeInfo(id=node_identity(self._paths.node_key), name=name, version=__version__, started_at=time.time())
+
+    def _connect(self, address: str) -> LoopbackLink:
+        return LoopbackLink(address, self._cluster_key or "")
+
+    def _folders(self, settings: SettingsStore, legacy: tuple[str, ...]) -> tuple[Path, ...]:
+        own = (self._paths.models, *(Path(each) for each in (*settings.current.model_folders, *legacy)))
+        known = default_folders(Path.home(), os.environ) if settings.current.use_known_folders else ()
+        return tuple(dict.fromkeys((*own, resources_folder() / "demo_model", *known)))
+
+
+def _link(node: NodeId, own: NodeId, lending: Lending, peers: Peers) -> Any:
+    return OwnLink(lending) if node == own else peers.link_to(node)
+
+
+@contextlib.asynccontextmanager
+async def _running(parts: Parts, listeners: list[Listener], upstream: Upstream) -> AsyncIterator[None]:
+    """Run services and listeners; at the end close streams, stop instances, end leases, then the listeners."""
+    tasks = [asyncio.create_task(service(), name=service.__qualname__) for service in parts.services]
+    tasks += [asyncio.create_task(listener.run(), name=f"listener {listener.port}") for listener in listeners]
+    for task in tasks:
+        task.add_done_callback(_tell_broken)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_SECONDS):
+                await _wind_down(parts, listeners, tasks, upstream)
+
+
+async def _wind_down(
+    parts: Parts, listeners: list[Listener], tasks: list[asyncio.Task[None]], upstream: Upstream
+) -> None:
+    parts.bus.close()
+    await parts.supervisor.close()
+    await parts.lending.close()
+    for listener in listeners:
+        listener.end()
+    await upstream.close()
+    services = tasks[: len(parts.services)]
+    for task in services:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell_broken(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("service %s broke", task.get_name(), exc_info=error)

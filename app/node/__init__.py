@@ -1,0 +1,1 @@
+"""The node itself: bus, state, settings, the facade."""

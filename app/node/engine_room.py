@@ -1,0 +1,118 @@
+"""This node's engine: found and probed once, then used to make workers, heads and memory checks."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from app.engine.capabilities import Prober
+from app.engine.commands import fit_command
+from app.engine.extra_arguments import legacy_settings
+from app.engine.fit import measure
+from app.engine.locate import Places, locate
+from app.instances.head import Head, HeadPlace, HeadTools, head_spec
+from app.instances.memory_check import judge
+from app.instances.phases import Phases
+from app.instances.placement import remote_indexes
+from app.instances.worker import RpcWorker, WorkerPlace
+from app.node.settings import SettingsStore
+from app.schema.engine import EngineBuild, EngineStatus
+from app.schema.errors import CaravanError, EngineMissing
+from app.schema.instance import Lease
+from app.system.logs import LineFile, Secrets
+from app.system.paths import Paths
+
+logger = logging.getLogger("caravan.node.engine")
+
+
+class EngineRoom:
+    """Everything of this node that needs to know which llama.cpp it has. `build` is the one in use now."""
+
+    def __init__(
+        self,
+        node_name: str,
+        paths: Paths,
+        settings: SettingsStore,
+        secrets: Secrets,
+        build: Callable[[], EngineBuild | None],
+    ) -> None:
+        self._node_name = node_name
+        self._paths = paths
+        self._settings = settings
+        self._secrets = secrets
+        self._build = build
+        self._prober = Prober()
+        self._legacy = legacy_settings(os.environ)
+
+    @property
+    def model_folders(self) -> tuple[str, ...]:
+        """Folders that the environment variables of the older program name."""
+        return self._legacy.model_folders
+
+    async def find(self) -> EngineStatus:
+        """The engine of this PC, or why there is none. Never raises."""
+        notices = self._legacy.notices
+        try:
+            candidate = await locate(self._places(), os.environ)
+            build = await self._prober.probe(candidate)
+        except CaravanError as error:
+            logger.warning("no engine: %s", error.sentence)
+            return EngineStatus(problem=error.info(), notices=notices)
+        logger.info("engine %s at %s", build.identity, build.server)
+        return EngineStatus(build=build, notices=(*notices, *candidate.notices))
+
+    def _places(self) -> Places:
+        setting = self._settings.current.engine_path
+        return Places(setting=Path(setting) if setting else None, bundled=None, installed=self._paths.engine)
+
+    def make_worker(self, lease: Lease) -> RpcWorker:
+        """The rpc-server for a lease, not started yet."""
+        place = WorkerPlace(
+            node_name=self._node_name,
+            build=self._ready_build(),
+            threads=self._settings.current.cpu_threads,
+            first_port=self._legacy.worker_port,
+            open_log=self._open_log,
+        )
+        return RpcWorker(lease, place)
+
+    async def make_head(self, place: HeadPlace, phases: Phases) -> Head:
+        """The llama-server for an instance, not started yet."""
+        log = await asyncio.to_thread(self._open_log, f"head-{place.instance_id}")
+        return Head(place, self._tools(), phases, log)
+
+    async def check_memory(self, place: HeadPlace) -> str | None:
+        """What the engine itself says the plan needs, in a sentence part; None when this build cannot tell.
+
+        Raises OutOfMemory when it is more than there is. A projection that fails for another reason stops nothing: the
+        head will meet the same and tell it better.
+        """
+        build = self._ready_build()
+        command = fit_command(build, head_spec(place, self._tools(), port=1, api_key=""))
+        if command is None:
+            return None
+        try:
+            measured = await measure(command, self._node_name, place.names_by_endpoint)
+        except CaravanError as error:
+            logger.warning("memory could not be checked: %s", error.sentence)
+            return "could not be checked"
+        return judge(place.plan, measured, remote_indexes(place.endpoints))
+
+    def _tools(self) -> HeadTools:
+        return HeadTools(
+            node_name=self._node_name,
+            build=self._ready_build(),
+            threads=self._settings.current.cpu_threads,
+            first_port=self._legacy.server_port,
+            extra_arguments=(*self._legacy.extra_arguments, *self._settings.current.extra_arguments),
+        )
+
+    def _open_log(self, name: str) -> LineFile:
+        return LineFile(self._paths.logs / f"{name}.log", self._secrets)
+
+    def _ready_build(self) -> EngineBuild:
+        build = self._build()
+        if build is None:
+            raise EngineMissing(f"{self._node_name} has no engine.", "Install llama.cpp there: see `caravan engine`.")
+        return build

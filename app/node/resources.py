@@ -1,0 +1,85 @@
+"""PURE: what a node can offer the planner, from its hardware, its load and its engine's device list."""
+
+from app.schema.engine import EngineBuild, EngineStatus
+from app.schema.hardware import Accelerator, HardwareSnapshot, LoadSample
+from app.schema.node import NodeInfo, Peer, PeerReport, Reachability
+from app.schema.plan import CPU_DEVICE, DeviceResources, NodeResources
+
+
+def measured_devices(
+    hardware: HardwareSnapshot | None, load: LoadSample | None, engine: EngineBuild | None
+) -> tuple[DeviceResources, ...]:
+    """The devices the engine can use with the bytes free on them now, its GPUs first and the processor last.
+
+    A GPU the engine does not list cannot be used by it and is left out. Empty before the first probe and sample.
+    """
+    if hardware is None or load is None:
+        return ()
+    free = {sample.key: sample.free_bytes for sample in load.accelerators}
+    accelerators = {each.engine_device: each for each in hardware.accelerators if each.engine_device}
+    listed = engine.devices if engine else ()
+    gpus = tuple(
+        DeviceResources(
+            device=each.name,
+            name=_name(accelerators.get(each.name), each.description),
+            total_bytes=each.total_bytes,
+            free_bytes=_free(accelerators.get(each.name), free, each.free_bytes),
+            is_cpu=False,
+        )
+        for each in listed
+    )
+    return (*gpus, _processor(hardware, load))
+
+
+def _name(accelerator: Accelerator | None, description: str) -> str:
+    return accelerator.name if accelerator else description
+
+
+def _free(accelerator: Accelerator | None, free: dict[str, int | None], listed: int) -> int:
+    sampled = free.get(accelerator.key) if accelerator else None
+    return listed if sampled is None else sampled
+
+
+def _processor(hardware: HardwareSnapshot, load: LoadSample) -> DeviceResources:
+    return DeviceResources(
+        device=CPU_DEVICE,
+        name=hardware.processor.name,
+        total_bytes=hardware.ram_bytes,
+        free_bytes=load.ram_free_bytes,
+        is_cpu=True,
+    )
+
+
+def own_resources(
+    node: NodeInfo, engine: EngineStatus, devices: tuple[DeviceResources, ...], holds_model: bool
+) -> NodeResources:
+    """This node as the planner sees it."""
+    return NodeResources(
+        node=node.id,
+        name=node.name,
+        holds_model=holds_model,
+        engine_build=engine.build.identity if engine.build else None,
+        devices=devices,
+        problem=engine.problem.sentence if engine.problem else None,
+    )
+
+
+def peer_resources(peer: Peer) -> NodeResources | None:
+    """A peer as the planner sees it, None before its first answer. Its files are its own: only the head's are used."""
+    report = peer.report
+    if report is None:
+        return None
+    return NodeResources(
+        node=report.node.id,
+        name=report.node.name,
+        holds_model=False,
+        engine_build=report.engine.build.identity if report.engine.build else None,
+        devices=report.devices,
+        problem=_peer_problem(peer, report),
+    )
+
+
+def _peer_problem(peer: Peer, report: PeerReport) -> str | None:
+    if peer.reachability is Reachability.LOST:
+        return f"{report.node.name} does not answer."
+    return report.engine.problem.sentence if report.engine.problem else None
