@@ -1,0 +1,33 @@
+"""Which role this process has is told by its first argument; nothing else happens here."""
+
+import sys
+
+from app.schema.options import NVML_ROLE, NodeOptions
+
+
+def main() -> None:
+    """The console program: the command line, the node behind its `node` command, and the node's short-lived child."""
+    if sys.argv[1:] == [NVML_ROLE]:
+        from app.hardware.nvml_child import main as ask_driver
+
+        sys.exit(ask_driver())
+    from app.cli.main import build
+
+    build(_run_node)()
+
+
+def _run_node(options: NodeOptions) -> int:
+    from app.daemon import run
+
+    return run(options)
+
+
+def tray() -> None:
+    """The windowed program: the tray."""
+    from app.ui.application import main as tray_main
+
+    sys.exit(tray_main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

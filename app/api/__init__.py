@@ -1,0 +1,1 @@
+"""HTTP, thin: local, peer, openai, exo."""

@@ -1,0 +1,53 @@
+"""One HTTP listener of the node: a socket that is bound already, served until told to end."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+SHUTDOWN_SECONDS = 3
+"""How long open requests may take to finish when the node ends."""
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to the daemon, which owns several servers."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Listener:
+    """Serves one application on one bound socket."""
+
+    def __init__(self, app: ASGIApp, bound: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+        self._server = _Server(config)
+        self._socket = bound
+        self.port: int = bound.getsockname()[1]
+
+    async def run(self) -> None:
+        """Serve until `end`, or until cancelled."""
+        try:
+            await self._server.serve(sockets=[self._socket])
+        except asyncio.CancelledError:
+            self.end()
+            raise
+        finally:
+            self._socket.close()
+
+    def end(self) -> None:
+        """Take no new requests, let open ones finish within the deadline, then return from `run`."""
+        self._server.should_exit = True

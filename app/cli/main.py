@@ -1,0 +1,60 @@
+"""The command line: `caravan COMMAND`. Every command but `node` and `demo` is a client of the running node."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import __version__
+from app.cli import demo, facts, running
+from app.cli.console import new_session
+from app.cli.node_command import RunNode, node_command
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        envvar="CARAVAN_DATA_DIR",
+        help="Keep everything in this folder; several nodes can live on one PC.",
+    ),
+]
+
+
+def build(run_node: RunNode) -> typer.Typer:
+    """The command line; `run_node` is the role that this room may not know."""
+    cli = typer.Typer(
+        name="caravan",
+        help="Run one GGUF model over the PCs of a LAN.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    cli.callback()(_common)
+    cli.command("node")(node_command(run_node))
+    commands: tuple[Callable[..., None], ...] = (
+        facts.status,
+        facts.models,
+        running.plan,
+        running.launch,
+        running.stop,
+        running.chat,
+        facts.logs,
+        facts.engine,
+        demo.demo,
+    )
+    for command in commands:
+        cli.command()(command)
+    return cli
+
+
+def _common(
+    context: typer.Context,
+    data_dir: DataDir = None,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+    context.obj = new_session(data_dir)

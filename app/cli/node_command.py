@@ -1,0 +1,45 @@
+"""`caravan node`: the headless node, in this process until Ctrl-C."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.console import EXIT_FAILED, session, show_error
+from app.schema.errors import CaravanError
+from app.schema.options import NodeOptions
+from app.schema.settings import API_PORT
+
+RunNode = Callable[[NodeOptions], int]
+
+
+def node_command(run_node: RunNode) -> Callable[..., None]:
+    """The command over the role that this room may not know."""
+
+    def node(
+        context: typer.Context,
+        data_dir: Annotated[Path | None, typer.Option(help="Keep everything in this folder.")] = None,
+        api_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the local API; 0 takes any.")] = API_PORT,
+        peer_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port for peers on this PC.")] = None,
+        peer: Annotated[list[str] | None, typer.Option(help="Another node on this PC, 127.0.0.1:PORT.")] = None,
+        verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the log.")] = False,
+    ) -> None:
+        """Run this PC's node until Ctrl-C: API, models, workers."""
+        to = session(context)
+        options = NodeOptions(
+            data_dir=data_dir or to.data_dir,
+            api_port=api_port,
+            peer_port=peer_port,
+            peers=tuple(peer or ()),
+            verbose=verbose,
+        )
+        try:
+            code = run_node(options)
+        except CaravanError as error:
+            show_error(to, error, as_json=False)
+            raise typer.Exit(EXIT_FAILED) from None
+        if code:
+            raise typer.Exit(code)
+
+    return node

@@ -1,0 +1,283 @@
+"""Commands that place, start, stop and use models: plan, launch, stop, chat."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from app.cli import words
+from app.cli.console import Session, run, session, show_json
+from app.cli.facts import AsJson
+from app.client import ChatPiece, NodeClient
+from app.schema.errors import InstanceNotFound, NodeNotRunning, PlacementRefused, from_info
+from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest, PhaseState
+from app.schema.plan import Plan, PlanRequest, Refusal
+from app.schema.record import InstanceId, ModelId
+
+Model = Annotated[str, typer.Argument(help="Name of a model, its file name, or a path.")]
+Pcs = Annotated[int | None, typer.Option(min=1, max=64, help="Use exactly this many PCs.")]
+Context = Annotated[int | None, typer.Option(min=1, help="Tokens of context.")]
+
+ENDED = frozenset({InstanceState.STOPPED, InstanceState.FAILED})
+_MARKS = {
+    PhaseState.PENDING: ("·", "dim"),
+    PhaseState.ACTIVE: (">", "bold"),
+    PhaseState.DONE: ("✓", "green"),
+    PhaseState.FAILED: ("!", "red"),
+    PhaseState.SKIPPED: ("-", "dim"),
+}
+
+
+def plan(
+    context: typer.Context, model: Model, pcs: Pcs = None, tokens: Context = None, as_json: AsJson = False
+) -> None:
+    """Where a model would run, and what each PC would hold."""
+    to = session(context)
+
+    async def work() -> int:
+        async with to.client() as client:
+            answer = await client.plan(_request(model, pcs, tokens))
+        if as_json:
+            show_json(answer)
+            return 0 if isinstance(answer, Plan) else 1
+        show_plan(to, _planned(answer))
+        return 0
+
+    run(to, work, as_json)
+
+
+def _request(model: str, pcs: int | None, tokens: int | None) -> PlanRequest:
+    return PlanRequest(model_id=_model_name(model), pcs=pcs, context=tokens)
+
+
+def _model_name(text: str) -> ModelId:
+    """A path is told to the node in full, because the node runs in a folder of its own."""
+    looks_like_path = text.lower().endswith(".gguf") and (os.sep in text or "/" in text or Path(text).is_file())
+    return ModelId(str(Path(text).absolute()) if looks_like_path else text)
+
+
+def _planned(answer: Plan | Refusal) -> Plan:
+    if isinstance(answer, Refusal):
+        reasons = tuple(reason.sentence for reason in answer.reasons)
+        raise PlacementRefused(answer.sentence, answer.hint, reasons)
+    return answer
+
+
+def show_plan(to: Session, found: Plan) -> None:
+    """A plan as a table of its stages, the comparison with other numbers of PCs, and who is left out."""
+    pcs = f"{found.pcs} PC" + ("s" if found.pcs > 1 else "")
+    to.say(f"{found.model_id}: {found.layers} layers, {words.number(found.context)} tokens, {pcs}", "bold")
+    table = Table(box=None, pad_edge=False)
+    for name in ("PC", "device", "layers", "weights", "KV cache", "buffers", "free"):
+        table.add_column(name, justify="left" if name in {"PC", "device", "layers"} else "right")
+    for stage in found.stages:
+        held = words.layers(stage.first_layer, stage.last_layer, stage.holds_output)
+        sizes = (stage.weight_bytes, stage.kv_bytes, stage.compute_bytes, stage.free_bytes)
+        table.add_row(stage.node_name, stage.device, held, *(words.size(each) for each in sizes))
+    to.out.print(table)
+    for note in found.notes:
+        to.say(f"  ! {note}")
+    for each in found.alternatives:
+        to.say(f"  {each.sentence}", "dim")
+    for reason in found.left_out:
+        to.say(f"  {reason.sentence}", "dim")
+
+
+def launch(
+    context: typer.Context,
+    model: Model,
+    pcs: Pcs = None,
+    tokens: Context = None,
+    extra: Annotated[list[str] | None, typer.Option("--extra", help="One more llama-server argument; repeat.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a model on the PCs it needs; returns when it is ready."""
+    to = session(context)
+
+    async def work() -> int:
+        async with to.client() as client:
+            found = _planned(await client.plan(_request(model, pcs, tokens)))
+            if not as_json:
+                show_plan(to, found)
+            started = await launch_and_follow(client, found, phase_screen(to, quiet=as_json), tuple(extra or ()))
+        if as_json:
+            show_json(started)
+        if started.error is not None:
+            raise from_info(started.error)
+        return 0
+
+    run(to, work, as_json)
+
+
+async def launch_and_follow(
+    client: NodeClient, found: Plan, show: Callable[[InstanceStatus], None], extra: tuple[str, ...] = ()
+) -> InstanceStatus:
+    """Launch a plan and follow it until it is ready or has ended; cancels it when we are cancelled."""
+    instance_id = await client.launch(LaunchRequest(plan=found, extra_arguments=extra))
+    try:
+        return await follow(client, instance_id, lambda each: each.state is InstanceState.READY, show)
+    except BaseException:
+        await client.stop(instance_id)
+        raise
+
+
+async def follow(
+    client: NodeClient,
+    instance_id: InstanceId,
+    reached: Callable[[InstanceStatus], bool],
+    show: Callable[[InstanceStatus], None] = lambda _: None,
+) -> InstanceStatus:
+    """Watch an instance until `reached` says so or it has ended. Raises NodeNotRunning when the node ends first."""
+    async with aclosing(client.watch()) as statuses:
+        async for each in _of(statuses, instance_id):
+            show(each)
+            if reached(each) or each.state in ENDED:
+                return each
+    raise NodeNotRunning("Caravan ended on this PC.", "Start it again with `caravan node`.")
+
+
+async def _of(statuses: AsyncIterator[Any], instance_id: InstanceId) -> AsyncIterator[InstanceStatus]:
+    last = None
+    async for status in statuses:
+        found = next((each for each in status.instances if each.id == instance_id), None)
+        if found is not None and found != last:
+            last = found
+            yield found
+
+
+def phase_screen(to: Session, quiet: bool) -> Callable[[InstanceStatus], None]:
+    """What shows the phases of a launch: a live list on a terminal, one line per finished phase elsewhere."""
+    if quiet:
+        return lambda _: None
+    if not to.out.is_terminal:
+        return _line_printer(to)
+    live = Live(console=to.out, refresh_per_second=8)
+
+    def show(instance: InstanceStatus) -> None:
+        live.update(Group(*(_phase_text(phase) for phase in instance.phases)))
+        if not live.is_started:
+            live.start()
+        if instance.state is not InstanceState.STARTING:
+            live.stop()
+
+    return show
+
+
+def _line_printer(to: Session) -> Callable[[InstanceStatus], None]:
+    told: set[str] = set()
+
+    def show(instance: InstanceStatus) -> None:
+        for phase in instance.phases:
+            if phase.state in {PhaseState.DONE, PhaseState.FAILED} and phase.name not in told:
+                told.add(phase.name)
+                to.out.print(_phase_text(phase))
+
+    return show
+
+
+def _phase_text(phase: Any) -> Text:
+    mark, style = _MARKS[phase.state]
+    took = f"  {words.duration(phase.seconds)}" if phase.seconds is not None else ""
+    return Text(f"{mark} {words.phase(phase)}{took}", style=style)
+
+
+def stop(
+    context: typer.Context,
+    instance: Annotated[str | None, typer.Argument(help="Instance or model; all of this PC when left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a model; returns when nothing of it runs any more."""
+    to = session(context)
+
+    async def work() -> None:
+        async with to.client() as client:
+            status = await client.status()
+            running = [each for each in status.instances if each.state not in ENDED]
+            chosen = [each for each in running if instance is None or instance in (each.id, each.model_id)]
+            if not chosen:
+                what = f"{instance} is not running." if instance else "No model is running."
+                raise InstanceNotFound(what, "See `caravan status`.")
+            for each in chosen:
+                await client.stop(each.id)
+            ended = [await follow(client, each.id, lambda _: False) for each in chosen]
+        if as_json:
+            show_json(ended)
+        else:
+            to.say(f"Stopped {', '.join(each.model_id for each in ended)}.")
+
+    run(to, work, as_json)
+
+
+def chat(
+    context: typer.Context,
+    prompt: Annotated[str | None, typer.Option(help="Ask this and print the answer.")] = None,
+    model: Annotated[str | None, typer.Option(help="Which running model; the newest when left out.")] = None,
+    max_tokens: Annotated[int | None, typer.Option("--max-tokens", min=1)] = None,
+    temperature: Annotated[float | None, typer.Option(min=0.0, max=5.0)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a running model; without --prompt it is a conversation until an empty line."""
+    to = session(context)
+    options = {"model": model, "max_tokens": max_tokens, "temperature": temperature}
+    body = {name: value for name, value in options.items() if value is not None}
+
+    async def work() -> None:
+        async with to.client() as client:
+            if prompt is not None:
+                await _answer(to, client, body, [{"role": "user", "content": prompt}], as_json)
+                return
+            messages: list[dict[str, str]] = []
+            while asked := _ask_user(to):
+                messages.append({"role": "user", "content": asked})
+                text = await _answer(to, client, body, messages, as_json)
+                messages.append({"role": "assistant", "content": text})
+
+    run(to, work, as_json)
+
+
+def _ask_user(to: Session) -> str:
+    try:
+        return to.out.input("[bold]> [/]").strip()
+    except EOFError:
+        return ""
+
+
+async def _answer(
+    to: Session, client: NodeClient, body: dict[str, Any], messages: list[dict[str, str]], as_json: bool
+) -> str:
+    def show(piece: ChatPiece) -> None:
+        if not as_json:
+            sys.stdout.write(piece.text)
+            sys.stdout.flush()
+
+    text, last = await collect(client, {**body, "messages": messages}, show)
+    if as_json:
+        show_json({"answer": text, "finish_reason": last.finish_reason, "timings": last.timings})
+        return text
+    speed = (last.timings or {}).get("predicted_per_second")
+    to.say(f"\n{speed:.1f} tok/s" if speed else "", "dim")
+    return text
+
+
+async def collect(
+    client: NodeClient, request: dict[str, Any], show: Callable[[ChatPiece], None]
+) -> tuple[str, ChatPiece]:
+    """Stream an answer; returns its text and its last piece, which carries the stop reason and the timings."""
+    parts: list[str] = []
+    last = ChatPiece()
+    async with aclosing(client.chat(request)) as pieces:
+        async for piece in pieces:
+            show(piece)
+            parts.append(piece.text)
+            last = ChatPiece(
+                finish_reason=piece.finish_reason or last.finish_reason, timings=piece.timings or last.timings
+            )
+    return "".join(parts), last

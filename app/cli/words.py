@@ -1,0 +1,72 @@
+"""PURE: numbers and states as people read them."""
+
+from app.schema.instance import Phase, PhaseName, Progress, Unit
+
+PHASE_WORDS = {
+    PhaseName.LEASES: "memory reserved",
+    PhaseName.WORKERS_STARTED: "workers started",
+    PhaseName.WORKERS_VERIFIED: "workers checked",
+    PhaseName.MEMORY_CHECKED: "memory checked by the engine",
+    PhaseName.HEAD_STARTED: "engine started",
+    PhaseName.HANDSHAKE: "workers connected",
+    PhaseName.TENSORS: "weights loaded",
+    PhaseName.WARM_UP: "warmed up",
+    PhaseName.READY: "ready",
+}
+
+
+def size(count: int | None) -> str:
+    """Bytes in the unit that fits: `512 B`, `7.9 MB`, `21.3 GB`; `-` when unknown. 1 GB is 2^30, as Windows shows it."""
+    if count is None:
+        return "-"
+    if count < 1024:
+        return f"{count} B"
+    value = float(count)
+    for unit in ("KB", "MB", "GB"):
+        value /= 1024
+        if value < 999.95:
+            return f"{value:.1f} {unit}"
+    return f"{value / 1024:.1f} TB"
+
+
+def number(count: int | None) -> str:
+    """A count with thin groups: `16 384`; `-` when unknown."""
+    return "-" if count is None else f"{count:,}".replace(",", " ")
+
+
+def duration(seconds: float | None) -> str:
+    """A time as people say it: `0.4 s`, `47 s`, `3 min 5 s`; `-` when unknown."""
+    if seconds is None:
+        return "-"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def progress(step: Progress) -> str:
+    """`2/2`, or `3.1 GB of 8.4 GB, 112.0 MB/s, 47 s left`."""
+    if step.unit is Unit.WORKERS:
+        return f"{step.done}/{step.total}"
+    parts = [f"{size(step.done)} of {size(step.total)}"]
+    if step.rate is not None:
+        parts.append(f"{size(round(step.rate))}/s")
+    if step.seconds_left:
+        parts.append(f"{duration(step.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def phase(step: Phase) -> str:
+    """One line about a launch phase, without its mark."""
+    parts = [PHASE_WORDS[step.name]]
+    if step.progress is not None:
+        parts.append(progress(step.progress))
+    if step.note:
+        parts.append(step.note)
+    return " - ".join(parts)
+
+
+def layers(first: int, last: int, holds_output: bool) -> str:
+    """A layer range: `0-5`, `6-11 + output`."""
+    return f"{first}-{last}" + (" + output" if holds_output else "")

@@ -1,0 +1,201 @@
+"""NodeClient: typed calls to one node's local API, and `watch`, its status as it changes. Used by ui, cli and tests."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from app.schema.endpoint import Endpoint
+from app.schema.errors import CaravanError, ErrorInfo, NodeNotRunning, from_info
+from app.schema.event import NumberedEvent
+from app.schema.instance import InstanceStatus, LaunchRequest
+from app.schema.model import ModelFile
+from app.schema.node import Delta, Status
+from app.schema.plan import Plan, PlanAnswer, PlanRequest, Refusal
+from app.schema.record import InstanceId
+from app.schema.settings import Settings
+from app.system.loopback_http import loopback_client
+from app.system.paths import Paths
+
+REQUEST_SECONDS = 30.0
+
+_MODELS: TypeAdapter[tuple[ModelFile, ...]] = TypeAdapter(tuple[ModelFile, ...])
+_STORY: TypeAdapter[tuple[NumberedEvent, ...]] = TypeAdapter(tuple[NumberedEvent, ...])
+_PLAN: TypeAdapter[Plan | Refusal] = TypeAdapter(PlanAnswer)
+
+
+@dataclass(frozen=True)
+class ChatPiece:
+    """A part of a streamed answer. `timings` comes with the last one: llama-server's own figures."""
+
+    text: str = ""
+    reasoning: str = ""
+    finish_reason: str | None = None
+    timings: dict[str, float] | None = None
+
+
+def read_endpoint(paths: Paths) -> Endpoint:
+    """Where the node of a data folder listens. Raises NodeNotRunning."""
+    try:
+        return Endpoint.model_validate_json(paths.endpoint.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise not_running(paths.data) from error
+
+
+def not_running(folder: Path) -> NodeNotRunning:
+    """The error for a node that does not answer."""
+    return NodeNotRunning(
+        "Caravan is not running on this PC.", "Start it with `caravan node`.", (f"data folder: {folder}",)
+    )
+
+
+class NodeClient:
+    """An async client of one node. Every call raises the node's own error by its code, or NodeNotRunning."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self.endpoint = read_endpoint(paths)
+        token = paths.api_token.read_text("ascii").strip() if paths.api_token.exists() else ""
+        self._http = loopback_client(
+            base_url=self.endpoint.api_url, headers={"Authorization": f"Bearer {token}"}, timeout=REQUEST_SECONDS
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def status(self) -> Status:
+        """The whole status, as of now."""
+        return Status.model_validate(await self._ask("GET", "/status"))
+
+    async def watch(self) -> AsyncGenerator[Status, None]:
+        """The status now, then after every change; a gap is healed by a new snapshot. Ends when the node ends."""
+        while True:
+            status: Status | None = None
+            async with aclosing(self._events("/caravan/v1/events")) as events:
+                async for name, data in events:
+                    if name == "closed":
+                        return
+                    if name == "resync":
+                        break
+                    status = _follow(status, name, data)
+                    if status is not None:
+                        yield status
+
+    async def story(self) -> tuple[NumberedEvent, ...]:
+        """The last events, oldest first."""
+        return _STORY.validate_python(await self._ask("GET", "/story"))
+
+    async def models(self, rescan: bool = False) -> tuple[ModelFile, ...]:
+        """The models on this PC."""
+        return _MODELS.validate_python(await self._ask("GET", "/models", params={"rescan": rescan}))
+
+    async def plan(self, request: PlanRequest) -> Plan | Refusal:
+        """Where a model would run, or why nowhere."""
+        return _PLAN.validate_python(await self._ask("POST", "/plan", json=request.model_dump(mode="json")))
+
+    async def launch(self, request: LaunchRequest) -> InstanceId:
+        """Launch a plan; follow it with `watch`."""
+        answer = await self._ask("POST", "/instances", json=request.model_dump(mode="json"))
+        return InstanceId(answer["instance_id"])
+
+    async def instance(self, instance_id: InstanceId) -> InstanceStatus:
+        """One instance of this node."""
+        return InstanceStatus.model_validate(await self._ask("GET", f"/instances/{instance_id}"))
+
+    async def stop(self, instance_id: InstanceId) -> None:
+        """Stop an instance; follow it with `watch`."""
+        await self._ask("DELETE", f"/instances/{instance_id}")
+
+    async def settings(self) -> Settings:
+        """The node's settings."""
+        return Settings.model_validate(await self._ask("GET", "/settings"))
+
+    async def change_settings(self, settings: Settings) -> Settings:
+        """Replace the node's settings."""
+        return Settings.model_validate(await self._ask("PUT", "/settings", json=settings.model_dump(mode="json")))
+
+    async def logs(self, name: str, lines: int) -> tuple[list[str], list[str]]:
+        """The last lines of a log, and the names of all logs."""
+        answer = await self._ask("GET", "/logs", params={"name": name, "lines": lines})
+        return answer["lines"], answer["names"]
+
+    async def shut_down(self) -> None:
+        """End the node and everything it runs."""
+        await self._ask("POST", "/shutdown")
+
+    async def chat(self, request: dict[str, Any]) -> AsyncGenerator[ChatPiece, None]:
+        """Stream an answer over the OpenAI route; `request` is its body without `stream`."""
+        body = {**request, "stream": True}
+        async with aclosing(self._events("/v1/chat/completions", body)) as events:
+            async for _, data in events:
+                if data != "[DONE]":
+                    yield _piece(json.loads(data))
+
+    async def _ask(self, method: str, path: str, **options: Any) -> Any:
+        try:
+            response = await self._http.request(method, f"/caravan/v1{path}", **options)
+        except httpx.HTTPError as error:
+            raise not_running(self._paths.data) from error
+        if response.is_error:
+            raise _error(response)
+        return response.json()
+
+    async def _events(self, path: str, body: dict[str, Any] | None = None) -> AsyncGenerator[tuple[str, str], None]:
+        """Server-sent events as (name, data), see https://html.spec.whatwg.org/multipage/server-sent-events.html."""
+        method = "GET" if body is None else "POST"
+        try:
+            async with self._http.stream(method, path, json=body, timeout=httpx.Timeout(None, connect=5.0)) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise _error(response)
+                name = "message"
+                async for line in response.aiter_lines():
+                    if line.startswith("event: "):
+                        name = line.removeprefix("event: ")
+                    elif line.startswith("data: "):
+                        yield name, line.removeprefix("data: ")
+                        name = "message"
+        except httpx.HTTPError as error:
+            raise not_running(self._paths.data) from error
+
+
+def _follow(status: Status | None, name: str, data: str) -> Status | None:
+    if name == "snapshot":
+        return Status.model_validate_json(data)
+    if name == "delta" and status is not None:
+        return Delta.model_validate_json(data).apply(status)
+    return status
+
+
+def _error(response: httpx.Response) -> CaravanError:
+    try:
+        content = response.json()["error"]
+        if "sentence" not in content:
+            return from_info(ErrorInfo(code=str(content.get("code")), sentence=str(content["message"])))
+        return from_info(ErrorInfo.model_validate(content))
+    except (ValueError, KeyError, TypeError, ValidationError):
+        return CaravanError(f"The node answered with status {response.status_code}.", "See `caravan logs`.")
+
+
+def _piece(content: dict[str, Any]) -> ChatPiece:
+    if "error" in content:
+        raise from_info(ErrorInfo(code=str(content["error"].get("code")), sentence=str(content["error"]["message"])))
+    choice = (content.get("choices") or [{}])[0]
+    delta = choice.get("delta", {})
+    return ChatPiece(
+        text=delta.get("content") or "",
+        reasoning=delta.get("reasoning_content") or "",
+        finish_reason=choice.get("finish_reason"),
+        timings=content.get("timings"),
+    )
