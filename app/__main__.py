@@ -1,6 +1,7 @@
 """Which role this process has is told by its first argument; nothing else happens here."""
 
 import sys
+from collections.abc import Callable
 
 from app.schema.options import NVML_ROLE, NodeOptions
 
@@ -16,10 +17,10 @@ def main() -> None:
     build(_run_node)()
 
 
-def _run_node(options: NodeOptions) -> int:
+def _run_node(options: NodeOptions, on_ready: Callable[[str], None]) -> int:
     from app.daemon import run
 
-    return run(options)
+    return run(options, on_ready)
 
 
 def tray() -> None:

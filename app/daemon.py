@@ -56,8 +56,8 @@ SHUTDOWN_SECONDS = 30.0
 Service = Callable[[], Coroutine[Any, Any, None]]
 
 
-def run(options: NodeOptions) -> int:
-    """Run a node until it is asked to end; returns the exit code.
+def run(options: NodeOptions, on_ready: Callable[[str], None]) -> int:
+    """Run a node until it is asked to end; returns the exit code. `on_ready` hears the API's address when it answers.
 
     Raises DataFolderUnusable, NodeAlreadyRunning or ApiPortBusy before anything was started.
     """
@@ -66,7 +66,7 @@ def run(options: NodeOptions) -> int:
     with FolderLock(paths.lock), _logging(paths, options.verbose) as log:
         job = enter_kill_on_close_job()
         try:
-            asyncio.run(_serve(options, paths, log.secrets))
+            asyncio.run(_serve(options, paths, log.secrets, on_ready))
         finally:
             paths.endpoint.unlink(missing_ok=True)
             del job
@@ -112,7 +112,7 @@ def _bind_or_tell(port: int, option: str) -> socket.socket:
         ) from error
 
 
-async def _serve(options: NodeOptions, paths: Paths, secrets: Secrets) -> None:
+async def _serve(options: NodeOptions, paths: Paths, secrets: Secrets, on_ready: Callable[[str], None]) -> None:
     cluster_key = await asyncio.to_thread(_existing_secret, paths.cluster_key)
     ports = _bind(options, cluster_key is not None)
     token = await asyncio.to_thread(secret, paths.api_token)
@@ -130,6 +130,7 @@ async def _serve(options: NodeOptions, paths: Paths, secrets: Secrets) -> None:
         async with _running(parts, listeners, upstream):
             await asyncio.to_thread(_announce, parts.info, paths, listeners)
             logger.info("node %s listens on port %d", parts.info.name, listeners[0].port)
+            on_ready(f"http://127.0.0.1:{listeners[0].port}")
             await ended.wait()
             logger.info("the node is ending")
 

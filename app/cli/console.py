@@ -18,6 +18,7 @@ from app.system.paths import Paths
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
+PIPE_COLUMNS = 200
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ def new_session(data_dir: Path | None) -> Session:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    return Session(data_dir, Console(highlight=False), Console(stderr=True, highlight=False))
+    # Rich takes 80 columns for a pipe or a file, which would fold tables that nobody looks at through a window.
+    wide = None if sys.stdout.isatty() else PIPE_COLUMNS
+    return Session(data_dir, Console(highlight=False, width=wide), Console(stderr=True, highlight=False))
 
 
 def session(context: typer.Context) -> Session:

@@ -31,7 +31,8 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
 
 def _show_status(to: Session, found: Status) -> None:
     engine = found.engine.build.identity if found.engine.build else "none"
-    to.say(f"{found.node.name} - engine {engine} - {found.catalogue.models} models", "bold")
+    models = f"{found.catalogue.models} model" + ("" if found.catalogue.models == 1 else "s")
+    to.say(f"{found.node.name} - engine {engine} - {models}", "bold")
     if found.engine.problem:
         to.say(f"! {found.engine.problem.sentence} {found.engine.problem.hint}")
     for warning in found.warnings:

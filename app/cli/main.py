@@ -49,12 +49,16 @@ def build(run_node: RunNode) -> typer.Typer:
     return cli
 
 
-def _common(
-    context: typer.Context,
-    data_dir: DataDir = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(__version__)
         raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and end.")
+]
+
+
+def _common(context: typer.Context, data_dir: DataDir = None, version: Version = False) -> None:
     context.obj = new_session(data_dir)

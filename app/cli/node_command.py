@@ -11,7 +11,8 @@ from app.schema.errors import CaravanError
 from app.schema.options import NodeOptions
 from app.schema.settings import API_PORT
 
-RunNode = Callable[[NodeOptions], int]
+RunNode = Callable[[NodeOptions, Callable[[str], None]], int]
+"""Runs a node to its end; the second argument hears the API's address when it answers."""
 
 
 def node_command(run_node: RunNode) -> Callable[..., None]:
@@ -35,7 +36,7 @@ def node_command(run_node: RunNode) -> Callable[..., None]:
             verbose=verbose,
         )
         try:
-            code = run_node(options)
+            code = run_node(options, lambda url: to.say(f"Caravan answers on {url}. Ctrl-C ends it."))
         except CaravanError as error:
             show_error(to, error, as_json=False)
             raise typer.Exit(EXIT_FAILED) from None

@@ -24,7 +24,7 @@ from app.schema.record import InstanceId, ModelId
 
 Model = Annotated[str, typer.Argument(help="Name of a model, its file name, or a path.")]
 Pcs = Annotated[int | None, typer.Option(min=1, max=64, help="Use exactly this many PCs.")]
-Context = Annotated[int | None, typer.Option(min=1, help="Tokens of context.")]
+Context = Annotated[int | None, typer.Option("--context", min=1, help="Tokens of context.")]
 
 ENDED = frozenset({InstanceState.STOPPED, InstanceState.FAILED})
 _MARKS = {

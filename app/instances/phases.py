@@ -6,6 +6,9 @@ from app.schema.instance import Phase, PhaseName, PhaseState, Progress, Unit
 
 Phases = tuple[Phase, ...]
 
+SHORTEST_FOR_A_RATE = 0.1
+"""Seconds before which a rate says more about the clock than about the work."""
+
 
 def first_phases() -> Phases:
     """All phases, pending, in order."""
@@ -87,7 +90,7 @@ def progress(phases: Phases, name: PhaseName, done: int, total: int, unit: Unit,
 
 
 def _rate(done: int, total: int, seconds: float) -> tuple[float | None, float | None]:
-    if done <= 0 or seconds <= 0:
+    if done <= 0 or seconds < SHORTEST_FOR_A_RATE:
         return None, None
     rate = done / seconds
     return rate, (total - done) / rate

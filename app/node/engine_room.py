@@ -20,10 +20,13 @@ from app.node.settings import SettingsStore
 from app.schema.engine import EngineBuild, EngineStatus
 from app.schema.errors import CaravanError, EngineMissing
 from app.schema.instance import Lease
-from app.system.logs import LineFile, Secrets
+from app.system.logs import LineFile, Secrets, prune
 from app.system.paths import Paths
 
 logger = logging.getLogger("caravan.node.engine")
+
+CHILD_LOGS_KEPT = 40
+"""Logs of llama.cpp programs that are kept, the newest; each has at most 2 MB."""
 
 
 class EngineRoom:
@@ -109,6 +112,7 @@ class EngineRoom:
         )
 
     def _open_log(self, name: str) -> LineFile:
+        prune(self._paths.logs, CHILD_LOGS_KEPT)
         return LineFile(self._paths.logs / f"{name}.log", self._secrets)
 
     def _ready_build(self) -> EngineBuild:

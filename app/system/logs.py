@@ -136,6 +136,21 @@ class LineFile:
         self._file.close()
 
 
+def prune(folder: Path, keep: int) -> None:
+    """Delete the oldest logs of children in `folder` until `keep` are left; the node's own log is none of them.
+
+    One that is open elsewhere stays where the system does not allow to delete it.
+    """
+    found = [path for path in folder.glob("*.log*") if not path.name.startswith(LOG_NAME)]
+    dated = []
+    for path in found:
+        with contextlib.suppress(OSError):
+            dated.append((path.stat().st_mtime, path))
+    for _, path in sorted(dated)[: max(0, len(dated) - keep)]:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def tail(path: Path, lines: int) -> list[str]:
     """The last `lines` lines of a file, oldest first; [] when it cannot be read. Reads 4 MiB of its end at most."""
     try:

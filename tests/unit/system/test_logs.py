@@ -1,6 +1,7 @@
 """The log: bounded, in UTC, without secrets, and gone from `logging` when closed."""
 
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.system.logs import LineFile, Redactor, Secrets, configure, tail
+from app.system.logs import LOG_NAME, LineFile, Redactor, Secrets, configure, prune, tail
 from app.system.redaction import REMOVED
 
 # No letter of the marker, so that a marker beside other text cannot spell a secret.
@@ -190,3 +191,13 @@ def test_tail_of_a_large_file_reads_only_its_end(tmp_path: Path) -> None:
         file.write(b"\n" + b"".join(b"line %d\n" % number for number in range(20000)))
     assert tail(path, 15000) == [f"line {number}" for number in range(5000, 20000)]
     assert tail(tmp_path / "missing", 5) == []
+
+
+def test_only_the_newest_logs_of_children_are_kept(tmp_path: Path) -> None:
+    for age in range(5):
+        path = tmp_path / f"head-{age}.log"
+        path.write_text("x")
+        os.utime(path, (1000 - age, 1000 - age))
+    (tmp_path / LOG_NAME).write_text("ours")
+    prune(tmp_path, keep=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOG_NAME, "head-0.log", "head-1.log"]
