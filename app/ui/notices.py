@@ -1,0 +1,52 @@
+"""PURE: what is worth a notification, from two statuses that follow each other."""
+
+from dataclasses import dataclass
+
+from app.schema.errors import ErrorInfo
+from app.schema.instance import InstanceState, InstanceStatus
+from app.schema.node import Status
+from app.ui.face import model_name, pcs_word, problem_of
+from app.ui.words import Phrase, tr
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A notification: a title, and one or two sentences."""
+
+    title: Phrase
+    body: Phrase
+    is_problem: bool = False
+
+
+def notices(before: Status | None, after: Status) -> tuple[Notice, ...]:
+    """What became ready or failed in between. The first status of a node tells no news."""
+    if before is None:
+        return ()
+    known = {each.id: each.state for each in before.instances}
+    news = (each for each in after.instances if known.get(each.id) is not each.state)
+    return tuple(notice for each in news if (notice := _news(each)) is not None)
+
+
+def trouble(title: Phrase, error: ErrorInfo) -> Notice:
+    """An error as a notification: its sentence, and its hint when it has one."""
+    told = problem_of(error)
+    body = tr("{sentence} {hint}", sentence=told.sentence, hint=told.hint) if error.hint else told.sentence
+    return Notice(title, body, is_problem=True)
+
+
+def _news(instance: InstanceStatus) -> Notice | None:
+    name = model_name(instance)
+    if instance.state is InstanceState.READY:
+        return Notice(tr("{model} is ready", model=name), _ready_words(instance))
+    if instance.state is InstanceState.FAILED:
+        title = tr("{model} stopped", model=name) if instance.ready_at else tr("{model} did not start", model=name)
+        return trouble(title, instance.error) if instance.error else Notice(title, title, is_problem=True)
+    return None
+
+
+def _ready_words(instance: InstanceStatus) -> Phrase:
+    pcs = pcs_word(instance.plan.pcs)
+    if instance.ready_at is None:
+        return tr("Ready on {pcs}", pcs=pcs)
+    seconds = max(0.0, instance.ready_at - instance.created_at)
+    return tr("Ready in {seconds} s on {pcs}", seconds=f"{seconds:.1f}" if seconds < 10 else round(seconds), pcs=pcs)

@@ -1,0 +1,76 @@
+"""The tray program from outside: exit codes, plain sentences, a polite end."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.system.lock import FolderLock
+from app.system.paths import Paths
+from app.system.spawn import Finished, run_short, start_child
+from app.ui.application import ALREADY_THERE, LOCK_NAME, NO_DESKTOP, NO_TRAY, has_desktop, node_command
+from tests.ui import tray_program
+from tests.ui.conftest import is_complaint
+
+MAIN = "import sys; from app.ui.application import main; sys.exit(main(sys.argv[1:]))"
+OFFSCREEN = {"QT_QPA_PLATFORM": "offscreen"}
+WITHOUT_DISPLAY = {"QT_QPA_PLATFORM": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
+
+
+async def tray(paths: Paths, env: dict[str, str]) -> Finished:
+    return await run_short([sys.executable, "-c", MAIN, "--data-dir", str(paths.data)], deadline=60, env=env)
+
+
+async def test_a_desktop_without_tray_icons_is_told(paths: Paths) -> None:
+    ended = await tray(paths, OFFSCREEN)
+    assert (ended.returncode, ended.stderr.strip()) == (1, NO_TRAY)
+
+
+async def test_a_second_tray_of_a_folder_steps_back(paths: Paths) -> None:
+    await asyncio.to_thread(paths.ensure)
+    lock = FolderLock(paths.run / LOCK_NAME)
+    await asyncio.to_thread(lock.acquire)
+    ended = await tray(paths, OFFSCREEN)
+    await asyncio.to_thread(lock.release)
+    assert (ended.returncode, ended.stderr.strip()) == (0, ALREADY_THERE)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows always has a desktop")
+async def test_a_session_without_a_desktop_is_told(paths: Paths) -> None:
+    ended = await tray(paths, WITHOUT_DISPLAY)
+    assert (ended.returncode, ended.stderr.strip()) == (1, NO_DESKTOP)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no polite signal for another process")
+async def test_a_polite_request_ends_tray_and_node(paths: Paths) -> None:
+    said: list[str] = []
+    command = [sys.executable, "-m", tray_program.__name__, str(paths.data)]
+    child = await start_child(command, on_line=lambda _, line: said.append(line), env=OFFSCREEN)
+    try:
+        async with asyncio.timeout(60):
+            while not await asyncio.to_thread(paths.endpoint.exists):
+                await asyncio.sleep(0.02)
+    finally:
+        code = await child.stop(grace=30)
+    assert (code, [line for line in said if is_complaint(line)]) == (0, [])
+    assert not await asyncio.to_thread(paths.endpoint.exists)
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "expected"),
+    [
+        ("win32", {}, True),
+        ("linux", {}, False),
+        ("linux", {"DISPLAY": ""}, False),
+        ("linux", {"DISPLAY": ":0"}, True),
+        ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, True),
+    ],
+)
+def test_has_desktop(platform: str, environment: dict[str, str], expected: bool) -> None:
+    assert has_desktop(platform, environment) is expected
+
+
+def test_the_node_gets_the_folder_whole(tmp_path: Path) -> None:
+    assert node_command(tmp_path / "a b")[-3:] == ["node", "--data-dir", str(tmp_path / "a b")]
+    assert node_command(None)[-1] == "node"
