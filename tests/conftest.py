@@ -78,7 +78,7 @@ async def no_tasks_left() -> AsyncIterator[None]:
 def no_blocked_loop() -> Iterator[None]:
     """A blocking call of ours on the event loop raises where it happens."""
     with blockbuster_ctx("app") as blocker:
-        # PySide6, loaded by pytest-qt, looks at files whenever anything is imported.
+        # PySide6, once a test of the tray loaded it, looks at files whenever anything is imported.
         blocker.functions["os.stat"].can_block_in("shibokensupport/feature.py", "feature_imported")
         yield
 
