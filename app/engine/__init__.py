@@ -1,0 +1,1 @@
+"""llama.cpp builds: find, probe, command lines, output lines, the RPC hello."""
