@@ -14,6 +14,7 @@ from app.engine.diagnosis import DETAIL_LINES
 from app.engine.events import FailureKind
 from app.engine.exit_codes import exit_meaning, is_library_missing
 from app.engine.failures import parse_failure
+from app.engine.fingerprint import fingerprint
 from app.engine.locate import Candidate
 from app.schema.engine import EngineBuild, EngineDevice
 from app.schema.errors import CaravanError, EngineBroken, EngineLacksRpc, EngineLibraryMissing, EngineMissing
@@ -143,6 +144,7 @@ async def _probe(candidate: Candidate) -> EngineBuild:
         version_text=version.text,
         flags=flags,
         devices=await list_devices(str(candidate.server)),
+        fingerprint=None if version.build else await asyncio.to_thread(fingerprint, candidate.server),
     )
 
 

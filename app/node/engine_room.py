@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.engine.capabilities import Prober
 from app.engine.commands import fit_command
-from app.engine.extra_arguments import legacy_settings
+from app.engine.extra_arguments import check, legacy_settings
 from app.engine.fit import measure
 from app.engine.locate import Places, locate
 from app.instances.head import Head, HeadPlace, HeadTools, head_spec
@@ -18,7 +18,7 @@ from app.instances.placement import remote_indexes
 from app.instances.worker import RpcWorker, WorkerPlace
 from app.node.settings import SettingsStore
 from app.schema.engine import EngineBuild, EngineStatus
-from app.schema.errors import CaravanError, EngineMissing
+from app.schema.errors import CaravanError, EngineMissing, InputError
 from app.schema.instance import Lease
 from app.system.logs import LineFile, Secrets, prune
 from app.system.paths import Paths
@@ -47,6 +47,7 @@ class EngineRoom:
         self._build = build
         self._prober = Prober()
         self._legacy = legacy_settings(os.environ)
+        self._legacy_arguments: tuple[str, ...] = ()
 
     @property
     def model_folders(self) -> tuple[str, ...]:
@@ -63,7 +64,16 @@ class EngineRoom:
             logger.warning("no engine: %s", error.sentence)
             return EngineStatus(problem=error.info(), notices=notices)
         logger.info("engine %s at %s", build.identity, build.server)
-        return EngineStatus(build=build, notices=(*notices, *candidate.notices))
+        return EngineStatus(build=build, notices=(*notices, *candidate.notices, *self._accept_legacy(build)))
+
+    def _accept_legacy(self, build: EngineBuild) -> tuple[str, ...]:
+        """Keep the older program's extra arguments only if this build takes them; a notice when it does not."""
+        try:
+            self._legacy_arguments = check(self._legacy.extra_arguments, build)
+        except InputError as error:
+            self._legacy_arguments = ()
+            return (f"The arguments from the older program's template are left out: {error.sentence}",)
+        return ()
 
     def _places(self) -> Places:
         setting = self._settings.current.engine_path
@@ -108,7 +118,7 @@ class EngineRoom:
             build=self._ready_build(),
             threads=self._settings.current.cpu_threads,
             first_port=self._legacy.server_port,
-            extra_arguments=(*self._legacy.extra_arguments, *self._settings.current.extra_arguments),
+            extra_arguments=(*self._legacy_arguments, *self._settings.current.extra_arguments),
         )
 
     def _open_log(self, name: str) -> LineFile:

@@ -26,7 +26,9 @@ LINE_LIMIT = 1 << 20
 """Longest output line kept whole, in bytes; a longer one is cut into pieces."""
 
 _PR_SET_PDEATHSIG = 1
-_SCRUBBED = ("_MEI", "_PYI")
+_SCRUBBED = ("_MEI", "_PYI", "LLAMA_ARG_")
+"""Variables a child must not see: what a frozen build adds for itself, and options for llama.cpp behind our back."""
+
 _OUTPUT_GRACE = 2.0
 """Seconds to wait for the end of the output after the child's end; something else may hold its pipes open."""
 
