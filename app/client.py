@@ -12,7 +12,8 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from app.schema.endpoint import Endpoint
-from app.schema.errors import CaravanError, ErrorInfo, NodeNotRunning, from_info
+from app.schema.engine import EngineInstall, EngineInstallRequest
+from app.schema.errors import CaravanError, ErrorInfo, InputError, NodeError, NodeNotRunning, from_info
 from app.schema.event import NumberedEvent
 from app.schema.instance import InstanceStatus, LaunchRequest
 from app.schema.model import ModelFile
@@ -62,9 +63,9 @@ class NodeClient:
         self._paths = paths
         self.endpoint = read_endpoint(paths)
         token = paths.api_token.read_text("ascii").strip() if paths.api_token.exists() else ""
-        self._http = loopback_client(
-            base_url=self.endpoint.api_url, headers={"Authorization": f"Bearer {token}"}, timeout=REQUEST_SECONDS
-        )
+        # Without a token the node itself says what is missing; an empty one could not even be sent.
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = loopback_client(base_url=self.endpoint.api_url, headers=headers, timeout=REQUEST_SECONDS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -88,7 +89,10 @@ class NodeClient:
                         return
                     if name == "resync":
                         break
-                    status = _follow(status, name, data)
+                    try:
+                        status = _follow(status, name, data)
+                    except ValueError:
+                        break
                     if status is not None:
                         yield status
 
@@ -116,6 +120,15 @@ class NodeClient:
     async def stop(self, instance_id: InstanceId) -> None:
         """Stop an instance; follow it with `watch`."""
         await self._ask("DELETE", f"/instances/{instance_id}")
+
+    async def install_engine(self, request: EngineInstallRequest) -> EngineInstall:
+        """Begin to install llama.cpp; follow it with `watch`."""
+        answer = await self._ask("POST", "/engine/install", json=request.model_dump(mode="json"))
+        return EngineInstall.model_validate(answer)
+
+    async def cancel_engine_install(self) -> None:
+        """End the install that runs; follow it with `watch`."""
+        await self._ask("DELETE", "/engine/install")
 
     async def settings(self) -> Settings:
         """The node's settings."""
@@ -147,6 +160,8 @@ class NodeClient:
             response = await self._http.request(method, f"/caravan/v1{path}", **options)
         except httpx.HTTPError as error:
             raise not_running(self._paths.data) from error
+        except UnicodeEncodeError as error:
+            raise _no_text(error) from error
         if response.is_error:
             raise _error(response)
         return response.json()
@@ -168,14 +183,24 @@ class NodeClient:
                         name = "message"
         except httpx.HTTPError as error:
             raise not_running(self._paths.data) from error
+        except UnicodeEncodeError as error:
+            raise _no_text(error) from error
+
+
+def _no_text(error: UnicodeEncodeError) -> InputError:
+    broken = error.object[error.start : error.end]
+    return InputError(f"The request has something that is no text: {broken!r}.", "Rename the file, or type it anew.")
 
 
 def _follow(status: Status | None, name: str, data: str) -> Status | None:
-    if name == "snapshot":
-        return Status.model_validate_json(data)
-    if name == "delta" and status is not None:
-        return Delta.model_validate_json(data).apply(status)
-    return status
+    """The status after an event. Raises ValueError on a gap, NodeError when the node speaks another version."""
+    try:
+        if name == "snapshot":
+            return Status.model_validate_json(data)
+        delta = Delta.model_validate_json(data) if name == "delta" else None
+    except ValidationError as error:
+        raise NodeError("Caravan on this PC is of another version.", "Quit it and start it again.") from error
+    return delta.apply(status) if delta is not None and status is not None else status
 
 
 def _error(response: httpx.Response) -> CaravanError:

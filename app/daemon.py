@@ -19,6 +19,7 @@ from app.api.peer import peer_app
 from app.api.server import Listener
 from app.cluster.link import LoopbackLink
 from app.cluster.peers import Peers
+from app.engine.install import InstallPlace
 from app.identity.node_key import node_identity, secret
 from app.instances.lending import Lender, Lending
 from app.instances.run import RunPlace
@@ -26,6 +27,7 @@ from app.instances.supervisor import Supervisor
 from app.modelstore.catalogue import Catalogue
 from app.modelstore.folders import default_folders
 from app.node.bus import Bus
+from app.node.engine_install import EngineInstaller, InstallTools, install_place
 from app.node.engine_room import EngineRoom
 from app.node.inventory import Inventory
 from app.node.library import Library
@@ -199,8 +201,14 @@ class Building:
         folders = await asyncio.to_thread(self._folders, settings, engine.model_folders)
         library = Library(Catalogue(folders, paths.cache), folders, bus.publish)
         inventory = Inventory(engine.find, bus.publish)
-        node = Node(Services(bus, settings, library, lending, peers, supervisor, paths.logs, self._request_shutdown))
-        services = (inventory.run, library.run, lending.run, peers.run)
+
+        async def place_for_engine() -> InstallPlace:
+            return await install_place(paths, settings.current, await inventory.hardware())
+
+        installer = EngineInstaller(InstallTools(place_for_engine, inventory.engine_changed, bus.publish))
+        shut_down = self._request_shutdown
+        node = Node(Services(bus, settings, library, lending, peers, supervisor, installer, paths.logs, shut_down))
+        services = (inventory.run, library.run, lending.run, peers.run, installer.run)
         return Parts(info, node, bus, supervisor, lending, services)
 
     def _info(self, settings: SettingsStore) -> NodeInfo:

@@ -7,7 +7,7 @@ from fastapi.responses import StreamingResponse
 
 from app.api.answers import SSE_HEADERS, SSE_TYPE, status_stream
 from app.node.node import Node
-from app.schema.engine import EngineStatus
+from app.schema.engine import EngineInstall, EngineInstallRequest, EngineStatus
 from app.schema.errors import ErrorInfo
 from app.schema.event import NumberedEvent
 from app.schema.instance import InstanceStatus, LaunchRequest
@@ -103,6 +103,17 @@ def _add_commands(router: APIRouter, node: Node) -> None:
     async def stop(instance_id: InstanceId) -> Done:
         """Stop an instance, or cancel its launch."""
         node.stop(instance_id)
+        return Done()
+
+    @router.post("/engine/install", status_code=202)
+    async def install_engine(request: EngineInstallRequest) -> EngineInstall:
+        """Install llama.cpp; follow `engine_install` of the status."""
+        return node.install_engine(request)
+
+    @router.delete("/engine/install", status_code=202)
+    async def cancel_engine_install() -> Done:
+        """End the install that runs; what was downloaded is kept."""
+        node.cancel_engine_install()
         return Done()
 
     @router.put("/settings")

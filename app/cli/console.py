@@ -35,8 +35,8 @@ class Session:
         return Paths.under(self.data_dir) if self.data_dir else Paths.for_user()
 
     def say(self, text: str, style: str = "") -> None:
-        """Print a line for people as it is: nothing in it is markup, and only the terminal wraps it."""
-        self.out.print(text, style=style, markup=False, soft_wrap=True)
+        """Print a line for people as it is; only the terminal wraps it."""
+        self.out.print(text, style=style, soft_wrap=True)
 
     def client(self) -> NodeClient:
         """A client of the running node. Raises NodeNotRunning."""
@@ -50,7 +50,9 @@ def new_session(data_dir: Path | None) -> Session:
             stream.reconfigure(errors="replace")
     # Rich takes 80 columns for a pipe or a file, which would fold tables that nobody looks at through a window.
     wide = None if sys.stdout.isatty() else PIPE_COLUMNS
-    return Session(data_dir, Console(highlight=False, width=wide), Console(stderr=True, highlight=False))
+    # What is printed are names and sentences of others: nothing in them is markup or the name of an emoji.
+    plainly: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+    return Session(data_dir, Console(width=wide, **plainly), Console(stderr=True, **plainly))
 
 
 def session(context: typer.Context) -> Session:
@@ -60,8 +62,9 @@ def session(context: typer.Context) -> Session:
 
 
 def show_json(value: Any) -> None:
-    """Print one JSON value on a line of its own."""
-    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False, indent=2) + "\n")
+    """Print one JSON value on a line of its own, in ASCII where the output cannot hold every character."""
+    holds_all = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    sys.stdout.write(json.dumps(plain(value), ensure_ascii=not holds_all, indent=2) + "\n")
     sys.stdout.flush()
 
 
@@ -81,11 +84,11 @@ def show_error(to: Session, error: CaravanError, as_json: bool) -> None:
     if as_json:
         show_json({"error": error.info()})
         return
-    to.errors.print(error.sentence, style="bold", markup=False, soft_wrap=True)
+    to.errors.print(error.sentence, style="bold", soft_wrap=True)
     if error.hint:
-        to.errors.print(error.hint, markup=False, soft_wrap=True)
+        to.errors.print(error.hint, soft_wrap=True)
     for line in error.detail[-15:]:
-        to.errors.print(f"  {line}", style="dim", markup=False, soft_wrap=True)
+        to.errors.print(f"  {line}", style="dim", soft_wrap=True)
 
 
 def run(to: Session, work: Callable[[], Coroutine[Any, Any, int | None]], as_json: bool = False) -> None:

@@ -16,9 +16,9 @@ from app.cli import words
 from app.cli.console import Session, run, session, show_json
 from app.cli.demo_nodes import DemoNode, start_cluster
 from app.cli.facts import AsJson
-from app.cli.running import collect, follow, launch_and_follow, phase_screen, show_plan
+from app.cli.running import collect, follow, launch_and_follow, phase_screen, planned, show_plan
 from app.client import ChatPiece, NodeClient
-from app.schema.errors import InputError, PlacementRefused, from_info
+from app.schema.errors import InputError, from_info
 from app.schema.instance import InstanceStatus
 from app.schema.node import Reachability, Status
 from app.schema.plan import Plan, PlanRequest, Stage
@@ -116,12 +116,11 @@ def gathered(status: Status, nodes: int) -> bool:
 
 
 async def _ask(to: Session, client: NodeClient, prompt: str, pcs: int, quiet: bool) -> Answer:
-    plan = await client.plan(PlanRequest(model_id=MODEL, pcs=pcs))
-    if not isinstance(plan, Plan):
-        raise PlacementRefused(plan.sentence, plan.hint, tuple(reason.sentence for reason in plan.reasons))
+    plan = planned(await client.plan(PlanRequest(model_id=MODEL, pcs=pcs)))
     if not quiet:
         show_plan(to, plan)
-    instance = await launch_and_follow(client, plan, phase_screen(to, quiet))
+    with phase_screen(to, quiet) as show:
+        instance = await launch_and_follow(client, plan, show)
     if instance.error is not None:
         raise from_info(instance.error)
     if not quiet:

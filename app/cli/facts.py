@@ -8,11 +8,14 @@ from rich.table import Table
 
 from app.cli import words
 from app.cli.console import Session, run, session, show_json
-from app.schema.engine import EngineStatus
+from app.schema.engine import INSTALL_ENDS, EngineStatus
 from app.schema.errors import from_info
 from app.schema.instance import InstanceStatus
 from app.schema.model import ModelFile
 from app.schema.node import PeerReport, Status
+
+FOLLOWED_LINES = 500
+"""Lines of a log that are compared with those seen half a second before."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value.")]
 
@@ -106,7 +109,10 @@ def engine(context: typer.Context, as_json: AsJson = False) -> None:
 
     async def work() -> int:
         async with to.client() as client:
-            found = (await client.status()).engine
+            status = await client.status()
+        found = status.engine
+        if status.engine_install and status.engine_install.phase not in INSTALL_ENDS and not as_json:
+            to.say(f"Being installed: {words.install(status.engine_install)}")
         show_json(found) if as_json else _show_engine(to, found)
         return 0 if found.build else 1
 
@@ -143,7 +149,8 @@ def logs(
 
     async def work() -> None:
         async with to.client() as client:
-            found, names = await client.logs(name, lines)
+            seen, names = await client.logs(name, max(lines, FOLLOWED_LINES))
+            found = seen[-lines:]
             if as_json:
                 show_json({"name": name, "names": names, "lines": found})
                 return
@@ -151,10 +158,10 @@ def logs(
                 to.say(line)
             while follow:
                 await asyncio.sleep(0.5)
-                newer, _ = await client.logs(name, 500)
-                for line in _after(found, newer):
+                newer, _ = await client.logs(name, max(lines, FOLLOWED_LINES))
+                for line in _after(seen, newer):
                     to.say(line)
-                found = newer
+                seen = newer
 
     run(to, work, as_json)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import demo, facts, running
+from app.cli import demo, engine_command, facts, running
 from app.cli.console import new_session
 from app.cli.node_command import RunNode, node_command
 
@@ -41,11 +41,11 @@ def build(run_node: RunNode) -> typer.Typer:
         running.stop,
         running.chat,
         facts.logs,
-        facts.engine,
         demo.demo,
     )
     for command in commands:
         cli.command()(command)
+    cli.add_typer(engine_command.group(), name="engine")
     return cli
 
 

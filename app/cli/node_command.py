@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.console import EXIT_FAILED, session, show_error
+from app.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, session, show_error
 from app.schema.errors import CaravanError
 from app.schema.options import NodeOptions
 from app.schema.settings import API_PORT
@@ -40,6 +40,8 @@ def node_command(run_node: RunNode) -> Callable[..., None]:
         except CaravanError as error:
             show_error(to, error, as_json=False)
             raise typer.Exit(EXIT_FAILED) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(EXIT_INTERRUPTED) from None
         if code:
             raise typer.Exit(code)
 

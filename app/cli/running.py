@@ -2,8 +2,8 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,17 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli import words
-from app.cli.console import Session, run, session, show_json
+from app.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, Session, run, session, show_error, show_json
 from app.cli.facts import AsJson
 from app.client import ChatPiece, NodeClient
-from app.schema.errors import InstanceNotFound, NodeNotRunning, PlacementRefused, from_info
+from app.schema.errors import InputError, InstanceNotFound, NodeNotRunning, PlacementRefused, from_info
 from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest, PhaseState
 from app.schema.plan import Plan, PlanRequest, Refusal
 from app.schema.record import InstanceId, ModelId
 
 Model = Annotated[str, typer.Argument(help="Name of a model, its file name, or a path.")]
 Pcs = Annotated[int | None, typer.Option(min=1, max=64, help="Use exactly this many PCs.")]
-Context = Annotated[int | None, typer.Option("--context", min=1, help="Tokens of context.")]
+Context = Annotated[int | None, typer.Option("--context", min=1, max=1 << 24, help="Tokens of context.")]
 
 ENDED = frozenset({InstanceState.STOPPED, InstanceState.FAILED})
 _MARKS = {
@@ -48,7 +48,7 @@ def plan(
         if as_json:
             show_json(answer)
             return 0 if isinstance(answer, Plan) else 1
-        show_plan(to, _planned(answer))
+        show_plan(to, planned(answer))
         return 0
 
     run(to, work, as_json)
@@ -60,11 +60,12 @@ def _request(model: str, pcs: int | None, tokens: int | None) -> PlanRequest:
 
 def _model_name(text: str) -> ModelId:
     """A path is told to the node in full, because the node runs in a folder of its own."""
-    looks_like_path = text.lower().endswith(".gguf") and (os.sep in text or "/" in text or Path(text).is_file())
+    looks_like_path = text.lower().endswith(".gguf") and (os.sep in text or "/" in text or os.path.isfile(text))
     return ModelId(str(Path(text).absolute()) if looks_like_path else text)
 
 
-def _planned(answer: Plan | Refusal) -> Plan:
+def planned(answer: Plan | Refusal) -> Plan:
+    """The plan. Raises PlacementRefused with every reason when there is none."""
     if isinstance(answer, Refusal):
         reasons = tuple(reason.sentence for reason in answer.reasons)
         raise PlacementRefused(answer.sentence, answer.hint, reasons)
@@ -104,12 +105,14 @@ def launch(
 
     async def work() -> int:
         async with to.client() as client:
-            found = _planned(await client.plan(_request(model, pcs, tokens)))
+            found = planned(await client.plan(_request(model, pcs, tokens)))
             if not as_json:
                 show_plan(to, found)
-            started = await launch_and_follow(client, found, phase_screen(to, quiet=as_json), tuple(extra or ()))
+            with phase_screen(to, quiet=as_json) as show:
+                started = await launch_and_follow(client, found, show, tuple(extra or ()))
         if as_json:
             show_json(started)
+            return 0 if started.error is None else EXIT_FAILED
         if started.error is not None:
             raise from_info(started.error)
         return 0
@@ -153,22 +156,16 @@ async def _of(statuses: AsyncIterator[Any], instance_id: InstanceId) -> AsyncIte
             yield found
 
 
-def phase_screen(to: Session, quiet: bool) -> Callable[[InstanceStatus], None]:
+@contextmanager
+def phase_screen(to: Session, quiet: bool) -> Iterator[Callable[[InstanceStatus], None]]:
     """What shows the phases of a launch: a live list on a terminal, one line per finished phase elsewhere."""
     if quiet:
-        return lambda _: None
-    if not to.out.is_terminal:
-        return _line_printer(to)
-    live = Live(console=to.out, refresh_per_second=8)
-
-    def show(instance: InstanceStatus) -> None:
-        live.update(Group(*(_phase_text(phase) for phase in instance.phases)))
-        if not live.is_started:
-            live.start()
-        if instance.state is not InstanceState.STARTING:
-            live.stop()
-
-    return show
+        yield lambda _: None
+    elif not to.out.is_terminal:
+        yield _line_printer(to)
+    else:
+        with Live(console=to.out, refresh_per_second=8) as live:
+            yield lambda instance: live.update(Group(*(_phase_text(phase) for phase in instance.phases)))
 
 
 def _line_printer(to: Session) -> Callable[[InstanceStatus], None]:
@@ -229,25 +226,30 @@ def chat(
     options = {"model": model, "max_tokens": max_tokens, "temperature": temperature}
     body = {name: value for name, value in options.items() if value is not None}
 
+    if prompt is None and as_json:
+        show_error(to, InputError("A conversation is not one JSON value.", "Add --prompt TEXT."), as_json)
+        raise typer.Exit(EXIT_FAILED)
+    messages: list[dict[str, str]] = []
+
     async def work() -> None:
         async with to.client() as client:
-            if prompt is not None:
-                await _answer(to, client, body, [{"role": "user", "content": prompt}], as_json)
-                return
-            messages: list[dict[str, str]] = []
-            while asked := _ask_user(to):
-                messages.append({"role": "user", "content": asked})
-                text = await _answer(to, client, body, messages, as_json)
-                messages.append({"role": "assistant", "content": text})
+            text = await _answer(to, client, body, messages, as_json)
+        messages.append({"role": "assistant", "content": text})
 
-    run(to, work, as_json)
+    while asked := prompt or _ask_user(to):
+        messages.append({"role": "user", "content": asked})
+        run(to, work, as_json)
+        if prompt:
+            return
 
 
 def _ask_user(to: Session) -> str:
     try:
-        return to.out.input("[bold]> [/]").strip()
+        return to.out.input("> ").strip()
     except EOFError:
         return ""
+    except KeyboardInterrupt:
+        raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
 async def _answer(

@@ -1,5 +1,6 @@
 """PURE: numbers and states as people read them."""
 
+from app.schema.engine import EngineInstall, InstallPhase
 from app.schema.instance import Phase, PhaseName, Progress, Unit
 
 PHASE_WORDS = {
@@ -16,7 +17,7 @@ PHASE_WORDS = {
 
 
 def size(count: int | None) -> str:
-    """Bytes in the unit that fits: `512 B`, `7.9 MB`, `21.3 GB`; `-` when unknown. 1 GB is 2^30, as Windows shows it."""
+    """Bytes in the unit that fits: `512 B`, `7.9 MB`, `21.3 GB`; `-` when unknown. 1 GB is 2^30, as on Windows."""
     if count is None:
         return "-"
     if count < 1024:
@@ -70,3 +71,33 @@ def phase(step: Phase) -> str:
 def layers(first: int, last: int, holds_output: bool) -> str:
     """A layer range: `0-5`, `6-11 + output`."""
     return f"{first}-{last}" + (" + output" if holds_output else "")
+
+
+INSTALL_WORDS = {
+    InstallPhase.STARTING: "starting",
+    InstallPhase.LOOKING_UP: "asking which files there are",
+    InstallPhase.DOWNLOADING: "downloading",
+    InstallPhase.UNPACKING: "unpacking",
+    InstallPhase.CHECKING: "trying the new engine",
+    InstallPhase.SWITCHING: "taking it into use",
+    InstallPhase.DONE: "done",
+    InstallPhase.FAILED: "failed",
+    InstallPhase.CANCELLED: "cancelled",
+}
+
+
+def install(step: EngineInstall) -> str:
+    """One line about an install: `b11434 cuda - downloading cudart.zip - 3.1 MB of 8.4 MB, 2.0 MB/s, 3 s left`."""
+    named = " ".join(part for part in (step.build, step.backend) if part)
+    parts = [named] if named else []
+    parts.append(f"{INSTALL_WORDS[step.phase]} {step.file or ''}".strip())
+    if step.phase is InstallPhase.DOWNLOADING and step.bytes_done is not None and step.bytes_total is not None:
+        parts.append(_bytes(step.bytes_done, step.bytes_total, step.rate))
+    return " - ".join(parts)
+
+
+def _bytes(done: int, total: int, rate: float | None) -> str:
+    parts = [f"{size(done)} of {size(total)}"]
+    if rate:
+        parts += [f"{size(round(rate))}/s", f"{duration((total - done) / rate)} left"]
+    return ", ".join(parts)

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from app.node.state import difference, reduce
-from app.schema.event import Event, LoadSampled, NumberedEvent
+from app.node.state import delta, difference, is_story, reduce
+from app.schema.event import Event, NumberedEvent
 from app.schema.node import Delta, Status
 
 STORY_LENGTH = 1000
-"""Events kept for the story of what happened; load samples are not among them."""
+"""Events kept for the story of what happened; samples, heartbeats and progress are not among them."""
 
 
 class Overflowed(Exception):
@@ -92,12 +92,13 @@ class Bus:
         changed = difference(self._status, after)
         if not changed:
             return
-        self._status = after.model_copy(update={"seq": self._status.seq + 1})
-        if not isinstance(event, LoadSampled):
-            self._story.append(NumberedEvent(seq=self._status.seq, at=self._clock(), event=event))
-        delta = Delta(seq=self._status.seq, event=event.type, changed=changed)
+        seq = self._status.seq + 1
+        if is_story(self._status, event):
+            self._story.append(NumberedEvent(seq=seq, at=self._clock(), event=event))
+        self._status = after.model_copy(update={"seq": seq})
+        told = delta(event, seq, changed)
         for subscription in self._subscriptions:
-            subscription.offer(delta)
+            subscription.offer(told)
 
     def subscribe(self, size: int = 256) -> Subscription:
         """A reader's subscription that starts at the status now; use it as a context manager."""

@@ -10,6 +10,7 @@ from app.engine.capabilities import Prober
 from app.engine.commands import fit_command
 from app.engine.extra_arguments import check, legacy_settings
 from app.engine.fit import measure
+from app.engine.installed import installed_folder
 from app.engine.locate import Places, locate
 from app.instances.head import Head, HeadPlace, HeadTools, head_spec
 from app.instances.memory_check import judge
@@ -58,7 +59,7 @@ class EngineRoom:
         """The engine of this PC, or why there is none. Never raises."""
         notices = self._legacy.notices
         try:
-            candidate = await locate(self._places(), os.environ)
+            candidate = await locate(await asyncio.to_thread(self._places), os.environ)
             build = await self._prober.probe(candidate)
         except CaravanError as error:
             logger.warning("no engine: %s", error.sentence)
@@ -77,7 +78,8 @@ class EngineRoom:
 
     def _places(self) -> Places:
         setting = self._settings.current.engine_path
-        return Places(setting=Path(setting) if setting else None, bundled=None, installed=self._paths.engine)
+        installed = installed_folder(self._paths.engine) or self._paths.engine
+        return Places(setting=Path(setting) if setting else None, bundled=None, installed=installed)
 
     def make_worker(self, lease: Lease) -> RpcWorker:
         """The rpc-server for a lease, not started yet."""

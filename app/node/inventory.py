@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from app.hardware.gpu import find_nvidia
+from app.hardware.gpu import NvidiaFinding, find_nvidia
 from app.hardware.monitor import LoadSampler, Monitor
 from app.hardware.nvml import open_sampler
-from app.hardware.probe import probe
+from app.hardware.probe import probe, with_engine_devices
 from app.schema.engine import EngineStatus
 from app.schema.event import EngineChanged, Event, HardwareProbed, LoadSampled, WarningsChanged
 from app.schema.hardware import HardwareSnapshot
@@ -27,15 +27,37 @@ class Inventory:
     def __init__(self, find_engine: Callable[[], Awaitable[EngineStatus]], publish: Callable[[Event], None]) -> None:
         self._find_engine = find_engine
         self._publish = publish
+        self._looked: asyncio.Future[tuple[NvidiaFinding, HardwareSnapshot]] | None = None
+
+    async def hardware(self) -> HardwareSnapshot:
+        """What this PC is; waits for the first look."""
+        return (await asyncio.shield(self._look()))[1]
+
+    async def engine_changed(self) -> EngineStatus:
+        """Look for the engine anew, and publish it with the accelerators that it drives."""
+        nvidia, hardware = await asyncio.shield(self._look())
+        engine = await self._find_engine()
+        devices = engine.build.devices if engine.build else ()
+        self._tell(with_engine_devices(hardware, nvidia, devices), engine)
+        return engine
+
+    def _look(self) -> "asyncio.Future[tuple[NvidiaFinding, HardwareSnapshot]]":
+        if self._looked is None:
+            self._looked = asyncio.get_running_loop().create_future()
+        return self._looked
+
+    def _tell(self, hardware: HardwareSnapshot, engine: EngineStatus) -> None:
+        self._publish(HardwareProbed(hardware=hardware))
+        self._publish(EngineChanged(engine=engine))
+        self._publish(WarningsChanged(warnings=warnings(hardware, engine)))
 
     async def run(self) -> None:
         """Look, then sample until cancelled."""
         nvidia, engine = await asyncio.gather(find_nvidia(own_command(NVML_ROLE)), self._find_engine())
         devices = engine.build.devices if engine.build else ()
         hardware = await probe(nvidia, devices)
-        self._publish(HardwareProbed(hardware=hardware))
-        self._publish(EngineChanged(engine=engine))
-        self._publish(WarningsChanged(warnings=warnings(hardware, engine)))
+        self._look().set_result((nvidia, hardware))
+        self._tell(hardware, engine)
         sampler = LoadSampler(await asyncio.to_thread(open_sampler) if nvidia.is_nvml_safe else None)
         try:
             await Monitor(SAMPLE_SECONDS, sampler).run(lambda load: self._publish(LoadSampled(load=load)))

@@ -11,10 +11,12 @@ from app.instances.head import Head
 from app.instances.lending import Lending
 from app.instances.supervisor import Supervisor
 from app.node.bus import Bus, Subscription
+from app.node.engine_install import EngineInstaller
 from app.node.library import Library
 from app.node.resources import own_resources, peer_resources
 from app.node.settings import SettingsStore
 from app.planner.plan import plan as make_plan
+from app.schema.engine import EngineInstall, EngineInstallRequest
 from app.schema.errors import (
     CaravanError,
     EngineMissing,
@@ -43,6 +45,7 @@ class Services:
     lending: Lending
     peers: Peers
     supervisor: Supervisor
+    installer: EngineInstaller
     logs: Path
     request_shutdown: Callable[[], None]
 
@@ -133,9 +136,17 @@ class Node:
         """The newest ready instance of a model, or the newest of all without a name. Raises InstanceNotFound."""
         ready = self._services.supervisor.serving()
         for status, head in ready:
-            if model is None or _names(status, model):
+            if not model or _names(status, model):
                 return status, head
-        raise self._not_serving(model, [status.model_id for status, _ in ready])
+        raise self._not_serving(model, list(dict.fromkeys(status.model_id for status, _ in ready)))
+
+    def install_engine(self, request: EngineInstallRequest) -> EngineInstall:
+        """Begin to install llama.cpp; the steps are told by events. Raises EngineInstallBusy."""
+        return self._services.installer.start(request)
+
+    def cancel_engine_install(self) -> None:
+        """End the install that runs. Raises NotFound when none does."""
+        self._services.installer.cancel()
 
     def report(self) -> PeerReport:
         """What this node tells its peers."""
@@ -169,7 +180,9 @@ class Node:
         status = self.status
         own = own_resources(status.node, status.engine, self.lending.offers(), holds_model=True)
         peers = (peer_resources(peer) for peer in status.peers)
-        return ClusterView(this_node=status.node.id, nodes=(own, *(peer for peer in peers if peer is not None)))
+        # One PC may be known by two addresses, and this very PC by one.
+        nodes = {each.node: each for each in (*peers, own) if each is not None}
+        return ClusterView(this_node=status.node.id, nodes=tuple(nodes.values()))
 
     def _no_engine(self) -> CaravanError:
         problem = self.status.engine.problem

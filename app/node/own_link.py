@@ -12,7 +12,7 @@ class OwnLink:
 
     async def lease(self, request: LeaseRequest) -> Lease:
         """Ask for bytes on a device. Raises LeaseRefused."""
-        return await self._lending.grant(request)
+        return await self._lending.grant(request, is_own=True)
 
     async def start_worker(self, lease_id: str) -> WorkerStatus:
         """Start the rpc-server of a lease."""

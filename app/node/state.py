@@ -5,6 +5,8 @@ from typing import Any
 from app.schema.event import (
     CatalogueChanged,
     EngineChanged,
+    EngineInstallChanged,
+    EngineInstallProgressed,
     Event,
     HardwareProbed,
     InstanceChanged,
@@ -15,7 +17,7 @@ from app.schema.event import (
     WarningsChanged,
 )
 from app.schema.instance import InstanceStatus
-from app.schema.node import Peer, Status
+from app.schema.node import Delta, Peer, Status
 
 
 def reduce(status: Status, event: Event) -> Status:
@@ -29,6 +31,39 @@ def difference(before: Status, after: Status) -> dict[str, Any]:
     return {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}
 
 
+def delta(event: Event, seq: int, changed: dict[str, Any]) -> Delta:
+    """What readers are told of an event that changed those fields."""
+    match event:
+        case PeerChanged(peer=peer):
+            return Delta(seq=seq, event=event.type, peer=peer)
+        case InstanceChanged(instance=instance):
+            return Delta(seq=seq, event=event.type, instance=instance)
+        case _:
+            return Delta(seq=seq, event=event.type, changed=changed)
+
+
+def is_story(before: Status, event: Event) -> bool:
+    """Whether an event is worth keeping: a sample, a heartbeat or a step of progress that says nothing else is not."""
+    match event:
+        case LoadSampled() | EngineInstallProgressed():
+            return False
+        case PeerChanged(peer=peer):
+            return all(_news_of(peer) != _news_of(each) for each in before.peers)
+        case InstanceChanged(instance=instance):
+            return all(_steps_of(instance) != _steps_of(each) for each in before.instances)
+        case _:
+            return True
+
+
+def _news_of(peer: Peer) -> tuple[object, ...]:
+    report = peer.report
+    return (peer.address, peer.reachability, peer.problem, *((report.node, report.engine) if report else ()))
+
+
+def _steps_of(instance: InstanceStatus) -> tuple[object, ...]:
+    return (instance.id, instance.state, instance.error, *((phase.name, phase.state) for phase in instance.phases))
+
+
 def _changes(status: Status, event: Event) -> dict[str, Any]:
     match event:
         case HardwareProbed(hardware=hardware):
@@ -37,26 +72,21 @@ def _changes(status: Status, event: Event) -> dict[str, Any]:
             return {"load": load}
         case EngineChanged(engine=engine):
             return {"engine": engine}
+        case EngineInstallChanged(install=install) | EngineInstallProgressed(install=install):
+            return {"engine_install": install}
         case PeerChanged(peer=peer):
-            return {"peers": _with_peer(status.peers, peer)}
+            return {"peers": status.peers_with(peer)}
         case CatalogueChanged(catalogue=catalogue):
             return {"catalogue": catalogue}
-        case InstanceChanged(instance=instance):
-            return {"instances": _with_instance(status.instances, instance)}
-        case InstanceForgotten(instance_id=instance_id):
-            return {"instances": tuple(each for each in status.instances if each.id != instance_id)}
+        case InstanceChanged() | InstanceForgotten():
+            return {"instances": _instances(status, event)}
         case LeasesChanged(leases=leases):
             return {"leases": leases}
         case WarningsChanged(warnings=warnings):
             return {"warnings": warnings}
 
 
-def _with_peer(peers: tuple[Peer, ...], new: Peer) -> tuple[Peer, ...]:
-    others = (each for each in peers if each.address != new.address)
-    return tuple(sorted((*others, new), key=lambda peer: peer.address))
-
-
-def _with_instance(instances: tuple[InstanceStatus, ...], new: InstanceStatus) -> tuple[InstanceStatus, ...]:
-    if all(each.id != new.id for each in instances):
-        return (*instances, new)
-    return tuple(new if each.id == new.id else each for each in instances)
+def _instances(status: Status, event: InstanceChanged | InstanceForgotten) -> tuple[InstanceStatus, ...]:
+    if isinstance(event, InstanceChanged):
+        return status.instances_with(event.instance)
+    return tuple(each for each in status.instances if each.id != event.instance_id)

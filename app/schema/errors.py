@@ -5,7 +5,9 @@ CaravanError
 +- NotAllowed            wrong or missing key, foreign Host or Origin
 +- NotFound              ModelNotFound, InstanceNotFound, NodeNotFound
 +- ModelUnreadable       NotGguf, GgufTruncated, GgufHostile, GgufUnsupported
-+- EngineError           EngineMissing, EngineLacksRpc, EngineLibraryMissing, EngineMismatch, EngineBroken
++- EngineError           EngineMissing, EngineLacksRpc, EngineLibraryMissing, EngineMismatch, EngineBroken,
+|                        EngineInstallBusy, EngineInstallFailed (below it: EngineNotOffered, DownloadFailed,
+|                        RateLimited, WrongDigest, ArchiveRefused, DiskUnusable)
 +- PlacementRefused      no placement exists; carries the refusal's reasons as detail
 +- LaunchError           LeaseRefused, WorkerFailed, WorkerLost, HeadFailed, OutOfMemory, PortInUse, LaunchStalled,
 |                        LaunchCancelled, UnknownArchitecture
@@ -38,8 +40,11 @@ class CaravanError(Exception):
         self.detail = detail
 
     def info(self) -> ErrorInfo:
-        """The error as a record."""
-        return ErrorInfo(code=self.code, sentence=self.sentence, hint=self.hint, detail=self.detail)
+        """The error as a record. A file's name may hold half a character, which no record takes: it becomes `?`."""
+        sentence, hint, *detail = (
+            text.encode("utf-8", "replace").decode() for text in (self.sentence, self.hint, *self.detail)
+        )
+        return ErrorInfo(code=self.code, sentence=sentence, hint=hint, detail=tuple(detail))
 
 
 class InputError(CaravanError):
@@ -118,6 +123,39 @@ class EngineMismatch(EngineError):
 
 class EngineBroken(EngineError):
     code = "engine_broken"
+
+
+class EngineInstallBusy(EngineError):
+    code = "engine_install_busy"
+    status = 409
+
+
+class EngineInstallFailed(EngineError):
+    code = "engine_install_failed"
+
+
+class EngineNotOffered(EngineInstallFailed):
+    code = "engine_not_offered"
+
+
+class DownloadFailed(EngineInstallFailed):
+    code = "download_failed"
+
+
+class RateLimited(DownloadFailed):
+    code = "rate_limited"
+
+
+class WrongDigest(EngineInstallFailed):
+    code = "wrong_digest"
+
+
+class ArchiveRefused(EngineInstallFailed):
+    code = "archive_refused"
+
+
+class DiskUnusable(EngineInstallFailed):
+    code = "disk_unusable"
 
 
 class PlacementRefused(CaravanError):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.schema.engine import EngineStatus
+from app.schema.engine import EngineInstall, EngineStatus
 from app.schema.hardware import HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus, Lease
 from app.schema.node import CatalogueStatus, HealthWarning, Peer
@@ -24,6 +24,16 @@ class LoadSampled(Record):
 class EngineChanged(Record):
     type: Literal["engine_changed"] = "engine_changed"
     engine: EngineStatus
+
+
+class EngineInstallChanged(Record):
+    type: Literal["engine_install_changed"] = "engine_install_changed"
+    install: EngineInstall
+
+
+class EngineInstallProgressed(Record):
+    type: Literal["engine_install_progressed"] = "engine_install_progressed"
+    install: EngineInstall
 
 
 class PeerChanged(Record):
@@ -60,6 +70,8 @@ Event = Annotated[
     HardwareProbed
     | LoadSampled
     | EngineChanged
+    | EngineInstallChanged
+    | EngineInstallProgressed
     | PeerChanged
     | CatalogueChanged
     | InstanceChanged

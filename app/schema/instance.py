@@ -114,10 +114,9 @@ class LeaseRequest(Record):
 
 
 class Lease(LeaseRequest):
-    """A granted lease; it ends when released or when `expires_at` (seconds since the epoch) passes unrenewed."""
+    """A granted lease; it ends when released, or when its head stops renewing it."""
 
     id: str
-    expires_at: float
 
 
 class WorkerState(StrEnum):

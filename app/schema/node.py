@@ -3,7 +3,9 @@
 from enum import StrEnum
 from typing import Any
 
-from app.schema.engine import EngineStatus
+from pydantic import Field
+
+from app.schema.engine import EngineInstall, EngineStatus
 from app.schema.hardware import HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus, Lease
 from app.schema.plan import DeviceResources
@@ -76,23 +78,45 @@ class Status(Record):
     hardware: HardwareSnapshot | None = None
     load: LoadSample | None = None
     engine: EngineStatus = EngineStatus()
+    engine_install: EngineInstall | None = None
     peers: tuple[Peer, ...] = ()
     catalogue: CatalogueStatus = CatalogueStatus()
     instances: tuple[InstanceStatus, ...] = ()
     leases: tuple[Lease, ...] = ()
     warnings: tuple[HealthWarning, ...] = ()
 
+    def peers_with(self, new: Peer) -> tuple[Peer, ...]:
+        """The peers, one of them new or changed."""
+        others = (each for each in self.peers if each.address != new.address)
+        return tuple(sorted((*others, new), key=lambda peer: peer.address))
+
+    def instances_with(self, new: InstanceStatus) -> tuple[InstanceStatus, ...]:
+        """The instances, one of them new or changed."""
+        if all(each.id != new.id for each in self.instances):
+            return (*self.instances, new)
+        return tuple(new if each.id == new.id else each for each in self.instances)
+
 
 class Delta(Record):
-    """One numbered change: the top-level fields of `Status` that are new. Apply it to the status `seq - 1`."""
+    """One numbered change: `peer` or `instance` when one of them is new or changed, else the top-level fields of
+    `Status` that are new. Apply it to the status `seq - 1`.
+
+    A heartbeat of one of many peers would otherwise carry them all.
+    """
 
     seq: int
     event: str
-    changed: dict[str, Any]
+    changed: dict[str, Any] = Field(default_factory=dict)
+    peer: Peer | None = None
+    instance: InstanceStatus | None = None
 
     def apply(self, status: Status) -> Status:
         """The status after this change. Raises ValueError on a gap, then the reader must take a new snapshot."""
         if self.seq != status.seq + 1:
             raise ValueError(f"delta {self.seq} does not follow {status.seq}")
         fields = {name: getattr(status, name) for name in Status.model_fields}
+        if self.peer is not None:
+            fields["peers"] = status.peers_with(self.peer)
+        if self.instance is not None:
+            fields["instances"] = status.instances_with(self.instance)
         return Status.model_validate({**fields, **self.changed, "seq": self.seq})

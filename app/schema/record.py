@@ -17,7 +17,11 @@ Bytes = Annotated[int, Field(ge=0)]
 """A count of bytes, never negative."""
 
 
+TEXT_LIMIT = 1 << 22
+"""Most characters of one text. Having a limit also makes pydantic refuse half a character, which JSON cannot carry."""
+
+
 class Record(BaseModel):
     """A frozen, typed value. Unknown fields from a newer peer are ignored; an unknown fact is None."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null")
+    model_config = ConfigDict(frozen=True, extra="ignore", ser_json_inf_nan="null", str_max_length=TEXT_LIMIT)

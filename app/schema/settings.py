@@ -16,7 +16,8 @@ class Settings(Record):
     `name` None means the computer's name. `model_folders` come before the well-known ones of other programs, which
     `use_known_folders` turns off. `engine_path` is a llama-server or the folder that holds it. `extra_arguments` go to
     every llama-server this node starts, one list item per argument. `sharing` False refuses new leases.
-    `cpu_threads` None lets the engine choose.
+    `cpu_threads` None lets the engine choose. `release_mirror` is the address of a stand-in for GitHub's release API,
+    https unless it is on this PC.
     """
 
     name: Annotated[str, Field(max_length=60)] | None = None
@@ -26,3 +27,4 @@ class Settings(Record):
     extra_arguments: tuple[str, ...] = ()
     sharing: bool = True
     cpu_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    release_mirror: Annotated[str, Field(max_length=500)] | None = None
