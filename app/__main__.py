@@ -2,22 +2,38 @@
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from app.schema.options import NVML_ROLE, NodeOptions
+if TYPE_CHECKING:
+    from app.schema.options import NodeOptions
 
 
 def main() -> None:
     """The console program: the command line, the node behind its `node` command, and the node's short-lived child."""
+    try:
+        _main()
+    except KeyboardInterrupt:
+        # Ctrl-C while the program is still being loaded, which is why nothing of ours is imported above.
+        sys.exit(130)
+
+
+def _main() -> None:
+    from app.schema.options import NVML_ROLE, TUNNEL_ROLE
+
     if sys.argv[1:] == [NVML_ROLE]:
         from app.hardware.nvml_child import main as ask_driver
 
         sys.exit(ask_driver())
+    if sys.argv[1:] == [TUNNEL_ROLE]:
+        from app.tunnel import main as carry
+
+        sys.exit(carry())
     from app.cli.main import build
 
     build(_run_node)()
 
 
-def _run_node(options: NodeOptions, on_ready: Callable[[str], None]) -> int:
+def _run_node(options: "NodeOptions", on_ready: Callable[[str], None]) -> int:
     from app.daemon import run
 
     return run(options, on_ready)

@@ -6,7 +6,7 @@ plain HTTP on 127.0.0.1, authenticated by the cluster key that both nodes were g
 
 import ipaddress
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import httpx
 from pydantic import ValidationError
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from app.schema.errors import CaravanError, ErrorInfo, InputError, PeerUnreachable, from_info
 from app.schema.instance import Lease, LeaseRequest, WorkerStatus
 from app.schema.node import PeerReport
+from app.schema.record import Record
 from app.system.loopback_http import loopback_client
 
 REQUEST_SECONDS = 5.0
@@ -21,6 +22,9 @@ REQUEST_SECONDS = 5.0
 
 WORKER_START_SECONDS = 60.0
 """Deadline for a peer to start a worker: a GPU driver may need many seconds to wake."""
+
+
+Answer = TypeVar("Answer", bound=Record)
 
 
 class PeerLink(Protocol):
@@ -84,20 +88,21 @@ class LoopbackLink:
         """The peer's report and the round trip in seconds."""
         began = time.perf_counter()
         answer = await self._ask("GET", "/report")
-        return PeerReport.model_validate(answer), time.perf_counter() - began
+        return _read(PeerReport, answer, self._address), time.perf_counter() - began
 
     async def lease(self, request: LeaseRequest) -> Lease:
         """Ask for bytes on one of its devices."""
-        return Lease.model_validate(await self._ask("POST", "/leases", json=request.model_dump(mode="json")))
+        answer = await self._ask("POST", "/leases", json=request.model_dump(mode="json"))
+        return _read(Lease, answer, self._address)
 
     async def start_worker(self, lease_id: str) -> WorkerStatus:
         """Start the rpc-server of a lease; returns when it serves."""
         answer = await self._ask("POST", f"/leases/{lease_id}/worker", timeout=WORKER_START_SECONDS)
-        return WorkerStatus.model_validate(answer)
+        return _read(WorkerStatus, answer, self._address)
 
     async def renew(self, lease_id: str) -> WorkerStatus:
         """Keep a lease alive and learn how its worker is."""
-        return WorkerStatus.model_validate(await self._ask("POST", f"/leases/{lease_id}/renew"))
+        return _read(WorkerStatus, await self._ask("POST", f"/leases/{lease_id}/renew"), self._address)
 
     async def release(self, lease_id: str) -> None:
         """End a lease and its worker."""
@@ -124,8 +129,19 @@ class LoopbackLink:
         return content
 
 
+def _read(kind: type[Answer], content: Any, address: str) -> Answer:
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise _unknown_answer(address) from error
+
+
 def _refusal(content: Any, address: str) -> CaravanError:
     try:
         return from_info(ErrorInfo.model_validate(content["error"]))
     except (ValidationError, KeyError, TypeError):
-        return PeerUnreachable(f"The node at {address} answered in a way Caravan does not know.", "Update both PCs.")
+        return _unknown_answer(address)
+
+
+def _unknown_answer(address: str) -> PeerUnreachable:
+    return PeerUnreachable(f"The node at {address} answered in a way Caravan does not know.", "Update both PCs.")

@@ -8,6 +8,9 @@ from app.schema.settings import API_PORT
 NVML_ROLE = "nvml-child"
 """First argument of the short-lived child that asks the NVIDIA driver: a broken driver may take it down, not us."""
 
+TUNNEL_ROLE = "tunnel"
+"""First argument of the process that carries the peer link's bytes."""
+
 
 class NodeOptions(Record):
     """The options of `caravan node`. Port 0 takes any free one; `peer_port` None means no peer listener.

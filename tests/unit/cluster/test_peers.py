@@ -108,3 +108,20 @@ async def test_nobody_there_is_said_plainly() -> None:
     with pytest.raises(PeerUnreachable, match=r"127\.0\.0\.1:9 does not answer"):
         await link.report()
     await link.close()
+
+
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b'{"node": 5}', b"\xff"])
+async def test_an_answer_of_another_version_is_a_peer_problem_and_no_end_of_the_heartbeats(body: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        link = LoopbackLink(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", "key")
+        with pytest.raises(PeerUnreachable):
+            await link.report()
+        with pytest.raises(PeerUnreachable):
+            await link.renew("x")
+        await link.close()
