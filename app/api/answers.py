@@ -4,37 +4,45 @@ from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
 
 from app.node.bus import Closed, Overflowed, Subscription
-from app.schema.errors import CaravanError, InputError, NotFound
+from app.schema.errors import CaravanError, InputError, LaunchCancelled, NotFound
 
 SSE_TYPE = "text/event-stream"
 SSE_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 OPENAI_PREFIX = "/v1/"
 
+PROBLEMS_TOLD = 20
+"""Most wrong fields that are named in one answer."""
+
 
 def add_error_answers(app: FastAPI) -> None:
     """Answer every error of ours, and every malformed request, in one form."""
 
-    async def ours(request: Request, error: Exception) -> JSONResponse:
+    async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, CaravanError)
         return error_answer(request.url.path, error)
 
-    async def malformed(request: Request, error: Exception) -> JSONResponse:
+    async def malformed(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         return error_answer(request.url.path, _plain(error))
 
-    async def http(request: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        problem = NotFound("There is nothing at this address.", "See /docs for what there is.")
-        answer = error_answer(request.url.path, problem)
+        answer = error_answer(request.url.path, _problem(request, error))
         answer.status_code = error.status_code
+        answer.headers.update(error.headers or {})
         return answer
 
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+    async def gone(request: Request, error: Exception) -> Response:
+        # Nobody reads this any more; it only keeps a client that leaves out of the log.
+        return error_answer(request.url.path, LaunchCancelled("The request was cancelled.", ""))
+
+    async def unexpected(request: Request, error: Exception) -> Response:
         # Starlette raises the error again after this answer; the server logs it with its stack.
         told = CaravanError("Something went wrong inside Caravan.", "See `caravan logs` for what.")
         return error_answer(request.url.path, told)
@@ -43,14 +51,25 @@ def add_error_answers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, unexpected)
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(ClientDisconnect, gone)
+
+
+def _problem(request: Request, error: HTTPException) -> CaravanError:
+    match error.status_code:
+        case 400:
+            return InputError("The request is not valid JSON.", "Check the body of the request.")
+        case 405:
+            return InputError(f"This address does not answer {request.method}.", "See /docs for what it answers.")
+        case _:
+            return NotFound("There is nothing at this address.", "See /docs for what there is.")
 
 
 def _plain(error: RequestValidationError) -> InputError:
-    told = tuple(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    told = tuple(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()[:PROBLEMS_TOLD])
     return InputError("The request is not what this address expects.", "See /docs.", told)
 
 
-def error_answer(path: str, error: CaravanError) -> JSONResponse:
+def error_answer(path: str, error: CaravanError) -> Response:
     """An error as JSON; in OpenAI's form on OpenAI's routes, because their clients show `message`."""
     info = error.info()
     content: dict[str, object] = info.model_dump(mode="json")

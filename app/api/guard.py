@@ -50,8 +50,15 @@ def check_source(headers: dict[str, str]) -> None:
     if host.rsplit(":", 1)[0] not in LOCAL_HOSTS and host not in LOCAL_HOSTS:
         raise ForeignOrigin("This address is only for programs on this PC.", "Use http://127.0.0.1 and the port.")
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).hostname not in {"127.0.0.1", "localhost", "::1"}:
+    if origin is not None and _host_name(origin) not in {"127.0.0.1", "localhost", "::1"}:
         raise ForeignOrigin("Web pages of other sites may not use Caravan.", "Call it from a program on this PC.")
+
+
+def _host_name(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).hostname
+    except ValueError:
+        return None
 
 
 def check_body(method: str, headers: dict[str, str]) -> None:
@@ -61,7 +68,7 @@ def check_body(method: str, headers: dict[str, str]) -> None:
     if "transfer-encoding" in headers:
         raise InputError("The request does not say how long it is.", "Send it with a Content-Length header.")
     length = headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > BODY_LIMIT:
+    if not length.isdecimal() or int(length) > BODY_LIMIT:
         raise InputError("The request is too large.", f"Send at most {BODY_LIMIT >> 20} MB.")
     kind = headers.get("content-type", "").split(";")[0].strip().lower()
     if int(length) > 0 and kind != "application/json":

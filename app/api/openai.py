@@ -18,7 +18,7 @@ from app.api.answers import SSE_HEADERS
 from app.instances.head import Head
 from app.node.node import Node
 from app.schema.errors import HeadFailed, InputError, LaunchCancelled
-from app.schema.instance import InstanceStatus
+from app.schema.instance import InstanceState, InstanceStatus
 from app.system.loopback_http import loopback_client
 
 logger = logging.getLogger("caravan.api.openai")
@@ -63,8 +63,8 @@ def openai_routes(node: Node, upstream: Upstream) -> APIRouter:
     @router.get("/models")
     async def models() -> dict[str, Any]:
         """The models that answer now."""
-        ready = [each for each in node.status.instances if each.state == "ready"]
-        return {"object": "list", "data": [_model_card(each) for each in ready]}
+        ready = {each.model_id: each for each in node.status.instances if each.state is InstanceState.READY}
+        return {"object": "list", "data": [_model_card(each) for each in ready.values()]}
 
     @router.get("/models/{model}")
     async def model(model: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def _parse(body: bytes) -> dict[str, Any]:
         raise InputError("The request is not valid JSON.", "Check the body of the request.") from error
     if not isinstance(content, dict):
         raise InputError("The request must be a JSON object.", "See OpenAI's API for its fields.")
-    if not isinstance(content.get("model", ""), str):
+    if not isinstance(content.get("model"), str | None):
         raise InputError("`model` must be a string.", "GET /v1/models lists the names.")
     return content
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from app.client import NodeClient
 from app.schema.errors import CaravanError
 from app.system.paths import Paths
+from app.system.signals import cancelled_by_termination
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -44,10 +45,13 @@ class Session:
 
 
 def new_session(data_dir: Path | None) -> Session:
-    """A session on the process's own streams; text that the console cannot show is replaced, never an error."""
+    """A session on the process's own streams; text that the console cannot show is replaced, never an error.
+
+    What goes to a file or a pipe is UTF-8 everywhere: in the code page that Windows has for it, names would be lost.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
     # Rich takes 80 columns for a pipe or a file, which would fold tables that nobody looks at through a window.
     wide = None if sys.stdout.isatty() else PIPE_COLUMNS
     # What is printed are names and sentences of others: nothing in them is markup or the name of an emoji.
@@ -92,13 +96,20 @@ def show_error(to: Session, error: CaravanError, as_json: bool) -> None:
 
 
 def run(to: Session, work: Callable[[], Coroutine[Any, Any, int | None]], as_json: bool = False) -> None:
-    """Run a command's coroutine; ends the program with its exit code, 1 after an error, 130 after Ctrl-C."""
+    """Run a command's coroutine; ends the program with its exit code, 1 after an error, 130 when it was interrupted."""
+
+    async def until_asked() -> int | None:
+        task = asyncio.current_task()
+        assert task is not None
+        with cancelled_by_termination(task):
+            return await work()
+
     try:
-        code = asyncio.run(work())
+        code = asyncio.run(until_asked())
     except CaravanError as error:
         show_error(to, error, as_json)
         raise typer.Exit(EXIT_FAILED) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(EXIT_INTERRUPTED) from None
     if code:
         raise typer.Exit(code)

@@ -59,7 +59,9 @@ def _request(model: str, pcs: int | None, tokens: int | None) -> PlanRequest:
 
 
 def _model_name(text: str) -> ModelId:
-    """A path is told to the node in full, because the node runs in a folder of its own."""
+    """A path is told to the node in full, because the node runs in a folder of its own. Raises InputError."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"This name is no text: {text!r}.", "Rename the file, or type the name anew.")
     looks_like_path = text.lower().endswith(".gguf") and (os.sep in text or "/" in text or os.path.isfile(text))
     return ModelId(str(Path(text).absolute()) if looks_like_path else text)
 

@@ -20,6 +20,9 @@ from app.system.loopback_http import loopback_client
 REQUEST_SECONDS = 5.0
 """Deadline of one request to a peer; starting a worker has its own."""
 
+RENEW_SECONDS = 2.0
+"""Deadline of a renewal: three in a row without an answer lose a worker, and a person waits for that."""
+
 WORKER_START_SECONDS = 60.0
 """Deadline for a peer to start a worker: a GPU driver may need many seconds to wake."""
 
@@ -102,7 +105,8 @@ class LoopbackLink:
 
     async def renew(self, lease_id: str) -> WorkerStatus:
         """Keep a lease alive and learn how its worker is."""
-        return _read(WorkerStatus, await self._ask("POST", f"/leases/{lease_id}/renew"), self._address)
+        answer = await self._ask("POST", f"/leases/{lease_id}/renew", timeout=RENEW_SECONDS)
+        return _read(WorkerStatus, answer, self._address)
 
     async def release(self, lease_id: str) -> None:
         """End a lease and its worker."""

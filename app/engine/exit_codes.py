@@ -4,8 +4,6 @@ Sources: POSIX signals as Python reports them (negative), shell conventions (126
 NTSTATUS values that loader and run-time library end a process with (`ntstatus.h`).
 """
 
-import signal
-
 LIBRARY_MISSING = 0xC0000135
 """NTSTATUS of a program whose DLL was not found."""
 
@@ -27,17 +25,18 @@ _WINDOWS = {
 }
 
 _SIGNALS = {
-    "SIGABRT": "it gave up after an error it could not handle",
-    "SIGSEGV": "it crashed: it touched memory that is not its own",
-    "SIGBUS": "it crashed: a file it was reading became shorter, or the disk failed",
-    "SIGILL": "this processor lacks an instruction it uses",
-    "SIGFPE": "it crashed: a wrong calculation",
-    "SIGKILL": "it was killed from outside; the system does that when memory runs out",
-    "SIGTERM": "it was asked to end",
-    "SIGINT": "it was interrupted",
-    "SIGPIPE": "the program it was talking to went away",
-    "SIGHUP": "its session ended",
+    1: "its session ended",
+    2: "it was interrupted",
+    4: "this processor lacks an instruction it uses",
+    6: "it gave up after an error it could not handle",
+    7: "it crashed: a file it was reading became shorter, or the disk failed",
+    8: "it crashed: a wrong calculation",
+    9: "it was killed from outside; the system does that when memory runs out",
+    11: "it crashed: it touched memory that is not its own",
+    13: "the program it was talking to went away",
+    15: "it was asked to end",
 }
+"""By Linux's numbers (`signal(7)`): a Windows PC names only a few of them, and it is told how a peer's engine ended."""
 
 
 def exit_meaning(returncode: int) -> str:
@@ -64,11 +63,7 @@ def is_library_missing(returncode: int) -> bool:
 
 
 def _signal(number: int) -> str:
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        return f"it was ended by signal {number}"
-    return _SIGNALS.get(name, f"it was ended by signal {name}")
+    return _SIGNALS.get(number, f"it was ended by signal {number}")
 
 
 def _number(returncode: int) -> str:

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from app.engine.hello import HelloProblem, WorkerHello, probe_worker
+from app.instances.leases import LEASE_SECONDS
 from app.instances.placement import Seat, stage_label
 from app.schema.errors import (
     CaravanError,
@@ -19,6 +21,8 @@ from app.schema.errors import (
 )
 from app.schema.instance import Lease, LeaseRequest, WorkerState, WorkerStatus
 from app.schema.record import NodeId
+
+logger = logging.getLogger("caravan.instances.crew")
 
 MISSES_TO_LOSE = 3
 """Renewals in a row without an answer after which a worker's PC counts as lost."""
@@ -64,11 +68,12 @@ class Crew:
         self._seats = seats
         self._link_to = link_to
         self._held: list[Held] = []
+        self._asking: asyncio.Task[None] | None = None
 
     @property
     def holds_leases(self) -> bool:
-        """Whether any lease is held, be it only a part of them."""
-        return bool(self._held)
+        """Whether any lease is held or asked for, be it only a part of them."""
+        return bool(self._held) or (self._asking is not None and not self._asking.done())
 
     @property
     def worker_count(self) -> int:
@@ -84,10 +89,17 @@ class Crew:
         }
 
     async def lease(self) -> None:
-        """Take every lease in layer order. What was taken before an error stays held until `give_back`."""
+        """Take every lease in layer order. What was taken before an error stays held until `give_back`.
+
+        Cancelled, it leaves the open request to its answer: its node may have granted the lease already.
+        """
         for seat in self._seats:
-            link = self._link_to(seat.stage.node)
-            self._held.append(Held(seat, await link.lease(seat.request), link))
+            self._asking = asyncio.create_task(self._take(seat), name="ask for a lease")
+            await asyncio.shield(self._asking)
+
+    async def _take(self, seat: Seat) -> None:
+        link = self._link_to(seat.stage.node)
+        self._held.append(Held(seat, await link.lease(seat.request), link))
 
     async def start_workers(self, count: Callable[[int], None]) -> None:
         """Start all workers side by side; `count` hears how many serve. Raises the first worker's error."""
@@ -121,18 +133,23 @@ class Crew:
             )
 
     async def renew(self) -> list[CaravanError]:
-        """Renew every lease once; the losses noticed on the way."""
-        losses = [await self._renew(held) for held in tuple(self._held)]
-        return [loss for loss in losses if loss is not None]
+        """Renew every lease once, side by side so that none waits for a slow node; the losses noticed on the way."""
+        return await self._losses(self._held)
+
+    async def _losses(self, asked: list[Held]) -> list[CaravanError]:
+        found = await asyncio.gather(*(self._renew(held) for held in asked))
+        return [loss for loss in found if loss is not None]
 
     async def _renew(self, held: Held) -> CaravanError | None:
         try:
             worker = await held.link.renew(held.lease.id)
         except PeerUnreachable:
-            held.misses += 1
-            return _lost(held, "does not answer any more") if held.misses >= MISSES_TO_LOSE else None
+            return _missed(held)
         except CaravanError:
             return _lost(held, "ended its part")
+        except Exception:
+            logger.exception("the lease on %s could not be renewed", stage_label(held.seat.stage))
+            return _missed(held)
         held.misses = 0
         if worker.state is WorkerState.EXITED and held.seat.needs_worker:
             return _lost(held, "stopped", worker.error)
@@ -140,21 +157,26 @@ class Crew:
 
     async def blame(self) -> CaravanError | None:
         """Ask every worker's node once whether its part is lost; None when all are well."""
-        for held in self._workers():
+        workers = self._workers()
+        for held in workers:
             held.misses = MISSES_TO_LOSE
-            if (loss := await self._renew(held)) is not None:
-                return loss
-        return None
+        return next(iter(await self._losses(workers)), None)
 
     async def give_back(self) -> None:
         """End every lease and its worker. A node that cannot be reached ends the lease when nobody renews it."""
+        if self._asking is not None:
+            await asyncio.gather(self._asking, return_exceptions=True)
         held, self._held = self._held, []
-        for each in held:
-            with contextlib.suppress(CaravanError):
-                await each.link.release(each.lease.id)
+        await asyncio.gather(*(_release(each) for each in held))
 
     def _workers(self) -> list[Held]:
         return [held for held in self._held if held.seat.needs_worker]
+
+
+async def _release(held: Held) -> None:
+    with contextlib.suppress(CaravanError, TimeoutError):
+        async with asyncio.timeout(LEASE_SECONDS):
+            await held.link.release(held.lease.id)
 
 
 async def _greet(held: Held) -> WorkerHello:
@@ -178,9 +200,15 @@ def _check_room(held: Held, hello: WorkerHello) -> None:
     needed = stage.weight_bytes + stage.kv_bytes
     if free < needed:
         raise OutOfMemory(
-            f"{stage.node_name} has {free / 2**30:.1f} GB free on {stage.device} now, {needed / 2**30:.1f} GB are needed.",
+            f"{stage.node_name} has {free / 2**30:.1f} GB free on {stage.device} now, "
+            f"{needed / 2**30:.1f} GB are needed.",
             "Close programs there, or choose a smaller context or model.",
         )
+
+
+def _missed(held: Held) -> WorkerLost | None:
+    held.misses += 1
+    return _lost(held, "does not answer any more") if held.misses >= MISSES_TO_LOSE else None
 
 
 def _lost(held: Held, what: str, cause: ErrorInfo | None = None) -> WorkerLost:

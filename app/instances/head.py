@@ -70,7 +70,10 @@ HeadMaker = Callable[[HeadPlace, Phases], Awaitable["Head"]]
 
 @dataclass(frozen=True)
 class HeadTools:
-    """What every head of this node is started with. `first_port` is where the search for a free port begins."""
+    """What every head of this node is started with. `first_port` is where the search for a free port begins.
+
+    `clock` is the time of day, `steady` a clock that never jumps; a load that moves nothing for `stall_seconds` stalls.
+    """
 
     node_name: str
     build: EngineBuild
@@ -78,6 +81,8 @@ class HeadTools:
     first_port: int | None
     extra_arguments: tuple[str, ...]
     clock: Callable[[], float] = field(default=time.time)
+    steady: Callable[[], float] = field(default=time.monotonic)
+    stall_seconds: float = STALL_SECONDS
 
 
 def head_spec(place: HeadPlace, tools: HeadTools, port: int, api_key: str) -> HeadSpec:
@@ -112,7 +117,7 @@ class Head:
         command = head_command(tools.build, head_spec(place, tools, port, self.api_key))
         self._process = EngineProcess(command, log, self._take)
         names = {endpoint: stage_label(stage) for endpoint, stage in place.stages_by_endpoint.items()}
-        self._progress = LoadProgress(expected_bytes(place.plan), names, tools.clock, first)
+        self._progress = LoadProgress(expected_bytes(place.plan), names, tools.clock, first, tools.steady)
         self._stopping = False
         self._end_watch: asyncio.Task[None] | None = None
 
@@ -128,7 +133,7 @@ class Head:
 
     async def start(self) -> None:
         """Start the process. Raises EngineMissing."""
-        self._progress.advanced_at = self._tools.clock()
+        self._progress.advanced_at = self._tools.steady()
         await self._process.start()
         self._end_watch = asyncio.create_task(self._await_end(), name="end of the head")
 
@@ -159,9 +164,9 @@ class Head:
             return False
 
     def _check_stall(self) -> None:
-        idle = self._tools.clock() - self._progress.advanced_at
+        idle = self._tools.steady() - self._progress.advanced_at
         largest = max((stage.weight_bytes // max(stage.layers, 1) for stage in self._place.plan.stages), default=0)
-        if self._process.returncode is None and idle > max(STALL_SECONDS, largest / SLOWEST_RATE):
+        if self._process.returncode is None and idle > max(self._tools.stall_seconds, largest / SLOWEST_RATE):
             raise LaunchStalled(
                 f"Nothing moved for {idle:.0f} s while {self._tools.node_name} loaded {self._place.plan.model_id}.",
                 "Check that every PC of the plan is awake and reachable, then launch again.",

@@ -1,7 +1,7 @@
 """PURE: the leases one node has granted. A worker grants bytes on a device to one head at a time, or refuses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from app.schema.errors import LeaseRefused
 from app.schema.instance import Lease, LeaseRequest
@@ -12,9 +12,13 @@ LEASE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class LeaseBook:
-    """All leases of a node. Every method returns a new book."""
+    """All leases of a node. Every method returns a new book.
+
+    `ends` is when each ends, by its id, in seconds of a clock that never jumps; `now` is that clock everywhere.
+    """
 
     leases: tuple[Lease, ...] = ()
+    ends: Mapping[str, float] = field(default_factory=dict)
 
     def leased_bytes(self, device: str) -> int:
         """Bytes promised on a device."""
@@ -32,9 +36,9 @@ class LeaseBook:
         Raises LeaseRefused when the node has no such device, another head uses it, or the bytes are not there.
         """
         self._check(request, free, node_name)
-        lease = Lease(**request.model_dump(), id=lease_id, expires_at=now + LEASE_SECONDS)
+        lease = Lease(**request.model_dump(), id=lease_id)
         kept = tuple(each for each in self.leases if not _supersedes(request, each))
-        return LeaseBook((*kept, lease)), lease
+        return self._with((*kept, lease)).renew(lease_id, now), lease
 
     def _check(self, request: LeaseRequest, free: Mapping[str, int], node_name: str) -> None:
         if request.device not in free:
@@ -59,20 +63,20 @@ class LeaseBook:
 
     def renew(self, lease_id: str, now: float) -> "LeaseBook":
         """Move a lease's end; an ended lease stays ended."""
-        return LeaseBook(
-            tuple(
-                lease.model_copy(update={"expires_at": now + LEASE_SECONDS}) if lease.id == lease_id else lease
-                for lease in self.leases
-            )
-        )
+        if self.find(lease_id) is None:
+            return self
+        return replace(self, ends={**self.ends, lease_id: now + LEASE_SECONDS})
 
     def release(self, lease_id: str) -> "LeaseBook":
         """Without that lease; one that ended already is no error."""
-        return replace(self, leases=tuple(lease for lease in self.leases if lease.id != lease_id))
+        return self._with(tuple(lease for lease in self.leases if lease.id != lease_id))
+
+    def _with(self, leases: tuple[Lease, ...]) -> "LeaseBook":
+        return LeaseBook(leases, {lease.id: self.ends[lease.id] for lease in leases if lease.id in self.ends})
 
     def expired(self, now: float) -> tuple[Lease, ...]:
         """The leases nobody renewed in time."""
-        return tuple(lease for lease in self.leases if lease.expires_at <= now)
+        return tuple(lease for lease in self.leases if self.ends[lease.id] <= now)
 
 
 def _supersedes(request: LeaseRequest, lease: Lease) -> bool:

@@ -8,12 +8,12 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.instances.leases import LeaseBook
-from app.schema.errors import CaravanError, LeaseRefused, NotFound
+from app.schema.errors import LeaseRefused, NotFound
 from app.schema.event import LeasesChanged
 from app.schema.instance import Lease, LeaseRequest, WorkerState, WorkerStatus
 from app.schema.plan import DeviceResources
@@ -24,7 +24,7 @@ logger = logging.getLogger("caravan.instances.lending")
 class Worker(Protocol):
     """A running rpc-server."""
 
-    async def start(self) -> None:
+    def start(self) -> Coroutine[Any, Any, None]:
         """Start it and return when it serves. Raises CaravanError when it cannot."""
 
     def status(self) -> WorkerStatus:
@@ -32,6 +32,12 @@ class Worker(Protocol):
 
     async def stop(self) -> None:
         """End it; safe to call at any time."""
+
+
+@dataclass(frozen=True)
+class _Started:
+    worker: Worker
+    starting: asyncio.Task[None]
 
 
 @dataclass(frozen=True)
@@ -48,13 +54,13 @@ class Lending:
     """Grants, renews and ends leases, and starts and stops the workers behind them."""
 
     def __init__(
-        self, lender: Lender, publish: Callable[[LeasesChanged], None], clock: Callable[[], float] = time.time
+        self, lender: Lender, publish: Callable[[LeasesChanged], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._lender = lender
         self._publish = publish
         self._clock = clock
         self._book = LeaseBook()
-        self._workers: dict[str, Worker] = {}
+        self._workers: dict[str, _Started] = {}
         self._idle_free: dict[str, int] = {}
 
     @property
@@ -79,10 +85,10 @@ class Lending:
         before = self._idle_free.get(device.device, device.free_bytes)
         return min(before - promised, device.free_bytes)
 
-    async def grant(self, request: LeaseRequest) -> Lease:
-        """Promise bytes on a device to a head. Raises LeaseRefused."""
+    async def grant(self, request: LeaseRequest, is_own: bool = False) -> Lease:
+        """Promise bytes on a device to a head; paused sharing stops all but `is_own`. Raises LeaseRefused."""
         name = self._lender.name()
-        if not self._lender.sharing():
+        if not is_own and not self._lender.sharing():
             raise LeaseRefused(f"Sharing is paused on {name}.", f"Switch it on again on {name}, or plan without it.")
         free = {each.device: each.free_bytes + self._book.leased_bytes(each.device) for each in self.offers()}
         before = {lease.id for lease in self.leases}
@@ -98,21 +104,26 @@ class Lending:
         lease = self._lease(lease_id)
         await self._stop_worker(lease_id)
         worker = self._lender.make_worker(lease)
-        self._workers[lease_id] = worker
+        started = _Started(worker, asyncio.create_task(worker.start(), name=f"start of the worker of {lease_id}"))
+        self._workers[lease_id] = started
         try:
-            await worker.start()
+            await asyncio.wait({started.starting})
+            # Cancelled is one whose lease was released meanwhile.
+            if not started.starting.cancelled():
+                started.starting.result()
         except BaseException:
-            await self._stop_worker(lease_id)
+            # By now the lease may have ended, or its worker may be a newer one.
+            if self._workers.get(lease_id) is started:
+                del self._workers[lease_id]
+            await _end(lease_id, started)
             raise
-        if self._book.find(lease_id) is None:
-            await worker.stop()
         return self.worker(lease_id)
 
     def worker(self, lease_id: str) -> WorkerStatus:
         """How the worker of a lease is. Raises NotFound when the lease ended."""
         self._lease(lease_id)
-        worker = self._workers.get(lease_id)
-        return worker.status() if worker else WorkerStatus(lease_id=lease_id, state=WorkerState.ABSENT)
+        started = self._workers.get(lease_id)
+        return started.worker.status() if started else WorkerStatus(lease_id=lease_id, state=WorkerState.ABSENT)
 
     def renew(self, lease_id: str) -> WorkerStatus:
         """Keep a lease alive and tell how its worker is. Raises NotFound when it ended."""
@@ -152,13 +163,19 @@ class Lending:
         return lease
 
     async def _stop_worker(self, lease_id: str) -> None:
-        worker = self._workers.pop(lease_id, None)
-        if worker is None:
-            return
-        try:
-            await worker.stop()
-        except CaravanError as error:
-            logger.warning("worker of lease %s did not stop cleanly: %s", lease_id, error.sentence)
+        started = self._workers.pop(lease_id, None)
+        if started is not None:
+            await _end(lease_id, started)
 
     def _announce(self) -> None:
         self._publish(LeasesChanged(leases=self._book.leases))
+
+
+async def _end(lease_id: str, started: _Started) -> None:
+    # A start that goes on would bring up a process after the answer that all is ended.
+    started.starting.cancel()
+    await asyncio.gather(started.starting, return_exceptions=True)
+    try:
+        await started.worker.stop()
+    except Exception:
+        logger.exception("the worker of lease %s did not stop cleanly", lease_id)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from app.schema.errors import InputError
 from app.schema.instance import LeaseRequest
 from app.schema.plan import CPU_DEVICE, Plan, Stage
 from app.schema.record import InstanceId
@@ -34,6 +35,30 @@ def seats(plan: Plan, instance_id: InstanceId, head_name: str, epoch: int) -> tu
         )
         for stage in plan.stages
     )
+
+
+def check_plan(plan: Plan) -> None:
+    """Raises InputError for a plan no planner makes: blocks missing or doubled, or counts that say something else."""
+    expected = 0
+    for stage in plan.stages:
+        if stage.first_layer != expected or stage.last_layer < stage.first_layer:
+            raise _absurd(f"block {expected} is not where it should be")
+        expected = stage.last_layer + 1
+    outputs = [stage.holds_output for stage in plan.stages]
+    if expected != plan.layers or outputs != [False] * (len(outputs) - 1) + [True]:
+        raise _absurd("it does not place every layer")
+    own = [stage for stage in plan.stages if not _on_head_processor(stage, plan)]
+    counts = tuple(stage.layers + stage.holds_output for stage in own)
+    if plan.tensor_split != counts or plan.gpu_layers != sum(counts):
+        raise _absurd("its counts do not match its layer ranges")
+
+
+def _on_head_processor(stage: Stage, plan: Plan) -> bool:
+    return stage.node == plan.head and stage.device == CPU_DEVICE
+
+
+def _absurd(why: str) -> InputError:
+    return InputError(f"This plan cannot be launched: {why}.", "Plan again, and launch what comes back unchanged.")
 
 
 def stage_label(stage: Stage) -> str:

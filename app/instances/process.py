@@ -80,6 +80,7 @@ class EngineProcess:
     async def stop(self, polite: bool = True) -> None:
         """End it: politely when it can listen, by tree after the grace. Safe to call at any time, also twice."""
         if self._child is None or self._ended is None:
+            self._sink.close()
             return
         line = EXIT_LINE if self._command.stdin_control else None
         await self._child.stop(grace=STOP_GRACE_SECONDS if polite else 0.0, polite=line)

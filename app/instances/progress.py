@@ -25,13 +25,15 @@ from app.schema.instance import DeviceBuffer, PhaseName, Unit
 class LoadProgress:
     """Gathers what one head says. `names` maps a worker's `host:port` to how its device is shown.
 
-    `total_bytes` are the weights the plan expects to travel or be read; `advanced_at` is when anything last moved.
+    `total_bytes` are the weights the plan expects to travel or be read. `clock` is the time of day that people are
+    told; `steady` never jumps, and `advanced_at` is when anything last moved on it.
     """
 
     total_bytes: int
     names: dict[str, str]
     clock: Callable[[], float]
     phases: phases.Phases
+    steady: Callable[[], float]
     advanced_at: float = 0.0
     devices: set[str] = field(default_factory=set)
     buffers: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -40,7 +42,7 @@ class LoadProgress:
     def begin(self, name: PhaseName) -> None:
         """Start a phase now."""
         self.phases = phases.begin(self.phases, name, self.clock())
-        self.advanced_at = self.clock()
+        self.advanced_at = self.steady()
 
     def take(self, event: OutputEvent) -> None:
         """Account for one event of the head's output."""
@@ -72,7 +74,7 @@ class LoadProgress:
         self._enter(PhaseName.TENSORS)
         if fraction > self._fraction:
             self._fraction = fraction
-            self.advanced_at = self.clock()
+            self.advanced_at = self.steady()
         self._advance()
 
     def _advance(self) -> None:

@@ -64,6 +64,7 @@ class InstanceRun:
         self._wanted = True
         self._interrupted = asyncio.Event()
         self._losses: list[CaravanError] = []
+        self._head_died = False
         first = InstanceStatus(
             id=launch.instance_id,
             model_id=plan.model_id,
@@ -116,7 +117,8 @@ class InstanceRun:
         self._interrupted.clear()
         if self._losses and not self._observed.failed:
             # A head that dies rarely knows which worker left it; the workers' own nodes do.
-            error = await self._crew.blame() or self._losses[0]
+            blamed = await self._crew.blame() if self._head_died else None
+            error = blamed or self._losses[0]
             logger.warning("instance %s failed: %s", self._launch.instance_id, error.sentence)
             self._observed = replace(self._observed, failed=True)
             self._journal.fail(error)
@@ -134,7 +136,7 @@ class InstanceRun:
 
     async def _step(self, action: Action | None) -> None:
         if action in (Action.STOP_HEAD, Action.RELEASE):
-            self._observed = await self._performers[action]()
+            await self._perform(action)
             return
         tasks: set[asyncio.Task[object]] = {asyncio.create_task(self._interrupted.wait(), name="interruption")}
         if action is not None:
@@ -151,6 +153,10 @@ class InstanceRun:
             self._observed = await self._performers[action]()
         except CaravanError as error:
             self._losses.append(error)
+        except Exception:
+            logger.exception("instance %s: %s broke", self._launch.instance_id, action)
+            told = f"{self._launch.request.plan.model_id} cannot go on: something went wrong inside Caravan."
+            self._losses.append(CaravanError(told, "See `caravan logs` for what, then launch again."))
 
     async def _lease(self) -> Observed:
         self._journal.begin(PhaseName.LEASES)
@@ -215,6 +221,10 @@ class InstanceRun:
             for loss in await self._crew.renew():
                 self._lose(loss)
 
+    def _lose_head(self, error: CaravanError) -> None:
+        self._head_died = True
+        self._lose(error)
+
     def _lose(self, error: CaravanError) -> None:
         if self._wanted:
             self._losses.append(error)
@@ -233,5 +243,5 @@ class InstanceRun:
             projector_path=self._launch.model.projector_path,
             endpoints=self._crew.endpoints(),
             extra_arguments=self._launch.request.extra_arguments,
-            on_end=self._lose,
+            on_end=self._lose_head,
         )

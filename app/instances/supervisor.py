@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.instances.head import Head
 from app.instances.run import InstanceRun, Launch, RunPlace
-from app.schema.errors import InstanceNotFound
+from app.schema.errors import InstanceNotFound, NodeNotRunning
 from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest
 from app.schema.model import ModelFile
 from app.schema.record import InstanceId
@@ -33,9 +33,12 @@ class Supervisor:
         self._forget = forget
         self._entries: dict[InstanceId, _Entry] = {}
         self._epoch = 0
+        self._closing = False
 
     def launch(self, request: LaunchRequest, model: ModelFile) -> InstanceId:
-        """Want an instance of a plan; its outcome is told by its status."""
+        """Want an instance of a plan; its outcome is told by its status. Raises NodeNotRunning when the node ends."""
+        if self._closing:
+            raise NodeNotRunning("Caravan is ending on this PC.", "Start it again with `caravan node`.")
         self._epoch += 1
         instance_id = InstanceId(secrets.token_hex(4))
         run = InstanceRun(Launch(instance_id, request, model, self._epoch), self._place)
@@ -59,7 +62,8 @@ class Supervisor:
         return tuple((status, head) for status, head in running if head and status.state is InstanceState.READY)
 
     async def close(self) -> None:
-        """Stop every instance and wait until nothing is held."""
+        """Stop every instance and wait until nothing is held; none is launched from now on."""
+        self._closing = True
         for entry in self._entries.values():
             entry.run.stop()
         await asyncio.gather(*(entry.task for entry in self._entries.values()), return_exceptions=True)

@@ -9,6 +9,7 @@ from app.cluster.peers import Peers
 from app.engine.extra_arguments import check
 from app.instances.head import Head
 from app.instances.lending import Lending
+from app.instances.placement import check_plan
 from app.instances.supervisor import Supervisor
 from app.node.bus import Bus, Subscription
 from app.node.engine_install import EngineInstaller
@@ -111,6 +112,7 @@ class Node:
             raise InputError(
                 "This plan was made for another PC as its head.", "Launch it there, or plan again on this PC."
             )
+        check_plan(request.plan)
         check(request.extra_arguments, build)
         model = await self.model(request.plan.model_id)
         if model.problem is not None:
@@ -157,6 +159,7 @@ class Node:
             hardware=status.hardware,
             load=status.load,
             engine=status.engine,
+            sharing=self.settings.sharing,
             leases=status.leases,
             instances=status.instances,
         )

@@ -82,4 +82,6 @@ def peer_resources(peer: Peer) -> NodeResources | None:
 def _peer_problem(peer: Peer, report: PeerReport) -> str | None:
     if peer.reachability is Reachability.LOST:
         return f"{report.node.name} does not answer."
+    if not report.sharing:
+        return f"Sharing is paused on {report.node.name}."
     return report.engine.problem.sentence if report.engine.problem else None

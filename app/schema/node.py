@@ -38,6 +38,7 @@ class PeerReport(Record):
     hardware: HardwareSnapshot | None = None
     load: LoadSample | None = None
     engine: EngineStatus = EngineStatus()
+    sharing: bool = True
     leases: tuple[Lease, ...] = ()
     instances: tuple[InstanceStatus, ...] = ()
 

@@ -21,3 +21,17 @@ def on_end_request(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> 
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextmanager
+def cancelled_by_termination(task: "asyncio.Task[object]") -> Iterator[None]:
+    """Cancel `task` once when the system asks this process to end (SIGTERM); Windows has no such request."""
+    if sys.platform == "win32":
+        yield
+        return
+    loop = task.get_loop()
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)

@@ -1,7 +1,8 @@
-"""Everything that can go wrong on one PC: one plain sentence, a hint, an exit code that is not 0, nothing left running."""
+"""Everything that can go wrong on one PC: one plain sentence, a hint, an exit code not 0, nothing left running."""
 
 import asyncio
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -16,8 +17,9 @@ import pytest
 
 from app.cli.demo import MODEL, gathered, until
 from app.cli.demo_nodes import DemoNode
-from app.cli.running import follow
+from app.cli.running import collect, follow
 from app.client import NodeClient
+from app.schema.errors import HeadFailed
 from app.schema.instance import InstanceState, LaunchRequest
 from app.schema.plan import PlanRequest
 from app.schema.record import ModelId
@@ -165,6 +167,24 @@ async def test_a_good_model_in_an_awkward_place_runs(tmp_path: Path, demo_model:
         assert engine_processes(running.child.pid) == []
 
 
+async def test_every_name_on_every_console(tmp_path: Path, demo_model: Path) -> None:
+    """Nothing in a name is markup, and JSON keeps every character where the console cannot show it."""
+    name = "x[bold]y[no] :rocket: 模型"
+    env = {"PYTHONIOENCODING": "cp1252"}
+    async with node(tmp_path) as running:
+        shutil.copyfile(demo_model, running.data_dir / "models" / f"{name}.gguf")
+        done = await caravan("models", "--json", "--rescan", data_dir=running.data_dir, env=env)
+        assert name in [each["id"] for each in json.loads(done.stdout)]
+        done = await caravan("models", data_dir=running.data_dir, env=env)
+        assert done.returncode == 0, done
+        assert "x[bold]y[no] :rocket: ??" in done.stdout
+        for command in (("plan", "a" * 300 + ".gguf"), ("plan", "\udcff"), ("chat",)):
+            done = await caravan(*command, "--json", data_dir=running.data_dir)
+            assert done.returncode == 1, done
+            assert json.loads(done.stdout)["error"]["sentence"]
+            assert "Traceback" not in done.stderr
+
+
 async def test_a_model_too_big_for_everything_is_refused_with_numbers(tmp_path: Path) -> None:
     """A sparse file of a terabyte: planned by its header, refused before anything starts."""
     path = tmp_path / "huge.gguf"
@@ -212,6 +232,27 @@ class TestLosses:
         worker.send_signal(signal.SIGSTOP)
         ended = await stopped(head, status.id)
         assert ended.state is InstanceState.STOPPED
+        assert nothing_runs(cluster)
+
+    async def test_a_head_frozen_while_it_answers_is_ended_with_its_request(
+        self, head: NodeClient, cluster: tuple[DemoNode, ...]
+    ) -> None:
+        status = await launched(head, 3)
+        (server,) = engine_processes(cluster[0].child.pid)
+        server.send_signal(signal.SIGSTOP)
+        asked = asyncio.create_task(collect(head, {"messages": [{"role": "user", "content": "?"}]}, lambda _: None))
+        await asyncio.sleep(0.3)
+        ended = await stopped(head, status.id)
+        assert ended.state is InstanceState.STOPPED
+        assert nothing_runs(cluster)
+        with pytest.raises(HeadFailed):
+            await asked
+
+    async def test_a_failed_launch_is_one_json_value(self, head: NodeClient, cluster: tuple[DemoNode, ...]) -> None:
+        extra = ("--extra", "--override-kv", "--extra", "nonsense")
+        done = await caravan("launch", MODEL, *extra, "--json", data_dir=cluster[0].paths.data)
+        assert done.returncode == 1
+        assert json.loads(done.stdout)["error"]["sentence"]
         assert nothing_runs(cluster)
 
     async def test_a_worker_killed_while_it_loads(self, head: NodeClient, cluster: tuple[DemoNode, ...]) -> None:
@@ -276,7 +317,10 @@ async def test_a_lost_worker_node_gives_a_plan_without_it(tmp_path: Path) -> Non
 
 
 class TestDemo:
-    async def test_ctrl_c_at_any_moment_leaves_nothing(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])
+    async def test_interrupted_at_any_moment_it_leaves_nothing(
+        self, tmp_path: Path, request_to_end: signal.Signals
+    ) -> None:
         from app.system.program import own_command
         from app.system.spawn import start_child
 
@@ -286,7 +330,7 @@ class TestDemo:
             await asyncio.sleep(delay)
             below = psutil.Process(child.pid).children(recursive=True) if child.returncode is None else []
             if child.returncode is None:
-                os.kill(child.pid, signal.SIGINT)
+                os.kill(child.pid, request_to_end)
             async with asyncio.timeout(30):
                 assert await child.wait() != 0 or delay > 3
             assert not [each for each in below if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]

@@ -110,9 +110,28 @@ async def test_too_long_a_prompt_is_the_engines_own_400(client: openai.AsyncOpen
         await client.chat.completions.create(model=MODEL, messages=endless)  # type: ignore[arg-type]
 
 
+async def test_fifty_at_once_are_all_answered(client: openai.AsyncOpenAI) -> None:
+    asked = (client.chat.completions.create(model=MODEL, messages=QUESTION, max_tokens=2) for _ in range(50))  # type: ignore[call-overload]
+    assert {answer.model for answer in await asyncio.gather(*asked)} == {MODEL}
+
+
+async def test_a_name_in_other_letters_or_none_at_all_is_understood(client: openai.AsyncOpenAI) -> None:
+    for name in (f"{MODEL.upper()}.GGUF", ""):
+        answer = await client.chat.completions.create(model=name, messages=QUESTION, max_tokens=1)
+        assert answer.choices
+
+
 @pytest.mark.parametrize(
     ("content", "status"),
-    [(b"{", 400), (b"[]", 400), (b'{"model": 5}', 400), (b"[" * 100_000, 400), (b'{"messages": "x"}', 400), (b"", 400)],
+    [
+        (b"{", 400),
+        (b"[]", 400),
+        (b'{"model": 5}', 400),
+        (b"[" * 100_000, 400),
+        (b'{"messages": "x"}', 400),
+        (b"", 400),
+        (b'{"model": "\\ud800"}', 404),
+    ],
 )
 async def test_absurd_requests_get_an_openai_error(client: openai.AsyncOpenAI, content: bytes, status: int) -> None:
     async with httpx.AsyncClient(base_url=str(client.base_url)) as http:

@@ -25,6 +25,7 @@ def test_this_pc_is_let_in(host: str) -> None:
         {"host": "192.168.1.5:52415"},
         {"host": "127.0.0.1:52415", "origin": "https://evil.example"},
         {"host": "127.0.0.1:52415", "origin": "null"},
+        {"host": "127.0.0.1:52415", "origin": "http://["},
         {"host": "127.0.0.1:52415", "origin": "http://127.0.0.1.evil.example"},
         {"host": "127.0.0.1:52415", "origin": "http://localhost@evil.example"},
     ],
@@ -42,6 +43,7 @@ def test_others_are_not(headers: dict[str, str]) -> None:
         {"content-length": "5", "content-type": "application/x-www-form-urlencoded"},
         {"content-length": str(BODY_LIMIT + 1), "content-type": "application/json"},
         {"content-length": "-1", "content-type": "application/json"},
+        {"content-length": "²", "content-type": "application/json"},
         {"transfer-encoding": "chunked", "content-type": "application/json"},
     ],
 )

@@ -144,3 +144,33 @@ async def test_paused_sharing_refuses() -> None:
     bench.sharing = False
     with pytest.raises(LeaseRefused, match="Sharing is paused on WORKSHOP"):
         await bench.lending.grant(ask())
+    assert await bench.lending.grant(ask(), is_own=True)
+
+
+class LateWorker(SmallWorker):
+    """A worker whose process begins to run a while after it was asked to."""
+
+    async def start(self) -> None:
+        await asyncio.sleep(0.01)
+        self.running = True
+
+
+async def test_a_worker_does_not_come_up_after_its_lease_was_released() -> None:
+    bench = Bench()
+    late: list[LateWorker] = []
+
+    def make(lease: Lease) -> LateWorker:
+        late.append(LateWorker(lease))
+        return late[-1]
+
+    lender = Lender(lambda: "WORKSHOP", lambda: True, bench._measure, make)
+    lending = Lending(lender, bench.published.append)
+    lease = await lending.grant(ask())
+    starting = asyncio.create_task(lending.start_worker(lease.id))
+    while not late:
+        await asyncio.sleep(0)
+    await lending.release(lease.id)
+    with pytest.raises(NotFound):
+        await starting
+    await asyncio.sleep(0.02)
+    assert not late[0].running

@@ -4,8 +4,15 @@ import pytest
 
 from app.engine.fit import DeviceMemory
 from app.instances.memory_check import judge
-from app.instances.placement import engine_devices, expected_bytes, remote_indexes, seats, stages_by_engine_device
-from app.schema.errors import OutOfMemory
+from app.instances.placement import (
+    check_plan,
+    engine_devices,
+    expected_bytes,
+    remote_indexes,
+    seats,
+    stages_by_engine_device,
+)
+from app.schema.errors import InputError, OutOfMemory
 from app.schema.record import InstanceId
 from tests.unit.instances.plans import MEBIBYTE, plan, stage
 
@@ -42,3 +49,25 @@ def test_a_projection_beyond_what_is_free_names_the_pc_and_the_shortage() -> Non
     measured = {"RPC1": DeviceMemory(1500, 600, 0)}
     with pytest.raises(OutOfMemory, match=r"BARN is 1\.1 GB short on CUDA0"):
         judge(plan(), measured, remote_indexes([1, 2]))
+
+
+def test_what_the_planner_makes_may_be_launched() -> None:
+    check_plan(plan())
+    check_plan(WORKERS_FIRST.model_copy(update={"tensor_split": (4, 4, 5), "gpu_layers": 13}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stages": ()},
+        {"stages": (stage("h", "CPU", 0, 3), stage("a", "CPU", 5, 11, output=True))},
+        {"stages": (stage("h", "CPU", 0, 3), stage("a", "CPU", 3, 11, output=True))},
+        {"stages": (stage("h", "CPU", 0, 11),)},
+        {"layers": 13},
+        {"tensor_split": (5, 4)},
+        {"gpu_layers": 13},
+    ],
+)
+def test_an_absurd_plan_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="cannot be launched"):
+        check_plan(plan().model_copy(update=changes))

@@ -28,7 +28,7 @@ class Ticking:
 
 def fresh() -> LoadProgress:
     first = phases.begin(phases.first_phases(), PhaseName.HEAD_STARTED, 0.0)
-    return LoadProgress(1000, {"127.0.0.1:1": "ATTIC/CPU"}, Ticking(), first)
+    return LoadProgress(1000, {"127.0.0.1:1": "ATTIC/CPU"}, Ticking(), first, Ticking())
 
 
 def of(progress: LoadProgress, name: PhaseName) -> Phase:

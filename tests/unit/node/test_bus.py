@@ -84,6 +84,30 @@ async def test_the_story_keeps_events_but_no_load_samples() -> None:
     assert [(each.seq, each.at, each.event.type) for each in bus.story()] == [(2, 7.0, "catalogue_changed")]
 
 
+async def test_the_story_keeps_what_a_heartbeat_or_a_step_of_progress_changes_and_no_more() -> None:
+    bus = Bus(FIRST)
+    peer = Peer(address="127.0.0.1:1", reachability=Reachability.CONNECTING)
+    for reachability in (Reachability.ALIVE, Reachability.ALIVE, Reachability.LOST):
+        for round_trip in range(50):
+            beat = peer.model_copy(update={"reachability": reachability, "round_trip": float(round_trip)})
+            bus.publish(PeerChanged(peer=beat))
+    assert [each.event.peer.reachability for each in bus.story() if isinstance(each.event, PeerChanged)] == [
+        Reachability.ALIVE,
+        Reachability.LOST,
+    ]
+
+
+async def test_a_heartbeat_of_one_of_many_peers_carries_only_that_one() -> None:
+    bus = Bus(FIRST)
+    for number in range(32):
+        bus.publish(PeerChanged(peer=Peer(address=f"127.0.0.1:{number}", reachability=Reachability.ALIVE)))
+    with bus.subscribe() as subscription:
+        bus.publish(PeerChanged(peer=Peer(address="127.0.0.1:7", reachability=Reachability.LOST)))
+        told = await subscription.next()
+    assert len(told.model_dump_json()) < 1000
+    assert told.apply(subscription.snapshot) == bus.status
+
+
 async def test_after_the_end_a_new_reader_ends_at_once() -> None:
     bus = Bus(FIRST)
     bus.close()

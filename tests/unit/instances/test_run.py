@@ -1,0 +1,276 @@
+"""An instance ends settled, whatever goes wrong on the way and at whatever moment it is stopped."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from app.instances.crew import Crew
+from app.instances.head import Head, HeadPlace
+from app.instances.phases import Phases
+from app.instances.placement import seats
+from app.instances.run import RunPlace
+from app.instances.supervisor import Supervisor
+from app.schema.errors import CaravanError, NodeNotRunning, PeerUnreachable, WorkerLost
+from app.schema.instance import InstanceState, InstanceStatus, Lease, LeaseRequest, WorkerState, WorkerStatus
+from app.schema.model import ModelFile
+from app.schema.node import NodeInfo
+from app.schema.record import InstanceId, ModelId, NodeId
+from tests.unit.instances.plans import HEAD, plan
+
+
+class SmallNode:
+    """A node's side of the leases. `pauses` lists the calls that take until `go`, `breaks` those that raise."""
+
+    def __init__(self) -> None:
+        self.leases: set[str] = set()
+        self.asked: list[str] = []
+        self.pauses: set[str] = set()
+        self.breaks: dict[str, Exception] = {}
+        self.go = asyncio.Event()
+        self.lost: set[str] = set()
+
+    async def _answer(self, call: str) -> None:
+        self.asked.append(call)
+        await asyncio.sleep(0)
+        if call in self.pauses:
+            await self.go.wait()
+        if call in self.breaks:
+            raise self.breaks[call]
+
+    async def lease(self, request: LeaseRequest) -> Lease:
+        lease_id = f"{request.device}{len(self.asked)}"
+        self.leases.add(lease_id)
+        await self._answer("lease")
+        return Lease(**request.model_dump(), id=lease_id)
+
+    async def start_worker(self, lease_id: str) -> WorkerStatus:
+        await self._answer("start_worker")
+        return WorkerStatus(lease_id=lease_id, state=WorkerState.RUNNING, port=1)
+
+    async def renew(self, lease_id: str) -> WorkerStatus:
+        await self._answer("renew")
+        return WorkerStatus(lease_id=lease_id, state=WorkerState.RUNNING, port=1)
+
+    async def release(self, lease_id: str) -> None:
+        self.asked.append("release")
+        if "release" in self.pauses:
+            await self.go.wait()
+        self.leases.discard(lease_id)
+
+    def endpoint(self, worker: WorkerStatus) -> str:
+        return "127.0.0.1:1"
+
+
+class SmallHead(Head):
+    """A llama-server without a process."""
+
+    def __init__(self, bench: "Bench") -> None:
+        self._bench = bench
+
+    async def start(self) -> None:
+        await self._bench.step("start")
+
+    async def until_ready(self, told: Callable[..., None]) -> None:
+        await self._bench.step("until_ready")
+
+    async def stop(self, polite: bool) -> None:
+        self._bench.stopped_heads.append(polite)
+        await self._bench.step("stop")
+
+
+ALONE = plan(plan().stages[0].model_copy(update={"last_layer": 11, "holds_output": True}))
+"""Everything on the head: no worker processes, so no hello."""
+
+
+class Bench:
+    """A supervisor whose nodes and head are small. `breaks` names a step of the head and what it raises."""
+
+    def __init__(self) -> None:
+        self.node = SmallNode()
+        self.breaks: dict[str, Exception] = {}
+        self.pauses: set[str] = set()
+        self.reached: list[str] = []
+        self.stopped_heads: list[bool] = []
+        self.seen: list[InstanceStatus] = []
+        self.supervisor = Supervisor(self._place(), lambda _: None)
+
+    def _place(self) -> RunPlace:
+        info = NodeInfo(id=HEAD, name="HEAD", version="1", started_at=0.0)
+        return RunPlace(info, lambda _: self.node, self._make_head, self._check, self.seen.append, renew_seconds=0.001)
+
+    async def _make_head(self, place: HeadPlace, phases: Phases) -> Head:
+        await self.step("make_head")
+        return SmallHead(self)
+
+    async def _check(self, place: HeadPlace) -> str | None:
+        await self.step("check_memory")
+        return None
+
+    async def step(self, name: str) -> None:
+        self.reached.append(name)
+        await asyncio.sleep(0)
+        if name in self.pauses:
+            await asyncio.Event().wait()
+        if name in self.breaks:
+            raise self.breaks[name]
+
+    def launch(self) -> InstanceId:
+        from app.schema.instance import LaunchRequest
+
+        model = ModelFile.model_construct(id=ModelId("tiny"), path="/tiny.gguf", projector_path=None)
+        return self.supervisor.launch(LaunchRequest(plan=ALONE), model)
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not reached():
+                await asyncio.sleep(0.001)
+
+    async def ended(self) -> InstanceStatus:
+        await self.until(lambda: self.seen[-1].state in {InstanceState.FAILED, InstanceState.STOPPED})
+        return self.seen[-1]
+
+
+@pytest.mark.expects_error_logs
+@pytest.mark.parametrize("step", ["check_memory", "make_head", "start", "until_ready"])
+async def test_an_error_nobody_foresaw_fails_the_launch_in_plain_words(
+    step: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench()
+    bench.breaks[step] = ValueError("embedded null byte")
+    bench.launch()
+    status = await bench.ended()
+    assert status.state is InstanceState.FAILED
+    assert status.error is not None
+    assert "embedded" not in status.error.sentence
+    assert "tiny" in status.error.sentence
+    assert status.error.hint
+    assert not bench.node.leases
+    assert bench.reached.count(step) == 1
+    assert [each for each in caplog.records if each.levelno == logging.ERROR and each.exc_info]
+
+
+@pytest.mark.expects_error_logs
+async def test_a_head_that_cannot_even_be_stopped_settles_the_instance() -> None:
+    bench = Bench()
+    bench.breaks["stop"] = OSError("no such device")
+    instance = bench.launch()
+    await bench.until(lambda: bench.seen[-1].state is InstanceState.READY)
+    bench.supervisor.stop(instance)
+    status = await bench.ended()
+    assert status.state is InstanceState.FAILED
+    assert not bench.node.leases
+
+
+@pytest.mark.expects_error_logs
+async def test_a_node_that_answers_renewals_in_an_unforeseen_way_counts_as_lost() -> None:
+    bench = Bench()
+    bench.node.breaks["renew"] = ValueError("not a status")
+    bench.launch()
+    status = await bench.ended()
+    assert status.state is InstanceState.FAILED
+    assert status.error is not None
+    assert "HEAD does not answer any more" in status.error.sentence
+
+
+async def test_stopped_at_every_moment_it_holds_nothing() -> None:
+    for steps in range(40):
+        bench = Bench()
+        instance = bench.launch()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        bench.supervisor.stop(instance)
+        bench.supervisor.stop(instance)
+        status = await bench.ended()
+        assert status.state is InstanceState.STOPPED, steps
+        assert not bench.node.leases, steps
+        assert ("start" in bench.reached) <= bool(bench.stopped_heads), steps
+        await bench.supervisor.close()
+
+
+async def test_a_lease_that_was_asked_for_when_the_launch_was_cancelled_is_given_back() -> None:
+    bench = Bench()
+    bench.node.pauses.add("lease")
+    instance = bench.launch()
+    await bench.until(lambda: "lease" in bench.node.asked)
+    bench.supervisor.stop(instance)
+    await asyncio.sleep(0.01)
+    bench.node.go.set()
+    await bench.ended()
+    assert not bench.node.leases
+
+
+async def test_nothing_is_launched_while_the_node_ends() -> None:
+    bench = Bench()
+    await bench.supervisor.close()
+    with pytest.raises(NodeNotRunning):
+        bench.launch()
+
+
+async def test_two_launches_of_one_model_are_two_instances() -> None:
+    bench = Bench()
+    first, second = bench.launch(), bench.launch()
+    await bench.until(lambda: len(bench.supervisor.serving()) == 2)
+    assert [status.id for status, _ in bench.supervisor.serving()] == [second, first]
+    bench.supervisor.stop(first)
+    await bench.until(lambda: len(bench.supervisor.serving()) == 1)
+    await bench.supervisor.close()
+    assert not bench.node.leases
+
+
+class TestCrew:
+    """Leases on three nodes, one of which hangs."""
+
+    def _crew(self) -> tuple[Crew, dict[NodeId, SmallNode]]:
+        nodes = {stage.node: SmallNode() for stage in plan().stages}
+        return Crew(seats(plan(), InstanceId("i"), "HEAD", 1), nodes.__getitem__), nodes
+
+    async def test_a_hanging_node_keeps_no_other_from_being_renewed(self) -> None:
+        crew, nodes = self._crew()
+        await crew.lease()
+        head, attic, barn = nodes.values()
+        attic.pauses.add("renew")
+        renewing = asyncio.create_task(crew.renew())
+        await asyncio.sleep(0.01)
+        assert "renew" in head.asked
+        assert "renew" in barn.asked
+        attic.go.set()
+        assert await renewing == []
+
+    async def test_a_hanging_node_keeps_no_other_from_being_given_back(self) -> None:
+        crew, nodes = self._crew()
+        await crew.lease()
+        head, attic, barn = nodes.values()
+        head.pauses.add("release")
+        giving = asyncio.create_task(crew.give_back())
+        await asyncio.sleep(0.01)
+        assert not attic.leases
+        assert not barn.leases
+        head.go.set()
+        await giving
+        assert not head.leases
+
+    async def test_the_node_that_lost_its_part_is_blamed_although_another_hangs(self) -> None:
+        crew, nodes = self._crew()
+        await crew.lease()
+        _, _, barn = nodes.values()
+        barn.breaks["renew"] = PeerUnreachable("gone", "")
+        blamed = await crew.blame()
+        assert isinstance(blamed, WorkerLost)
+        assert "BARN" in blamed.sentence
+
+    async def test_the_second_of_three_leases_refused_leaves_the_first_to_be_given_back(self) -> None:
+        crew, nodes = self._crew()
+        head, attic, barn = nodes.values()
+        attic.breaks["lease"] = CaravanError("ATTIC already works for another.")
+        attic.lease = _refuse  # type: ignore[method-assign]
+        with pytest.raises(CaravanError):
+            await crew.lease()
+        assert crew.holds_leases
+        await crew.give_back()
+        assert not head.leases | barn.leases
+
+
+async def _refuse(request: LeaseRequest) -> Lease:
+    raise CaravanError("ATTIC already works for another.")
