@@ -141,8 +141,9 @@ async def two_pcs(folder: Path, node_port: int = 9) -> AsyncIterator[tuple[Pc, P
     for name in ("a", "b"):
         (folder / name).mkdir()
     async with running_pc(folder / "a") as one, running_pc(folder / "b", node_port) as two:
-        await one.service.trust((two.here(),))
+        # The second first: the first dials as soon as it trusts, and would be refused once.
         await two.service.trust((one.as_peer(),))
+        await one.service.trust((two.here(),))
         yield one, two
 
 
