@@ -1,7 +1,7 @@
 """`python -m tests.soak --minutes 10`: launch and stop over and over on a real cluster, and count what is left behind.
 
-Half of the launches are cancelled at a random moment. After each round no llama.cpp program may run; at the end the nodes
-must hold as many file descriptors and threads as after the first rounds, and the temporary folder no more files.
+Half of the launches are cancelled at a random moment. After each round no llama.cpp program may run; at the end the
+nodes must hold as many file descriptors as after the first rounds, and the temporary folder no more files.
 """
 
 import argparse
