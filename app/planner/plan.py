@@ -185,20 +185,20 @@ def _alternative(question: Question, search: Search, pcs: int) -> Alternative:
     if placement is not None:
         names = [candidate.node.name for candidate in placement.nodes]
         return Alternative(pcs=pcs, fits=True, sentence=sentences.fits(names, context))
-    counted = _counted(question, search, pcs)
+    _, counted = _counted(question, search, pcs)
     names = [node.name for node, _ in counted.nodes]
     sentence = sentences.falls_short(names, context, counted.short)
     return Alternative(pcs=pcs, fits=False, sentence=sentence, short_bytes=counted.short)
 
 
-def _counted(question: Question, search: Search, pcs: int) -> Shortage:
-    """What that many PCs lack: the least over the heads that can have so many, the preferred head among equals."""
+def _counted(question: Question, search: Search, pcs: int) -> tuple[Candidate, Shortage]:
+    """What that many PCs lack and under which head: the least, the preferred head among equals."""
     totals = []
     for head in question.heads:
         workers = question.eligibility.workers(head)
         if len(workers) >= pcs - 1:
-            totals.append(shortage(search.demand, head, _roomiest(workers, pcs - 1)))
-    return min(totals, key=lambda total: total.needed - total.free)
+            totals.append((head, shortage(search.demand, head, _roomiest(workers, pcs - 1))))
+    return min(totals, key=lambda total: total[1].needed - total[1].free)
 
 
 def _roomiest(workers: Sequence[Candidate], count: int) -> Sequence[Candidate]:
@@ -209,7 +209,7 @@ def _roomiest(workers: Sequence[Candidate], count: int) -> Sequence[Candidate]:
 
 def _refusal(question: Question, search: Search, largest: int | None) -> Refusal:
     request, alternatives = question.request, _alternatives(question, search)
-    counted = _counted(question, search, request.pcs or search.most_pcs)
+    head, counted = _counted(question, search, request.pcs or search.most_pcs)
     memories = [sentences.memory(node, devices) for node, devices in counted.nodes]
     fitting = next((alternative.pcs for alternative in alternatives if alternative.fits), None)
     return Refusal(
@@ -222,6 +222,6 @@ def _refusal(question: Question, search: Search, largest: int | None) -> Refusal
         needed_bytes=counted.needed,
         free_bytes=counted.free,
         largest_context=largest,
-        reasons=reasons(question.eligibility, question.heads[0]),
+        reasons=reasons(question.eligibility, head),
         alternatives=alternatives,
     )

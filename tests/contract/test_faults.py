@@ -168,7 +168,7 @@ async def test_a_good_model_in_an_awkward_place_runs(tmp_path: Path, demo_model:
 
 
 async def test_every_name_on_every_console(tmp_path: Path, demo_model: Path) -> None:
-    """Nothing in a name is markup, and JSON keeps every character where the console cannot show it."""
+    """Nothing in a name is markup, and what goes into a pipe keeps every character whatever the console's code page."""
     name = "x[bold]y[no] :rocket: 模型"
     env = {"PYTHONIOENCODING": "cp1252"}
     async with node(tmp_path) as running:
@@ -177,7 +177,7 @@ async def test_every_name_on_every_console(tmp_path: Path, demo_model: Path) -> 
         assert name in [each["id"] for each in json.loads(done.stdout)]
         done = await caravan("models", data_dir=running.data_dir, env=env)
         assert done.returncode == 0, done
-        assert "x[bold]y[no] :rocket: ??" in done.stdout
+        assert name in done.stdout
         for command in (("plan", "a" * 300 + ".gguf"), ("plan", "\udcff"), ("chat",)):
             done = await caravan(*command, "--json", data_dir=running.data_dir)
             assert done.returncode == 1, done

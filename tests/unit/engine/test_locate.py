@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -41,9 +42,11 @@ def test_windows_programs_end_in_exe(tmp_path: Path) -> None:
 
 
 def test_the_order(tmp_path: Path) -> None:
-    folders = {name: engine(tmp_path / name).parent for name in ("bundled", "installed", "package", "path")}
+    suffix = ".exe" if sys.platform == "win32" else ""
+    names = ("bundled", "installed", "package", "path")
+    folders = {name: engine(tmp_path / name, suffix=suffix).parent for name in names}
     places = Places(bundled=folders["bundled"], installed=folders["installed"], package=folders["package"])
-    found = candidates(places, {"PATH": f"/nowhere:{folders['path']}"}, windows=False)
+    found = candidates(places, {"PATH": os.pathsep.join(("/nowhere", str(folders["path"])))})
     assert [each.source for each in found] == ["bundled", "installed", "package", "path"]
 
 

@@ -53,7 +53,7 @@ def test_groups_keep_folders_and_totals_apart() -> None:
         _found("/x/m-00001-of-00003.gguf"),
         _found("/x/m.gguf"),
     ]
-    groups = [[str(file.path) for file in group.files] for group in group_parts(files)]
+    groups = [[file.path.as_posix() for file in group.files] for group in group_parts(files)]
     assert groups == [
         ["/x/m-00001-of-00002.gguf", "/x/m-00002-of-00002.gguf"],
         ["/y/m-00001-of-00002.gguf"],

@@ -278,3 +278,16 @@ def test_a_tiny_model_fits_an_ordinary_pc() -> None:
     assert planned(plan(ask(), tiny, ordinary)).pcs == 1
     busy_card = cluster(node("NOTEBOOK", gpu(700 * MIB, total=4 * GIB), cpu(2 * GIB, total=8 * GIB), holds=True))
     assert placed(plan(ask(), tiny, busy_card)) == [("NOTEBOOK", "CUDA0", 12)]
+
+
+def test_a_refusal_compares_engines_with_the_pcs_it_speaks_of() -> None:
+    """Two groups of one build each, each with a PC that holds the file: the roomier one is counted, the other named."""
+    view = cluster(
+        node("ALPHA", cpu(0), holds=True),
+        node("BRAVO", cpu(0), holds=True, build="7827"),
+        node("CHARLIE", cpu(2 * GIB)),
+        node("DELTA", cpu(4 * GIB), build="7827"),
+    )
+    found = refused(plan(ask(context=512), EIGHT, view))
+    assert "BRAVO" in found.sentence
+    assert {reason.node_name for reason in found.reasons} == {"ALPHA", "CHARLIE"}

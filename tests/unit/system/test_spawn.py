@@ -226,7 +226,7 @@ async def test_run_short_collects_output() -> None:
     done = await run_short(
         python("import os, sys; print(os.environ['COLOUR']); sys.stderr.write('e'); sys.exit(2)"),
         deadline=20,
-        env={"COLOUR": "grün"},
+        env={"COLOUR": "grün", "PYTHONUTF8": "1"},
     )
     assert (done.returncode, done.stdout.strip(), done.stderr) == (2, "grün", "e")
 

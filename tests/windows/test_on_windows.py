@@ -1,0 +1,40 @@
+"""Caravan with Windows Python and a Windows llama.cpp, under Wine."""
+
+import sys
+
+import pytest
+
+from tests.windows.in_wine import windows_pytest
+
+UNIT_TESTS = 1000
+"""Fewer than there are: a run that collects little is no proof."""
+
+EXCLUDED = (
+    # Wine 10 makes symbolic links but does not follow them.
+    "tests/unit/modelstore/test_catalogue.py::test_a_hugging_face_cache_lists_the_snapshot_once",
+    # Measures how quick the file system is, and Wine's is slow.
+    "tests/unit/modelstore/test_catalogue.py::test_a_warm_scan_of_many_is_quick",
+)
+"""What Wine cannot run, each with its reason."""
+
+
+def say(*lines: str) -> None:
+    """Figures for the log of the run; `pytest -rP` shows them."""
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+@pytest.mark.timeout(600)
+def test_the_unit_tests() -> None:
+    ignored = [f"--deselect={test}" for test in EXCLUDED]
+    report = windows_pytest("tests/unit", *ignored, deadline=590)
+    say(f"{report.passed} passed, {len(report.skipped)} skipped on Windows", *report.skipped)
+    assert report.failed == 0, report.output[-8000:]
+    assert report.passed > UNIT_TESTS
+
+
+@pytest.mark.timeout(600)
+def test_engine_nodes_and_demo() -> None:
+    report = windows_pytest("tests/windows/inside", "-s", deadline=590, user="Jörg 测试 🐪")
+    say(*(line for line in report.output.splitlines() if "demo:" in line))
+    assert report.failed == 0, report.output[-8000:]
+    assert report.skipped == ()
