@@ -15,7 +15,6 @@ class HeadState(StrEnum):
     ABSENT = "absent"
     LOADING = "loading"
     READY = "ready"
-    EXITED = "exited"
 
 
 class Action(StrEnum):

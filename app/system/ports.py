@@ -2,9 +2,10 @@
 
 import contextlib
 import socket
-import sys
 
 import psutil
+
+from app.system.tcp import bind
 
 LOOPBACK = "127.0.0.1"
 
@@ -13,23 +14,7 @@ _PORTS_TRIED = 100
 
 def bind_loopback(port: int) -> socket.socket:
     """A listening socket on 127.0.0.1; `port` 0 takes any free one. Raises OSError when the port is taken."""
-    # asyncio switches Nagle's algorithm off only for sockets that say they are TCP; with it, each answer waits 40 ms.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if sys.platform == "win32":
-            # SO_REUSEADDR on Windows would let a second program share the port.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-        else:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Accepted connections inherit it. On Windows asyncio does not set it itself: it does not know them for TCP.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        listener.bind((LOOPBACK, port))
-        listener.listen(128)
-    except OSError:
-        listener.close()
-        raise
-    listener.setblocking(False)
-    return listener
+    return bind(LOOPBACK, port)
 
 
 def free_port(first: int | None = None) -> int:
