@@ -11,34 +11,43 @@ from typing import Any, Self
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from app.schema.cluster import InvitationStatus, JoinRequest, JoinStatus
 from app.schema.endpoint import Endpoint
 from app.schema.engine import EngineInstall, EngineInstallRequest
 from app.schema.errors import CaravanError, ErrorInfo, InputError, NodeError, NodeNotRunning, from_info
 from app.schema.event import NumberedEvent
 from app.schema.instance import InstanceStatus, LaunchRequest
-from app.schema.model import ModelFile
+from app.schema.model import HeldModel, ModelFile
 from app.schema.node import Delta, Status
 from app.schema.plan import Plan, PlanAnswer, PlanRequest, Refusal
-from app.schema.record import InstanceId
+from app.schema.record import InstanceId, NodeId
 from app.schema.settings import Settings
 from app.system.loopback_http import loopback_client
 from app.system.paths import Paths
 
 REQUEST_SECONDS = 30.0
+MEASURE_SECONDS = 60.0
 
 _MODELS: TypeAdapter[tuple[ModelFile, ...]] = TypeAdapter(tuple[ModelFile, ...])
+_HELD: TypeAdapter[tuple[HeldModel, ...]] = TypeAdapter(tuple[HeldModel, ...])
 _STORY: TypeAdapter[tuple[NumberedEvent, ...]] = TypeAdapter(tuple[NumberedEvent, ...])
 _PLAN: TypeAdapter[Plan | Refusal] = TypeAdapter(PlanAnswer)
 
 
 @dataclass(frozen=True)
 class ChatPiece:
-    """A part of a streamed answer. `timings` comes with the last one: llama-server's own figures."""
+    """A part of a streamed answer. `timings` comes with the last one: llama-server's own figures.
+
+    `usage` (tokens, by OpenAI's names) comes at the end when the request asks for it with `stream_options`, `progress`
+    (how many tokens of the prompt are read, by llama-server's names) at the start when it asks with `return_progress`.
+    """
 
     text: str = ""
     reasoning: str = ""
     finish_reason: str | None = None
     timings: dict[str, float] | None = None
+    usage: dict[str, Any] | None = None
+    progress: dict[str, float] | None = None
 
 
 def read_endpoint(paths: Paths) -> Endpoint:
@@ -130,6 +139,38 @@ class NodeClient:
         """End the install that runs; follow it with `watch`."""
         await self._ask("DELETE", "/engine/install")
 
+    async def cluster_models(self) -> tuple[HeldModel, ...]:
+        """The models of every PC of the cluster that answers, this one included, with who holds each."""
+        return _HELD.validate_python(await self._ask("GET", "/cluster/models"))
+
+    async def invite(self) -> InvitationStatus:
+        """Open an invitation, or get the one that is open; follow it with `watch`."""
+        return InvitationStatus.model_validate(await self._ask("POST", "/invitation"))
+
+    async def end_invitation(self) -> None:
+        """Show no code any more."""
+        await self._ask("DELETE", "/invitation")
+
+    async def join(self, request: JoinRequest) -> JoinStatus:
+        """Begin to join the cluster of the PC that shows a code; follow it with `watch`."""
+        return JoinStatus.model_validate(await self._ask("POST", "/join", json=request.model_dump(mode="json")))
+
+    async def cancel_join(self) -> None:
+        """Give up the attempt to join that runs."""
+        await self._ask("DELETE", "/join")
+
+    async def remove(self, node: NodeId) -> None:
+        """Remove another PC from the cluster, for ever; it may join again as a new one."""
+        await self._ask("DELETE", f"/members/{node}")
+
+    async def leave(self) -> None:
+        """Leave the cluster: this PC tells the others, gets a new identity and stands alone."""
+        await self._ask("POST", "/leave")
+
+    async def measure_link(self, node: NodeId) -> float:
+        """Measure the throughput to a peer in bytes/s. Takes seconds and the whole link."""
+        return float((await self._ask("POST", f"/peers/{node}/measure", timeout=MEASURE_SECONDS))["throughput"])
+
     async def settings(self) -> Settings:
         """The node's settings."""
         return Settings.model_validate(await self._ask("GET", "/settings"))
@@ -207,15 +248,27 @@ def _error(response: httpx.Response) -> CaravanError:
     try:
         content = response.json()["error"]
         if "sentence" not in content:
-            return from_info(ErrorInfo(code=str(content.get("code")), sentence=str(content["message"])))
+            return _engine_error(content)
         return from_info(ErrorInfo.model_validate(content))
     except (ValueError, KeyError, TypeError, ValidationError):
         return CaravanError(f"The node answered with status {response.status_code}.", "See `caravan logs`.")
 
 
+def _engine_error(content: dict[str, Any]) -> CaravanError:
+    """An error in OpenAI's form, as llama-server makes it. Raises KeyError when it is in no known form."""
+    if content.get("type") == "exceed_context_size_error":
+        return InputError(
+            f"This conversation is {content['n_prompt_tokens']} tokens long; the model was started with room for "
+            f"{content['n_ctx']}.",
+            "Launch the model again with a larger context, or begin a new chat.",
+            (str(content["message"]),),
+        )
+    return from_info(ErrorInfo(code=str(content.get("code")), sentence=str(content["message"])))
+
+
 def _piece(content: dict[str, Any]) -> ChatPiece:
     if "error" in content:
-        raise from_info(ErrorInfo(code=str(content["error"].get("code")), sentence=str(content["error"]["message"])))
+        raise _engine_error(content["error"])
     choice = (content.get("choices") or [{}])[0]
     delta = choice.get("delta", {})
     return ChatPiece(
@@ -223,4 +276,6 @@ def _piece(content: dict[str, Any]) -> ChatPiece:
         reasoning=delta.get("reasoning_content") or "",
         finish_reason=choice.get("finish_reason"),
         timings=content.get("timings"),
+        usage=content.get("usage"),
+        progress=content.get("prompt_progress"),
     )

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +17,33 @@ from app import __version__
 from app.api.app import local_app
 from app.api.openai import Upstream
 from app.api.peer import peer_app
+from app.api.peer_protocol import peer_protocol
 from app.api.server import Listener
-from app.cluster.link import LoopbackLink
-from app.cluster.peers import Peers
 from app.engine.install import InstallPlace
-from app.identity.node_key import node_identity, secret
+from app.identity.certificate import Identity, load_or_create
+from app.identity.secret_file import new_secret, secret
+from app.identity.trust_store import TrustStore, own_member
 from app.instances.lending import Lender, Lending
 from app.instances.run import RunPlace
 from app.instances.supervisor import Supervisor
 from app.modelstore.catalogue import Catalogue
 from app.modelstore.folders import default_folders
+from app.node.announcer import Announcer
 from app.node.bus import Bus
+from app.node.cluster_room import ClusterPlace, ClusterRoom
 from app.node.engine_install import EngineInstaller, InstallTools, install_place
 from app.node.engine_room import EngineRoom
+from app.node.instance_desk import InstanceDesk
 from app.node.inventory import Inventory
 from app.node.library import Library
+from app.node.link_room import LinkGate
 from app.node.node import Node, Services
 from app.node.own_link import OwnLink
 from app.node.resources import measured_devices
 from app.node.settings import SettingsStore
+from app.node.warnings import WarningBoard
 from app.schema.endpoint import Endpoint
-from app.schema.errors import ApiPortBusy, InputError
+from app.schema.errors import ApiPortBusy
 from app.schema.event import InstanceChanged, InstanceForgotten
 from app.schema.node import NodeInfo, Status
 from app.schema.options import NodeOptions
@@ -68,7 +75,9 @@ def run(options: NodeOptions, on_ready: Callable[[str], None]) -> int:
     with FolderLock(paths.lock), _logging(paths, options.verbose) as log:
         job = enter_kill_on_close_job()
         try:
-            asyncio.run(_serve(options, paths, log.secrets, on_ready))
+            # A node that left its cluster is another one from then on, and starts anew.
+            while asyncio.run(_serve(options, paths, log.secrets, on_ready)) is Ending.START_ANEW:
+                logger.info("the node starts anew")
         finally:
             paths.endpoint.unlink(missing_ok=True)
             del job
@@ -84,23 +93,34 @@ def _logging(paths: Paths, verbose: bool) -> Any:
         handle.close()
 
 
-@dataclass(frozen=True)
-class Ports:
-    """The bound sockets of a node, before anything listens."""
+class Ending(Enum):
+    """What follows when the node was asked to end."""
 
-    api: socket.socket
-    peer: socket.socket | None
+    QUIT = "quit"
+    START_ANEW = "start anew"
 
 
-def _bind(options: NodeOptions, has_cluster: bool) -> Ports:
-    if (options.peers or options.peer_port is not None) and not has_cluster:
-        raise InputError(
-            "This node has no cluster key, so it can have no peers.",
-            "Put the same `cluster-key` file into each data folder.",
-        )
-    api = _bind_or_tell(options.api_port, "--api-port")
-    peer = _bind_or_tell(options.peer_port, "--peer-port") if options.peer_port is not None else None
-    return Ports(api, peer)
+class Ended:
+    """The wish that this node ends; the first one counts."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.ending = Ending.QUIT
+
+    def quit(self) -> None:
+        """End for good."""
+        self._event.set()
+
+    def start_anew(self) -> None:
+        """End and start again, as another node."""
+        if not self._event.is_set():
+            self.ending = Ending.START_ANEW
+        self._event.set()
+
+    async def wait(self) -> Ending:
+        """Wait for the wish."""
+        await self._event.wait()
+        return self.ending
 
 
 def _bind_or_tell(port: int, option: str) -> socket.socket:
@@ -114,36 +134,48 @@ def _bind_or_tell(port: int, option: str) -> socket.socket:
         ) from error
 
 
-async def _serve(options: NodeOptions, paths: Paths, secrets: Secrets, on_ready: Callable[[str], None]) -> None:
-    cluster_key = await asyncio.to_thread(_existing_secret, paths.cluster_key)
-    ports = _bind(options, cluster_key is not None)
-    token = await asyncio.to_thread(secret, paths.api_token)
-    for each in (token, cluster_key):
-        if each is not None:
-            secrets.add(each)
-    ended = asyncio.Event()
-    building = Building(options, paths, cluster_key, secrets, ended.set)
-    parts = await building.assemble()
+async def _serve(options: NodeOptions, paths: Paths, secrets: Secrets, on_ready: Callable[[str], None]) -> Ending:
+    api = _bind_or_tell(options.api_port, "--api-port")
+    door = bind_loopback(0)
+    try:
+        ended = Ended()
+        building = Building(
+            options, paths, secrets, ended, await asyncio.to_thread(_keys, paths, door.getsockname()[1])
+        )
+        parts = await building.assemble()
+    except BaseException:
+        api.close()
+        door.close()
+        raise
     upstream = Upstream()
-    listeners = [Listener(local_app(parts.node, upstream, token), ports.api)]
-    if ports.peer is not None and cluster_key is not None:
-        listeners.append(Listener(peer_app(parts.node, cluster_key), ports.peer))
-    with on_end_request(asyncio.get_running_loop(), ended.set):
+    peers = Listener(peer_app(parts.node, upstream), door, peer_protocol(building.keys.door_secret))
+    listeners = [Listener(local_app(parts.node, upstream, building.keys.token), api), peers]
+    with on_end_request(asyncio.get_running_loop(), ended.quit):
         async with _running(parts, listeners, upstream):
             await asyncio.to_thread(_announce, parts.info, paths, listeners)
             logger.info("node %s listens on port %d", parts.info.name, listeners[0].port)
             on_ready(f"http://127.0.0.1:{listeners[0].port}")
-            await ended.wait()
+            ending = await ended.wait()
             logger.info("the node is ending")
+    return ending
 
 
-def _existing_secret(path: Path) -> str | None:
-    return secret(path) if path.exists() else None
+@dataclass(frozen=True)
+class Keys:
+    """Who this node is and what opens it: its identity, the local API's token, the secret of the door for peers."""
+
+    identity: Identity
+    token: str
+    door_port: int
+    door_secret: str
+
+
+def _keys(paths: Paths, door_port: int) -> Keys:
+    return Keys(load_or_create(paths.data), secret(paths.api_token), door_port, new_secret())
 
 
 def _announce(info: NodeInfo, paths: Paths, listeners: list[Listener]) -> None:
-    peer_port = listeners[1].port if len(listeners) > 1 else None
-    endpoint = Endpoint(node=info.id, name=info.name, pid=os.getpid(), api_port=listeners[0].port, peer_port=peer_port)
+    endpoint = Endpoint(node=info.id, name=info.name, pid=os.getpid(), api_port=listeners[0].port)
     write_atomically(paths.endpoint, endpoint.model_dump_json().encode(), private=True)
 
 
@@ -162,37 +194,34 @@ class Parts:
 class Building:
     """Builds the services of one node in the order in which they need each other."""
 
-    def __init__(
-        self,
-        options: NodeOptions,
-        paths: Paths,
-        cluster_key: str | None,
-        secrets: Secrets,
-        request_shutdown: Callable[[], None],
-    ) -> None:
+    def __init__(self, options: NodeOptions, paths: Paths, secrets: Secrets, ended: Ended, keys: Keys) -> None:
         self._options = options
         self._paths = paths
-        self._cluster_key = cluster_key
         self._secrets = secrets
-        self._request_shutdown = request_shutdown
+        self._ended = ended
+        self.keys = keys
+        for each in (keys.token, keys.door_secret, keys.identity.key_password):
+            secrets.add(each)
 
     async def assemble(self) -> Parts:
         """Build everything; nothing runs yet."""
         paths = self._paths
         settings = await asyncio.to_thread(SettingsStore, paths.settings)
         info = await asyncio.to_thread(self._info, settings)
-        bus = Bus(Status(node=info))
+        bus = Bus(Status(node=info, settings=settings.current))
+        board = WarningBoard(bus.publish)
         engine = EngineRoom(info.name, paths, settings, self._secrets, lambda: bus.status.engine.build)
 
         def devices() -> tuple[DeviceResources, ...]:
             return measured_devices(bus.status.hardware, bus.status.load, bus.status.engine.build)
 
-        lender = Lender(lambda: info.name, lambda: settings.current.sharing, devices, engine.make_worker)
+        cluster = await self._cluster(info, bus, board)
+        gate = LinkGate(info.id, cluster.link.service)
+        lender = Lender(lambda: info.name, lambda: settings.current.sharing, devices, engine.make_worker, gate)
         lending = Lending(lender, bus.publish)
-        peers = Peers(self._options.peers, self._connect, bus.publish)
         place = RunPlace(
             node=info,
-            link_to=lambda node: _link(node, info.id, lending, peers),
+            link_to=lambda node: _link(node, info.id, lending, cluster),
             make_head=engine.make_head,
             check_memory=engine.check_memory,
             publish=lambda instance: bus.publish(InstanceChanged(instance=instance)),
@@ -200,23 +229,36 @@ class Building:
         supervisor = Supervisor(place, lambda instance: bus.publish(InstanceForgotten(instance_id=instance)))
         folders = await asyncio.to_thread(self._folders, settings, engine.model_folders)
         library = Library(Catalogue(folders, paths.cache), folders, bus.publish)
-        inventory = Inventory(engine.find, bus.publish)
+        inventory = Inventory(engine.find, bus.publish, lambda warnings: board.set("this PC", warnings))
 
         async def place_for_engine() -> InstallPlace:
             return await install_place(paths, settings.current, await inventory.hardware())
 
         installer = EngineInstaller(InstallTools(place_for_engine, inventory.engine_changed, bus.publish))
-        shut_down = self._request_shutdown
-        node = Node(Services(bus, settings, library, lending, peers, supervisor, installer, paths.logs, shut_down))
-        services = (inventory.run, library.run, lending.run, peers.run, installer.run)
+        instances = InstanceDesk(bus, library, lending, supervisor, cluster)
+        shut_down = self._ended.quit
+        node = Node(Services(bus, settings, library, lending, cluster, instances, installer, paths.logs, shut_down))
+        announcer = Announcer(bus, node.report, lambda: cluster.link.peers.links)
+        services = (inventory.run, library.run, lending.run, cluster.run, installer.run, announcer.run)
         return Parts(info, node, bus, supervisor, lending, services)
 
     def _info(self, settings: SettingsStore) -> NodeInfo:
         name = settings.current.name or platform.node() or "this PC"
-        return NodeInfo(id=node_identity(self._paths.node_key), name=name, version=__version__, started_at=time.time())
+        return NodeInfo(id=self.keys.identity.node, name=name, version=__version__, started_at=time.time())
 
-    def _connect(self, address: str) -> LoopbackLink:
-        return LoopbackLink(address, self._cluster_key or "")
+    async def _cluster(self, info: NodeInfo, bus: Bus, board: WarningBoard) -> ClusterRoom:
+        own = own_member(self.keys.identity, info.name)
+        place = ClusterPlace(
+            identity=self.keys.identity,
+            name=info.name,
+            store=await asyncio.to_thread(TrustStore, self._paths.trust, own),
+            options=self._options,
+            node_port=self.keys.door_port,
+            secret=self.keys.door_secret,
+            secrets=self._secrets,
+            start_anew=self._ended.start_anew,
+        )
+        return ClusterRoom(place, bus.publish, board)
 
     def _folders(self, settings: SettingsStore, legacy: tuple[str, ...]) -> tuple[Path, ...]:
         own = (self._paths.models, *(Path(each) for each in (*settings.current.model_folders, *legacy)))
@@ -224,8 +266,8 @@ class Building:
         return tuple(dict.fromkeys((*own, resources_folder() / "demo_model", *known)))
 
 
-def _link(node: NodeId, own: NodeId, lending: Lending, peers: Peers) -> Any:
-    return OwnLink(lending) if node == own else peers.link_to(node)
+def _link(node: NodeId, own: NodeId, lending: Lending, cluster: ClusterRoom) -> Any:
+    return OwnLink(lending) if node == own else cluster.link_to(node)
 
 
 @contextlib.asynccontextmanager
@@ -253,6 +295,8 @@ async def _wind_down(
         listener.end()
     await upstream.close()
     services = tasks[: len(parts.services)]
+    # Requests under way still need the services.
+    await asyncio.gather(*tasks[len(services) :], return_exceptions=True)
     for task in services:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -74,26 +74,26 @@ def _add_instances(router: APIRouter, node: Node) -> None:
     async def previews(model_id: ModelId) -> dict[str, Any]:
         """What one, two, ... PCs would each hold, or why not."""
         count = 1 + sum(peer.report is not None for peer in node.status.peers)
-        answers = [await node.plan(PlanRequest(model_id=model_id, pcs=pcs)) for pcs in range(1, count + 1)]
+        answers = [await node.instances.plan(PlanRequest(model_id=model_id, pcs=pcs)) for pcs in range(1, count + 1)]
         return {"previews": [_preview(model_id, answer) for answer in answers]}
 
     @router.post("/place_instance")
     async def place(request: PlaceInstance) -> dict[str, Any]:
         """Plan and launch. Unlike exo's, it answers only after the placement is known to exist."""
         wanted = PlanRequest(model_id=request.model_id, min_pcs=request.min_nodes)
-        instance_id, plan = await node.place(wanted)
-        model = await node.model(plan.model_id)
+        instance_id, plan = await node.instances.place(wanted)
+        model = await node.instances.model(plan.model_id)
         return {"message": "Command received.", "command_id": instance_id, "model_card": _card(model)}
 
     @router.get("/instance/{instance_id}")
     async def instance(instance_id: InstanceId) -> dict[str, Any]:
         """One instance."""
-        return _instance(node.instance(instance_id))
+        return _instance(node.instances.instance(instance_id))
 
     @router.delete("/instance/{instance_id}")
     async def stop(instance_id: InstanceId) -> dict[str, Any]:
         """Stop an instance."""
-        node.stop(instance_id)
+        await node.instances.stop(instance_id)
         return {"message": "Command received.", "command_id": instance_id, "instance_id": instance_id}
 
 

@@ -7,14 +7,15 @@ from fastapi.responses import StreamingResponse
 
 from app.api.answers import SSE_HEADERS, SSE_TYPE, status_stream
 from app.node.node import Node
+from app.schema.cluster import InvitationStatus, JoinRequest, JoinStatus
 from app.schema.engine import EngineInstall, EngineInstallRequest, EngineStatus
 from app.schema.errors import ErrorInfo
 from app.schema.event import NumberedEvent
 from app.schema.instance import InstanceStatus, LaunchRequest
-from app.schema.model import ModelFile
+from app.schema.model import HeldModel, ModelFile
 from app.schema.node import Status
 from app.schema.plan import PlanAnswer, PlanRequest
-from app.schema.record import InstanceId, Record
+from app.schema.record import InstanceId, NodeId, Record
 from app.schema.settings import Settings
 
 
@@ -32,6 +33,12 @@ class LogTail(Record):
     names: tuple[str, ...]
 
 
+class Measured(Record):
+    """Throughput in bytes/s."""
+
+    throughput: float
+
+
 class Done(Record):
     """A command was accepted."""
 
@@ -43,6 +50,7 @@ def local_routes(node: Node) -> APIRouter:
     router = APIRouter(prefix="/caravan/v1", tags=["caravan"], responses={"4XX": {"model": dict[str, ErrorInfo]}})
     _add_reads(router, node)
     _add_commands(router, node)
+    _add_cluster(router, node)
     return router
 
 
@@ -80,7 +88,7 @@ def _add_reads(router: APIRouter, node: Node) -> None:
     @router.get("/instances/{instance_id}")
     async def instance(instance_id: InstanceId) -> InstanceStatus:
         """One instance of this node."""
-        return node.instance(instance_id)
+        return node.instances.instance(instance_id)
 
     @router.get("/logs")
     async def logs(name: str = "caravan", lines: Annotated[int, Query(ge=1, le=10_000)] = 200) -> LogTail:
@@ -92,17 +100,17 @@ def _add_commands(router: APIRouter, node: Node) -> None:
     @router.post("/plan")
     async def plan(request: PlanRequest) -> PlanAnswer:
         """Where a model would run: a plan, or a refusal with every reason."""
-        return await node.plan(request)
+        return await node.instances.plan(request)
 
     @router.post("/instances", status_code=202)
     async def launch(request: LaunchRequest) -> Launched:
         """Launch a plan."""
-        return Launched(instance_id=await node.launch(request))
+        return Launched(instance_id=await node.instances.launch(request))
 
     @router.delete("/instances/{instance_id}", status_code=202)
     async def stop(instance_id: InstanceId) -> Done:
         """Stop an instance, or cancel its launch."""
-        node.stop(instance_id)
+        await node.instances.stop(instance_id)
         return Done()
 
     @router.post("/engine/install", status_code=202)
@@ -119,10 +127,56 @@ def _add_commands(router: APIRouter, node: Node) -> None:
     @router.put("/settings")
     async def change_settings(settings: Settings) -> Settings:
         """Replace the settings."""
-        return node.change_settings(settings)
+        return await node.change_settings(settings)
 
     @router.post("/shutdown", status_code=202)
     async def shut_down() -> Done:
         """End the node and everything it runs."""
         node.shut_down()
         return Done()
+
+
+def _add_cluster(router: APIRouter, node: Node) -> None:
+    @router.get("/cluster/models")
+    async def cluster_models() -> tuple[HeldModel, ...]:
+        """The models of all PCs of the cluster, with who holds each."""
+        return await node.cluster_models()
+
+    @router.post("/invitation")
+    async def invite() -> InvitationStatus:
+        """Show a code with which another PC can join; follow `invitation` of the status."""
+        return await node.cluster.invite()
+
+    @router.delete("/invitation")
+    async def end_invitation() -> Done:
+        """Show no code any more."""
+        await node.cluster.end_invitation()
+        return Done()
+
+    @router.post("/join", status_code=202)
+    async def join(request: JoinRequest) -> JoinStatus:
+        """Join the cluster of the PC that shows a code; follow `join` of the status."""
+        return await node.cluster.join(request)
+
+    @router.delete("/join")
+    async def cancel_join() -> Done:
+        """Give up the attempt that runs."""
+        await node.cluster.cancel_join()
+        return Done()
+
+    @router.delete("/members/{member}")
+    async def remove(member: NodeId) -> Done:
+        """Remove another PC from the cluster, for ever."""
+        await node.cluster.remove(member)
+        return Done()
+
+    @router.post("/leave", status_code=202)
+    async def leave() -> Done:
+        """Leave the cluster; the node starts anew as another one."""
+        await node.cluster.leave()
+        return Done()
+
+    @router.post("/peers/{peer}/measure")
+    async def measure(peer: NodeId) -> Measured:
+        """Measure the throughput to a peer; takes seconds and the whole link."""
+        return Measured(throughput=await node.cluster.measure(peer))

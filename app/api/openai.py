@@ -7,7 +7,7 @@ llama-server stop generating.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -17,8 +17,9 @@ from fastapi.responses import Response, StreamingResponse
 from app.api.answers import SSE_HEADERS
 from app.instances.head import Head
 from app.node.node import Node
+from app.node.serving import Serving
 from app.schema.errors import HeadFailed, InputError, LaunchCancelled
-from app.schema.instance import InstanceState, InstanceStatus
+from app.schema.instance import InstanceStatus
 from app.system.loopback_http import loopback_client
 
 logger = logging.getLogger("caravan.api.openai")
@@ -33,8 +34,12 @@ _BODY = {
 }
 
 
+Serve = Callable[[str | None], Serving]
+"""Chooses who answers for a model's name, or for none. Raises InstanceNotFound."""
+
+
 class Upstream:
-    """The one HTTP client to this node's llama-servers."""
+    """The one HTTP client to this node's llama-servers; models of other PCs are asked through their links."""
 
     def __init__(self) -> None:
         # No read deadline: a long prompt may take minutes before its first byte, and the client can leave.
@@ -42,8 +47,16 @@ class Upstream:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=8)
         self._client = loopback_client(timeout=timeout, limits=limits)
 
-    async def send(self, head: Head, path: str, body: bytes) -> httpx.Response:
-        """Send a request on; the answer's content is not read yet. Raises HeadFailed when nobody answers."""
+    async def send(self, serving: Serving, path: str, body: bytes) -> httpx.Response:
+        """Send a request on; the answer's content is not read yet.
+
+        Raises HeadFailed or PeerUnreachable when nobody answers.
+        """
+        if serving.link is not None:
+            return await serving.link.ask_model(path, body)
+        return await self._send(serving.head, path, body)
+
+    async def _send(self, head: Head, path: str, body: bytes) -> httpx.Response:
         headers = {"Authorization": f"Bearer {head.api_key}", "Content-Type": "application/json"}
         request = self._client.build_request("POST", head.url + path, content=body, headers=headers)
         try:
@@ -62,24 +75,24 @@ def openai_routes(node: Node, upstream: Upstream) -> APIRouter:
 
     @router.get("/models")
     async def models() -> dict[str, Any]:
-        """The models that answer now."""
-        ready = {each.model_id: each for each in node.status.instances if each.state is InstanceState.READY}
+        """The models that answer now, on any PC of the cluster."""
+        ready = {each.model_id: each for each in node.instances.ready_instances()}
         return {"object": "list", "data": [_model_card(each) for each in ready.values()]}
 
-    @router.get("/models/{model}")
+    @router.get("/models/{model:path}")
     async def model(model: str) -> dict[str, Any]:
         """One model that answers now."""
-        return _model_card(node.serving(model)[0])
+        return _model_card(node.instances.serving(model).status)
 
     @router.post("/chat/completions", openapi_extra=_BODY)
     async def chat(request: Request) -> Response:
         """Chat with a running model; `stream` gives server-sent events."""
-        return await _pass_on(node, upstream, request, "/v1/chat/completions")
+        return await pass_on(node.instances.serving, upstream, request, "/v1/chat/completions")
 
     @router.post("/completions", openapi_extra=_BODY)
     async def completions(request: Request) -> Response:
         """Complete a text with a running model; `stream` gives server-sent events."""
-        return await _pass_on(node, upstream, request, "/v1/completions")
+        return await pass_on(node.instances.serving, upstream, request, "/v1/completions")
 
     return router
 
@@ -88,11 +101,15 @@ def _model_card(status: InstanceStatus) -> dict[str, Any]:
     return {"id": status.model_id, "object": "model", "created": int(status.created_at), "owned_by": "caravan"}
 
 
-async def _pass_on(node: Node, upstream: Upstream, request: Request, path: str) -> Response:
+async def pass_on(serve: Serve, upstream: Upstream, request: Request, path: str) -> Response:
+    """Answer a request by whoever serves its model; when the client goes, so does the request.
+
+    Raises what the request or the model lacks.
+    """
     body = await request.body()
     wanted = _parse(body)
-    _, head = node.serving(wanted.get("model"))
-    answer = await _unless_gone(request, upstream.send(head, path, body))
+    serving = serve(wanted.get("model"))
+    answer = await _unless_gone(request, upstream.send(serving, path, body))
     kind = answer.headers.get("content-type", "application/json")
     if answer.is_error or not kind.startswith("text/event-stream"):
         content = await _unless_gone(request, _whole(answer))

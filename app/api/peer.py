@@ -1,13 +1,25 @@
-"""What a peer may ask of this node: its report, and leases on its devices. Every route needs the cluster key."""
+"""What a peer may ask of this node: its report, leases on its devices, its models, and answers of what runs here.
 
-from fastapi import APIRouter, FastAPI
+Only the link process of this PC can connect (`app.api.peer_protocol`), and it names the peer that it proved.
+"""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import Response
 
 from app.api.answers import add_error_answers
 from app.api.guard import LoopbackGuard
+from app.api.local import Done, Launched
+from app.api.openai import Upstream, pass_on
+from app.api.peer_protocol import PEER_KEY
 from app.node.node import Node
-from app.schema.instance import Lease, LeaseRequest, WorkerStatus
+from app.schema.errors import NotAllowed
+from app.schema.instance import LaunchRequest, Lease, LeaseRequest, WorkerStatus
+from app.schema.model import ModelFile
 from app.schema.node import PeerReport
-from app.schema.record import Record
+from app.schema.record import InstanceId, NodeId, Record
 
 
 class Released(Record):
@@ -16,37 +28,105 @@ class Released(Record):
     lease_id: str
 
 
-def peer_app(node: Node, cluster_key: str) -> FastAPI:
+def peer_app(node: Node, upstream: Upstream) -> FastAPI:
     """The application of the peer listener."""
     app = FastAPI(title="Caravan peer link", docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(LoopbackGuard, protected="/", token=cluster_key)
+    app.add_middleware(LoopbackGuard)
     add_error_answers(app)
-    app.include_router(_routes(node))
+    lists = APIRouter(prefix="/peer/v1")
+    work = APIRouter(prefix="/peer/v1", dependencies=[Depends(_members_only(node))])
+    _add_membership(lists, node)
+    _add_leases(work, node)
+    _add_instances(work, node, upstream)
+    app.include_router(lists)
+    app.include_router(work)
     return app
 
 
-def _routes(node: Node) -> APIRouter:
-    router = APIRouter(prefix="/peer/v1")
+def _members_only(node: Node) -> Callable[[Request], None]:
+    """A PC that is still joining may exchange member lists, and nothing else."""
+
+    def check(request: Request) -> None:
+        node.cluster.check_member(_peer(request))
+
+    return check
+
+
+def _peer(request: Request) -> NodeId:
+    """The peer that asks, as the link process proved it."""
+    return NodeId(request.scope[PEER_KEY])
+
+
+Asking = Annotated[NodeId, Depends(_peer)]
+
+
+def _add_leases(router: APIRouter, node: Node) -> None:
+    @router.post("/goodbye")
+    async def goodbye(peer: Asking) -> Done:
+        node.cluster.gone(peer)
+        return Done()
 
     @router.get("/report")
     async def report() -> PeerReport:
         return node.report()
 
+    @router.post("/report")
+    async def told(report: PeerReport, peer: Asking) -> Done:
+        node.cluster.told(peer, report)
+        return Done()
+
     @router.post("/leases")
-    async def lease(request: LeaseRequest) -> Lease:
+    async def lease(request: LeaseRequest, peer: Asking) -> Lease:
+        if request.head != peer:
+            raise NotAllowed("A PC may lease only for itself.", "Run the same version of Caravan on all PCs.")
         return await node.lending.grant(request)
 
     @router.post("/leases/{lease_id}/worker")
-    async def start_worker(lease_id: str) -> WorkerStatus:
+    async def start_worker(lease_id: str, peer: Asking) -> WorkerStatus:
+        node.lending.check_holder(lease_id, peer)
         return await node.lending.start_worker(lease_id)
 
     @router.post("/leases/{lease_id}/renew")
-    async def renew(lease_id: str) -> WorkerStatus:
+    async def renew(lease_id: str, peer: Asking) -> WorkerStatus:
+        node.lending.check_holder(lease_id, peer)
         return node.lending.renew(lease_id)
 
     @router.delete("/leases/{lease_id}")
-    async def release(lease_id: str) -> Released:
-        await node.lending.release(lease_id)
+    async def release(lease_id: str, peer: Asking) -> Released:
+        if node.lending.holder(lease_id) == peer:
+            await node.lending.release(lease_id)
         return Released(lease_id=lease_id)
 
-    return router
+
+def _add_membership(router: APIRouter, node: Node) -> None:
+    @router.get("/members")
+    async def members(peer: Asking) -> Response:
+        return Response(node.cluster.own_list(peer), media_type="application/json")
+
+    @router.post("/members")
+    async def take_members(request: Request, peer: Asking) -> Done:
+        await node.cluster.receive_list(peer, await request.body())
+        return Done()
+
+
+def _add_instances(router: APIRouter, node: Node, upstream: Upstream) -> None:
+    @router.get("/models")
+    async def models() -> tuple[ModelFile, ...]:
+        return await node.models()
+
+    @router.post("/instances", status_code=202)
+    async def launch(request: LaunchRequest) -> Launched:
+        return Launched(instance_id=await node.instances.launch_here(request))
+
+    @router.delete("/instances/{instance_id}", status_code=202)
+    async def stop(instance_id: InstanceId) -> Done:
+        node.instances.stop_here(instance_id)
+        return Done()
+
+    @router.post("/v1/chat/completions")
+    async def chat(request: Request) -> Response:
+        return await pass_on(node.instances.serving_here, upstream, request, "/v1/chat/completions")
+
+    @router.post("/v1/completions")
+    async def completions(request: Request) -> Response:
+        return await pass_on(node.instances.serving_here, upstream, request, "/v1/completions")

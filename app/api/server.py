@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -21,11 +22,14 @@ class _Server(uvicorn.Server):
 
 
 class Listener:
-    """Serves one application on one bound socket."""
+    """Serves one application on one bound socket. `http` is the protocol class of its connections."""
 
-    def __init__(self, app: ASGIApp, bound: socket.socket) -> None:
+    def __init__(
+        self, app: ASGIApp, bound: socket.socket, http: type[asyncio.Protocol] | Literal["auto"] = "auto"
+    ) -> None:
         config = uvicorn.Config(
             app,
+            http=http,
             log_config=None,
             access_log=False,
             lifespan="off",

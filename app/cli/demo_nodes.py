@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -10,13 +9,16 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.cli.cluster_command import join_and_follow
 from app.client import NodeClient, read_endpoint
+from app.schema.cluster import JoinRequest
 from app.schema.endpoint import Endpoint
-from app.schema.errors import CaravanError, NodeError, NodeNotRunning
+from app.schema.errors import CaravanError, NodeError, NodeNotRunning, from_info
 from app.schema.settings import Settings
 from app.system.files import write_atomically
 from app.system.job import enter_kill_on_close_job
 from app.system.paths import Paths
+from app.system.ports import LOOPBACK
 from app.system.program import own_command
 from app.system.spawn import Child, start_child
 
@@ -61,43 +63,42 @@ Program = Callable[..., list[str]]
 
 
 async def start_cluster(stack: AsyncExitStack, workers: int, program: Program = own_command) -> tuple[DemoNode, ...]:
-    """Start a head and its workers, the head first in the answer; `stack` ends them and removes their folder.
+    """Start a head and its workers and let them join by code; `stack` ends them and removes their folder.
 
-    `program` makes the argument list of a node from its arguments.
+    The head is the first in the answer. `program` makes the argument list of a node from its arguments.
     """
     # The demo owns its nodes: on Windows they are born inside this job and cannot outlive it.
     enter_kill_on_close_job()
     root = Path(tempfile.mkdtemp(prefix="caravan-demo-"))
     stack.push_async_callback(asyncio.to_thread, shutil.rmtree, root, True)
     threads = max(1, (os.cpu_count() or 1) // (workers + 1))
-    settings = _Shared(secrets.token_hex(32), threads)
-    crew = await asyncio.gather(
-        *(_start(stack, program, root / f"worker-{number}", settings) for number in range(1, workers + 1))
-    )
-    peers = [f"127.0.0.1:{(await node.endpoint()).peer_port}" for node in crew]
-    head = await _start(stack, program, root / "head", settings, tuple(peers))
-    await head.endpoint()
-    return (head, *crew)
+    names = ("head", *(f"worker-{number}" for number in range(1, workers + 1)))
+    nodes = tuple(await asyncio.gather(*(_start(stack, program, root / name, threads) for name in names)))
+    await asyncio.gather(*(node.endpoint() for node in nodes))
+    await _gather_by_code(nodes[0], nodes[1:])
+    return nodes
 
 
-@dataclass(frozen=True)
-class _Shared:
-    """What all nodes of a demo have in common. `threads` is each one's part of this PC's cores."""
+async def _gather_by_code(host: DemoNode, guests: tuple[DemoNode, ...]) -> None:
+    """Let all guests join the host with the code it shows, one after the other, as people do."""
+    async with NodeClient(host.paths) as inviting:
+        for guest in guests:
+            async with NodeClient(guest.paths) as joining:
+                shown = await inviting.invite()
+                request = JoinRequest(code=shown.code or "", address=shown.addresses[0])
+                ended = await join_and_follow(joining, request, None, quiet=True)
+            if ended.error is not None:
+                raise from_info(ended.error)
+        await inviting.end_invitation()
 
-    cluster_key: str
-    threads: int
 
-
-async def _start(
-    stack: AsyncExitStack, program: Program, folder: Path, shared: _Shared, peers: tuple[str, ...] = ()
-) -> DemoNode:
+async def _start(stack: AsyncExitStack, program: Program, folder: Path, threads: int) -> DemoNode:
     paths = Paths.under(folder)
     paths.ensure()
-    write_atomically(paths.cluster_key, shared.cluster_key.encode("ascii"), private=True)
-    settings = Settings(name=folder.name, use_known_folders=False, cpu_threads=shared.threads)
+    settings = Settings(name=folder.name, use_known_folders=False, cpu_threads=threads)
     write_atomically(paths.settings, settings.model_dump_json().encode())
-    peer_options = [part for peer in peers for part in ("--peer", peer)]
-    command = program("node", "--data-dir", str(folder), "--api-port", "0", "--peer-port", "0", *peer_options)
+    here = ("--host", LOOPBACK, "--peer-port", "0", "--pair-port", "0")
+    command = program("node", "--data-dir", str(folder), "--api-port", "0", *here)
     lines: list[str] = []
     child = await start_child(command, on_line=lambda _, line: lines.append(line))
     node = DemoNode(folder.name, paths, child, lines)

@@ -42,9 +42,9 @@ def _show_status(to: Session, found: Status) -> None:
         to.say(f"! {warning.sentence} {warning.hint}")
     for name, report, state in _pcs(found):
         to.say(f"  {name}: {_resources(report)} - {state}")
-    if not found.instances:
+    if not found.all_instances:
         to.say("No model is running. Start one with `caravan launch MODEL`.")
-    for instance in found.instances:
+    for instance in found.all_instances:
         to.say(_instance_line(instance))
 
 

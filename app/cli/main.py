@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import demo, engine_command, facts, running
+from app.cli import cluster_command, demo, engine_command, facts, running
 from app.cli.console import new_session
 from app.cli.node_command import RunNode, node_command
 
@@ -42,6 +42,11 @@ def build(run_node: RunNode) -> typer.Typer:
         running.chat,
         facts.logs,
         demo.demo,
+        cluster_command.invite,
+        cluster_command.join,
+        cluster_command.peers,
+        cluster_command.leave,
+        cluster_command.remove,
     )
     for command in commands:
         cli.command()(command)

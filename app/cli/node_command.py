@@ -1,5 +1,6 @@
 """`caravan node`: the headless node, in this process until Ctrl-C."""
 
+import ipaddress
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -7,9 +8,9 @@ from typing import Annotated
 import typer
 
 from app.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, session, show_error
-from app.schema.errors import CaravanError
+from app.schema.errors import CaravanError, InputError
 from app.schema.options import NodeOptions
-from app.schema.settings import API_PORT
+from app.schema.settings import API_PORT, PAIR_PORT, PEER_PORT
 
 RunNode = Callable[[NodeOptions, Callable[[str], None]], int]
 """Runs a node to its end; the second argument hears the API's address when it answers."""
@@ -22,20 +23,25 @@ def node_command(run_node: RunNode) -> Callable[..., None]:
         context: typer.Context,
         data_dir: Annotated[Path | None, typer.Option(help="Keep everything in this folder.")] = None,
         api_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the local API; 0 takes any.")] = API_PORT,
-        peer_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port for peers on this PC.")] = None,
-        peer: Annotated[list[str] | None, typer.Option(help="Another node on this PC, 127.0.0.1:PORT.")] = None,
+        peer_port: Annotated[int, typer.Option(min=0, max=65535, help="Port for the cluster's PCs.")] = PEER_PORT,
+        pair_port: Annotated[int, typer.Option(min=0, max=65535, help="Port while a code is shown.")] = PAIR_PORT,
+        host: Annotated[
+            list[str] | None,
+            typer.Option(help="Hear other PCs only at this address of this PC, without discovery; repeat for more."),
+        ] = None,
         verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the log.")] = False,
     ) -> None:
         """Run this PC's node until Ctrl-C: API, models, workers."""
         to = session(context)
-        options = NodeOptions(
-            data_dir=data_dir or to.data_dir,
-            api_port=api_port,
-            peer_port=peer_port,
-            peers=tuple(peer or ()),
-            verbose=verbose,
-        )
         try:
+            options = NodeOptions(
+                data_dir=data_dir or to.data_dir,
+                api_port=api_port,
+                peer_port=peer_port,
+                pair_port=pair_port,
+                hosts=_addresses(host or []),
+                verbose=verbose,
+            )
             code = run_node(options, lambda url: to.say(f"Caravan answers on {url}. Ctrl-C ends it."))
         except CaravanError as error:
             show_error(to, error, as_json=False)
@@ -46,3 +52,12 @@ def node_command(run_node: RunNode) -> Callable[..., None]:
             raise typer.Exit(code)
 
     return node
+
+
+def _addresses(hosts: list[str]) -> tuple[str, ...]:
+    for each in hosts:
+        try:
+            ipaddress.IPv4Address(each)
+        except ValueError:
+            raise InputError(f"{each!r} is not an IPv4 address.", "Write it like 192.168.1.20.") from None
+    return tuple(hosts)

@@ -152,7 +152,7 @@ async def follow(
 async def _of(statuses: AsyncIterator[Any], instance_id: InstanceId) -> AsyncIterator[InstanceStatus]:
     last = None
     async for status in statuses:
-        found = next((each for each in status.instances if each.id == instance_id), None)
+        found = next((each for each in status.all_instances if each.id == instance_id), None)
         if found is not None and found != last:
             last = found
             yield found
@@ -199,7 +199,7 @@ def stop(
     async def work() -> None:
         async with to.client() as client:
             status = await client.status()
-            running = [each for each in status.instances if each.state not in ENDED]
+            running = [each for each in status.all_instances if each.state not in ENDED]
             chosen = [each for each in running if instance is None or instance in (each.id, each.model_id)]
             if not chosen:
                 what = f"{instance} is not running." if instance else "No model is running."

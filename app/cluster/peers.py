@@ -1,79 +1,176 @@
-"""The service that knows the peers: a heartbeat to each, its last report, and the link to it."""
+"""The service that knows the peers: a heartbeat to each member of the cluster, its last report, and the link to it."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from app.cluster.link import PeerLink
-from app.cluster.liveness import HEARTBEAT_SECONDS, judge
+from app.cluster.link_process.messages import LinkState
+from app.cluster.liveness import HEARTBEAT_SECONDS, MISSES_TO_LOSE, judge
 from app.schema.errors import CaravanError, NodeNotFound, PeerUnreachable
-from app.schema.event import PeerChanged
+from app.schema.event import PeerChanged, PeerForgotten
 from app.schema.node import Peer, PeerReport, Reachability
 from app.schema.record import NodeId
 
 logger = logging.getLogger("caravan.cluster.peers")
 
 
-class Peers:
-    """One heartbeat task per peer address; the only writer of what is known about peers.
+@dataclass
+class _Watched:
+    """One member: what is known of it, the link once it is made, and the task that asks it."""
 
-    `connect` makes the link for an address; `publish` receives a `PeerChanged` whenever a peer's state changes.
+    peer: Peer
+    link: PeerLink | None = None
+    misses: int = 0
+    prod: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Peers:
+    """One heartbeat task per member; the only writer of what is known about peers.
+
+    `connect` makes the link to a member (raises CaravanError while it cannot); `publish` hears of every change;
+    `heard` gets each peer that answered, after it was published.
     """
 
     def __init__(
         self,
-        addresses: tuple[str, ...],
-        connect: Callable[[str], PeerLink],
-        publish: Callable[[PeerChanged], None],
+        connect: Callable[[NodeId, str], Awaitable[PeerLink]],
+        publish: Callable[[PeerChanged | PeerForgotten], None],
+        heard: Callable[[Peer], None],
         period: float = HEARTBEAT_SECONDS,
     ) -> None:
-        self._links = {address: connect(address) for address in addresses}
+        self._connect = connect
         self._publish = publish
+        self._heard = heard
         self._period = period
-        self._peers: dict[str, Peer] = {}
+        self._watched: dict[NodeId, _Watched] = {}
+        self._dropped: list[_Watched] = []
+        self._changed = asyncio.Event()
+
+    def know(self, names: dict[NodeId, str]) -> None:
+        """Watch exactly these members, by the names they joined with."""
+        for node in self._watched.keys() - names.keys():
+            self._dropped.append(self._watched.pop(node))
+            self._publish(PeerForgotten(node=node))
+        for node in names.keys() - self._watched.keys():
+            watched = _Watched(Peer(node=node, name=names[node], reachability=Reachability.CONNECTING))
+            self._watched[node] = watched
+            self._publish(PeerChanged(peer=watched.peer))
+        self._changed.set()
 
     async def run(self) -> None:
-        """Heartbeat all peers until cancelled; closes the links at the end."""
+        """Heartbeat all members until cancelled; says goodbye and closes the links at the end."""
         try:
-            async with asyncio.TaskGroup() as group:
-                for link in self._links.values():
-                    group.create_task(self._watch(link), name=f"heartbeat to {link.address}")
+            while True:
+                self._changed.clear()
+                for watched in self._watched.values():
+                    if watched.task is None:
+                        watched.task = asyncio.create_task(
+                            self._watch(watched), name=f"heartbeat to {watched.peer.name}"
+                        )
+                dropped, self._dropped = self._dropped, []
+                for watched in dropped:
+                    await _end(watched)
+                await self._changed.wait()
         finally:
-            for link in self._links.values():
-                await link.close()
+            await asyncio.gather(*(_end(each, goodbye=True) for each in (*self._watched.values(), *self._dropped)))
 
     def link_to(self, node: NodeId) -> PeerLink:
-        """The link to a peer that answered before. Raises NodeNotFound, or PeerUnreachable when it is lost."""
-        for address, peer in self._peers.items():
-            if peer.report is not None and peer.report.node.id == node:
-                if peer.reachability is Reachability.LOST:
-                    raise PeerUnreachable(
-                        f"{peer.report.node.name} does not answer.", "Is it switched on and is Caravan running there?"
-                    )
-                return self._links[address]
-        raise NodeNotFound("That PC is not part of the cluster.", "Plan again: the cluster changed.")
+        """The link to a member that answers. Raises NodeNotFound, or PeerUnreachable when it is lost."""
+        watched = self._watched.get(node)
+        if watched is None:
+            raise NodeNotFound("That PC is not part of the cluster.", "Plan again: the cluster changed.")
+        if watched.link is None or watched.peer.report is None or watched.peer.reachability is Reachability.LOST:
+            name = watched.peer.called
+            raise PeerUnreachable(f"{name} does not answer.", f"Is {name} switched on and is Caravan running there?")
+        return watched.link
 
-    async def _watch(self, link: PeerLink) -> None:
-        misses, last = 0, None
-        self._set(Peer(address=link.address, reachability=Reachability.CONNECTING))
+    def linked(self, state: LinkState) -> None:
+        """The link process told how the link to a peer is; one that broke or came up is asked at once."""
+        watched = self._watched.get(state.peer)
+        if watched is None:
+            return
+        facts = {
+            "address": state.address if state.connected else None,
+            "round_trip": state.round_trip_p50,
+            "round_trip_p95": state.round_trip_p95,
+        }
+        self._set(watched, watched.peer.model_copy(update=facts))
+        if state.connected is not (watched.peer.reachability is Reachability.ALIVE):
+            watched.prod.set()
+
+    def measured(self, node: NodeId, throughput: float) -> None:
+        """The throughput of the link to a peer was measured, in bytes/s."""
+        if (watched := self._watched.get(node)) is not None:
+            self._set(watched, watched.peer.model_copy(update={"throughput": throughput}))
+
+    @property
+    def links(self) -> tuple[PeerLink, ...]:
+        """The links to all members that answer."""
+        alive = (each for each in self._watched.values() if each.peer.reachability is Reachability.ALIVE)
+        return tuple(each.link for each in alive if each.link is not None)
+
+    def told(self, node: NodeId, report: PeerReport) -> None:
+        """A member gave its report before it was asked. One in another's name, or of a lost member, is passed over."""
+        watched = self._watched.get(node)
+        if watched is not None and report.node.id == node and watched.peer.reachability is Reachability.ALIVE:
+            self._set(watched, watched.peer.model_copy(update={"report": report}))
+            self._heard(watched.peer)
+
+    def gone(self, node: NodeId) -> None:
+        """A peer said goodbye: it counts as lost until it answers again."""
+        if (watched := self._watched.get(node)) is not None:
+            watched.misses = MISSES_TO_LOSE
+            problem = f"Caravan was ended on {watched.peer.called}."
+            lost = {"reachability": Reachability.LOST, "problem": problem, "address": None}
+            self._set(watched, watched.peer.model_copy(update=lost))
+
+    async def _watch(self, watched: _Watched) -> None:
         while True:
-            peer = await self._beat(link, misses, last)
-            misses = 0 if peer.reachability is Reachability.ALIVE else misses + 1
-            last = peer.report
-            self._set(peer)
-            await asyncio.sleep(self._period)
+            peer = await self._beat(watched)
+            watched.misses = 0 if peer.reachability is Reachability.ALIVE else watched.misses + 1
+            self._set(watched, peer)
+            if watched.misses == 0:
+                self._heard(peer)
+            watched.prod.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._period):
+                    await watched.prod.wait()
 
-    async def _beat(self, link: PeerLink, misses: int, last: PeerReport | None) -> Peer:
+    async def _beat(self, watched: _Watched) -> Peer:
         try:
-            report, round_trip = await link.report()
+            if watched.link is None:
+                watched.link = await self._connect(watched.peer.node, watched.peer.name)
+            report, _ = await watched.link.report()
+            if report.node.id != watched.peer.node:
+                raise PeerUnreachable(f"{watched.peer.called} answers as another PC.", "Let it join the cluster again.")
         except CaravanError as error:
-            reachability = judge(misses + 1, last is not None)
-            return Peer(address=link.address, reachability=reachability, report=last, problem=error.sentence)
-        return Peer(address=link.address, reachability=Reachability.ALIVE, report=report, round_trip=round_trip)
+            answered = watched.peer.report is not None
+            reachability = judge(watched.misses + 1, answered)
+            return watched.peer.model_copy(update={"reachability": reachability, "problem": error.sentence})
+        alive = {"reachability": Reachability.ALIVE, "report": report, "problem": None}
+        return watched.peer.model_copy(update=alive)
 
-    def _set(self, peer: Peer) -> None:
-        before = self._peers.get(peer.address)
-        if before is None or before.reachability is not peer.reachability:
-            logger.info("peer %s is %s", peer.address, peer.reachability)
-        self._peers[peer.address] = peer
+    def _set(self, watched: _Watched, peer: Peer) -> None:
+        if self._watched.get(peer.node) is not watched:
+            return
+        if watched.peer.reachability is not peer.reachability:
+            logger.info("peer %s is %s", peer.called, peer.reachability)
+        watched.peer = peer
         self._publish(PeerChanged(peer=peer))
+
+
+async def _end(watched: _Watched, goodbye: bool = False) -> None:
+    if watched.task is not None:
+        watched.task.cancel()
+        await asyncio.gather(watched.task, return_exceptions=True)
+    if watched.link is None:
+        return
+    with contextlib.suppress(CaravanError):
+        if goodbye and watched.peer.reachability is not Reachability.LOST:
+            await watched.link.goodbye()
+    with contextlib.suppress(CaravanError):
+        await watched.link.close()

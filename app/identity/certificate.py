@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from app.identity.errors import IdentityUnusable, PeerRefused
 from app.identity.peer_certificate import common_name, node_id, peer_key
+from app.schema.errors import IdentityUnusable, PeerRefused
 from app.schema.record import NodeId
 from app.system.files import plain_reason, write_atomically
 from app.system.protect import protect, unprotect

@@ -10,8 +10,8 @@ import ssl
 from collections.abc import Container, Iterable
 
 from app.identity.certificate import Identity
-from app.identity.errors import PeerRefused
 from app.identity.peer_certificate import check_peer_certificate, node_id
+from app.schema.errors import PeerRefused
 from app.schema.record import NodeId
 
 NODE_ALPN = "caravan-node/1"

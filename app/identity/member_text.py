@@ -6,10 +6,10 @@ from cryptography.exceptions import InvalidSignature
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from app.identity.certificate import Identity, check_signature
-from app.identity.errors import ListRefused, PeerRefused
 from app.identity.names import NAME_LIMIT, clean_name
 from app.identity.peer_certificate import CERTIFICATE_LIMIT, check_peer_certificate, node_id
 from app.identity.trust import ADDRESS_LIMIT, MEMBER_LIMIT, REMOVED_LIMIT, Member, MemberList
+from app.schema.errors import ListRefused, PeerRefused
 from app.schema.record import NodeId
 
 LIST_LIMIT = 256 * 1024

@@ -20,7 +20,6 @@ from cryptography.exceptions import InvalidSignature
 from pydantic import ValidationError
 
 from app.identity.certificate import Identity, check_signature
-from app.identity.errors import CertificateRefused, PairingFailed
 from app.identity.invitation import CodeDesk, Invitation
 from app.identity.names import clean_name, own_name
 from app.identity.pairing_keys import INVITER, JOINER, Entropy, InviterExchange, JoinerExchange, PairingKeys
@@ -40,7 +39,7 @@ from app.identity.pairing_messages import (
 from app.identity.pairing_words import AT_INVITER, AT_JOINER
 from app.identity.peer_certificate import check_peer_certificate, node_id
 from app.identity.trust import Member
-from app.schema.errors import InputError
+from app.schema.errors import CertificateRefused, InputError, PairingFailed
 from app.schema.record import NodeId
 
 SESSION_SECONDS = 10.0

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from app.identity.errors import CertificateRefused
+from app.schema.errors import CertificateRefused
 from app.schema.record import NodeId
 
 CERTIFICATE_LIMIT = 2048

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from app.identity.errors import ClusterFull, ListRefused
+from app.schema.errors import ClusterFull, ListRefused
 from app.schema.record import NodeId
 
 MEMBER_LIMIT = 64

@@ -6,10 +6,10 @@ from pathlib import Path
 from threading import Lock
 
 from app.identity.certificate import Identity
-from app.identity.errors import ListRefused, TrustUnusable
 from app.identity.member_text import from_json, to_json
 from app.identity.names import own_name
 from app.identity.trust import Member, MemberList
+from app.schema.errors import ListRefused, TrustUnusable
 from app.system.files import plain_reason, write_atomically
 
 _log = logging.getLogger("caravan.identity")

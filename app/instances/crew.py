@@ -46,8 +46,8 @@ class WorkerLink(Protocol):
     async def release(self, lease_id: str) -> None:
         """End the lease and its worker."""
 
-    def endpoint(self, worker: WorkerStatus) -> str:
-        """`host:port` on this PC at which the worker is reached."""
+    async def endpoint(self, worker: WorkerStatus) -> str:
+        """`host:port` on this PC at which the worker is reached, until its lease is released."""
 
 
 @dataclass
@@ -58,6 +58,7 @@ class Held:
     lease: Lease
     link: WorkerLink
     worker: WorkerStatus | None = None
+    endpoint: str | None = None
     misses: int = 0
 
 
@@ -82,11 +83,7 @@ class Crew:
 
     def endpoints(self) -> dict[int, str]:
         """Where the started workers are reached, by position of their stage."""
-        return {
-            position: held.link.endpoint(held.worker)
-            for position, held in enumerate(self._held)
-            if held.worker is not None
-        }
+        return {position: held.endpoint for position, held in enumerate(self._held) if held.endpoint is not None}
 
     async def lease(self) -> None:
         """Take every lease in layer order. What was taken before an error stays held until `give_back`.
@@ -115,6 +112,7 @@ class Crew:
 
     async def _start(self, held: Held) -> None:
         held.worker = await held.link.start_worker(held.lease.id)
+        held.endpoint = await held.link.endpoint(held.worker)
 
     async def verify_workers(self, count: Callable[[int], None]) -> None:
         """Greet every worker over the way the head will take, and compare protocol versions and free bytes.
@@ -181,9 +179,9 @@ async def _release(held: Held) -> None:
 
 async def _greet(held: Held) -> WorkerHello:
     name = held.seat.stage.node_name
-    if held.worker is None:
+    if held.endpoint is None:
         raise WorkerFailed(f"The worker on {name} did not start.", "Launch again.")
-    host, _, port = held.link.endpoint(held.worker).rpartition(":")
+    host, _, port = held.endpoint.rpartition(":")
     try:
         hello = await probe_worker(host, int(port), HELLO_SECONDS)
     except HelloProblem as problem:

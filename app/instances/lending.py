@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from app.instances.leases import LeaseBook
-from app.schema.errors import LeaseRefused, NotFound
+from app.schema.errors import CaravanError, LeaseRefused, NotAllowed, NotFound
 from app.schema.event import LeasesChanged
 from app.schema.instance import Lease, LeaseRequest, WorkerState, WorkerStatus
 from app.schema.plan import DeviceResources
+from app.schema.record import NodeId
 
 logger = logging.getLogger("caravan.instances.lending")
 
@@ -34,10 +35,21 @@ class Worker(Protocol):
         """End it; safe to call at any time."""
 
 
-@dataclass(frozen=True)
+class Gate(Protocol):
+    """Lets the head of a lease reach the worker behind it through the peer link, and nobody else."""
+
+    async def admit(self, lease: Lease, port: int) -> str | None:
+        """A ticket for the head to reach that local port; None for this node's own, which needs none."""
+
+    async def dismiss(self, ticket: str) -> None:
+        """End a ticket and what it opened."""
+
+
+@dataclass
 class _Started:
     worker: Worker
     starting: asyncio.Task[None]
+    ticket: str | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,7 @@ class Lender:
     sharing: Callable[[], bool]
     measure: Callable[[], tuple[DeviceResources, ...]]
     make_worker: Callable[[Lease], Worker]
+    gate: Gate
 
 
 class Lending:
@@ -111,19 +124,29 @@ class Lending:
             # Cancelled is one whose lease was released meanwhile.
             if not started.starting.cancelled():
                 started.starting.result()
+                await self._admit(lease, started)
         except BaseException:
             # By now the lease may have ended, or its worker may be a newer one.
             if self._workers.get(lease_id) is started:
                 del self._workers[lease_id]
-            await _end(lease_id, started)
+            await self._end(lease_id, started)
             raise
         return self.worker(lease_id)
+
+    async def _admit(self, lease: Lease, started: _Started) -> None:
+        port = started.worker.status().port
+        if port is not None:
+            started.ticket = await self._lender.gate.admit(lease, port)
+        if self._workers.get(lease.id) is not started:
+            raise NotFound(f"{self._lender.name()} ended this lease.", "Launch the model again.")
 
     def worker(self, lease_id: str) -> WorkerStatus:
         """How the worker of a lease is. Raises NotFound when the lease ended."""
         self._lease(lease_id)
         started = self._workers.get(lease_id)
-        return started.worker.status() if started else WorkerStatus(lease_id=lease_id, state=WorkerState.ABSENT)
+        if started is None:
+            return WorkerStatus(lease_id=lease_id, state=WorkerState.ABSENT)
+        return started.worker.status().model_copy(update={"ticket": started.ticket})
 
     def renew(self, lease_id: str) -> WorkerStatus:
         """Keep a lease alive and tell how its worker is. Raises NotFound when it ended."""
@@ -156,6 +179,16 @@ class Lending:
         for lease_id in tuple(self._workers):
             await self._stop_worker(lease_id)
 
+    def holder(self, lease_id: str) -> NodeId | None:
+        """The head that holds a lease, None when it ended."""
+        lease = self._book.find(lease_id)
+        return lease.head if lease is not None else None
+
+    def check_holder(self, lease_id: str, head: NodeId) -> None:
+        """Raises NotAllowed unless that head holds the lease; NotFound when it ended."""
+        if self._lease(lease_id).head != head:
+            raise NotAllowed(f"This lease on {self._lender.name()} belongs to another PC.", "Launch the model again.")
+
     def _lease(self, lease_id: str) -> Lease:
         lease = self._book.find(lease_id)
         if lease is None:
@@ -165,17 +198,21 @@ class Lending:
     async def _stop_worker(self, lease_id: str) -> None:
         started = self._workers.pop(lease_id, None)
         if started is not None:
-            await _end(lease_id, started)
+            await self._end(lease_id, started)
+
+    async def _end(self, lease_id: str, started: _Started) -> None:
+        # A start that goes on would bring up a process after the answer that all is ended.
+        started.starting.cancel()
+        await asyncio.gather(started.starting, return_exceptions=True)
+        try:
+            if started.ticket is not None:
+                await self._lender.gate.dismiss(started.ticket)
+        except CaravanError as error:
+            logger.warning("the way to the worker of lease %s could not be closed: %s", lease_id, error.sentence)
+        try:
+            await started.worker.stop()
+        except Exception:
+            logger.exception("the worker of lease %s did not stop cleanly", lease_id)
 
     def _announce(self) -> None:
         self._publish(LeasesChanged(leases=self._book.leases))
-
-
-async def _end(lease_id: str, started: _Started) -> None:
-    # A start that goes on would bring up a process after the answer that all is ended.
-    started.starting.cancel()
-    await asyncio.gather(started.starting, return_exceptions=True)
-    try:
-        await started.worker.stop()
-    except Exception:
-        logger.exception("the worker of lease %s did not stop cleanly", lease_id)

@@ -9,7 +9,7 @@ from app.hardware.monitor import LoadSampler, Monitor
 from app.hardware.nvml import open_sampler
 from app.hardware.probe import probe, with_engine_devices
 from app.schema.engine import EngineStatus
-from app.schema.event import EngineChanged, Event, HardwareProbed, LoadSampled, WarningsChanged
+from app.schema.event import EngineChanged, Event, HardwareProbed, LoadSampled
 from app.schema.hardware import HardwareSnapshot
 from app.schema.node import HealthWarning
 from app.schema.options import NVML_ROLE
@@ -24,9 +24,15 @@ SAMPLE_SECONDS = 1.0
 class Inventory:
     """Publishes the engine, the hardware and its load. `find_engine` never raises: a problem is part of its answer."""
 
-    def __init__(self, find_engine: Callable[[], Awaitable[EngineStatus]], publish: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        find_engine: Callable[[], Awaitable[EngineStatus]],
+        publish: Callable[[Event], None],
+        warn: Callable[[tuple[HealthWarning, ...]], None],
+    ) -> None:
         self._find_engine = find_engine
         self._publish = publish
+        self._warn = warn
         self._looked: asyncio.Future[tuple[NvidiaFinding, HardwareSnapshot]] | None = None
 
     async def hardware(self) -> HardwareSnapshot:
@@ -49,7 +55,7 @@ class Inventory:
     def _tell(self, hardware: HardwareSnapshot, engine: EngineStatus) -> None:
         self._publish(HardwareProbed(hardware=hardware))
         self._publish(EngineChanged(engine=engine))
-        self._publish(WarningsChanged(warnings=warnings(hardware, engine)))
+        self._warn(warnings(hardware, engine))
 
     async def run(self) -> None:
         """Look, then sample until cancelled."""

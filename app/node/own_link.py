@@ -26,6 +26,6 @@ class OwnLink:
         """End the lease and its worker."""
         await self._lending.release(lease_id)
 
-    def endpoint(self, worker: WorkerStatus) -> str:
+    async def endpoint(self, worker: WorkerStatus) -> str:
         """The worker itself: it listens on this PC's loopback."""
         return f"127.0.0.1:{worker.port}"

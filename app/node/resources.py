@@ -2,8 +2,8 @@
 
 from app.schema.engine import EngineBuild, EngineStatus
 from app.schema.hardware import Accelerator, HardwareSnapshot, LoadSample
-from app.schema.node import NodeInfo, Peer, PeerReport, Reachability
-from app.schema.plan import CPU_DEVICE, DeviceResources, NodeResources
+from app.schema.node import NodeInfo, Peer, PeerReport, Reachability, Status
+from app.schema.plan import CPU_DEVICE, DeviceResources, LinkMeasure, NodeResources
 
 
 def measured_devices(
@@ -64,15 +64,15 @@ def own_resources(
     )
 
 
-def peer_resources(peer: Peer) -> NodeResources | None:
-    """A peer as the planner sees it, None before its first answer. Its files are its own: only the head's are used."""
+def peer_resources(peer: Peer, holds_model: bool) -> NodeResources | None:
+    """A peer as the planner sees it, None before its first answer."""
     report = peer.report
     if report is None:
         return None
     return NodeResources(
         node=report.node.id,
         name=report.node.name,
-        holds_model=False,
+        holds_model=holds_model,
         engine_build=report.engine.build.identity if report.engine.build else None,
         devices=report.devices,
         problem=_peer_problem(peer, report),
@@ -85,3 +85,11 @@ def _peer_problem(peer: Peer, report: PeerReport) -> str | None:
     if not report.sharing:
         return f"Sharing is paused on {report.node.name}."
     return report.engine.problem.sentence if report.engine.problem else None
+
+
+def links_of(status: Status) -> tuple[LinkMeasure, ...]:
+    """The links from this node, as far as they were measured; those between other PCs are theirs to know."""
+    return tuple(
+        LinkMeasure(a=status.node.id, b=peer.node, round_trip=peer.round_trip, throughput=peer.throughput)
+        for peer in status.peers
+    )

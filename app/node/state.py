@@ -3,18 +3,16 @@
 from typing import Any
 
 from app.schema.event import (
-    CatalogueChanged,
-    EngineChanged,
     EngineInstallChanged,
     EngineInstallProgressed,
     Event,
-    HardwareProbed,
     InstanceChanged,
     InstanceForgotten,
-    LeasesChanged,
+    InvitationChanged,
     LoadSampled,
     PeerChanged,
-    WarningsChanged,
+    PeerForgotten,
+    SightingsChanged,
 )
 from app.schema.instance import InstanceStatus
 from app.schema.node import Delta, Peer, Status
@@ -45,7 +43,7 @@ def delta(event: Event, seq: int, changed: dict[str, Any]) -> Delta:
 def is_story(before: Status, event: Event) -> bool:
     """Whether an event is worth keeping: a sample, a heartbeat or a step of progress that says nothing else is not."""
     match event:
-        case LoadSampled() | EngineInstallProgressed():
+        case LoadSampled() | EngineInstallProgressed() | InvitationChanged() | SightingsChanged():
             return False
         case PeerChanged(peer=peer):
             return all(_news_of(peer) != _news_of(each) for each in before.peers)
@@ -57,7 +55,7 @@ def is_story(before: Status, event: Event) -> bool:
 
 def _news_of(peer: Peer) -> tuple[object, ...]:
     report = peer.report
-    return (peer.address, peer.reachability, peer.problem, *((report.node, report.engine) if report else ()))
+    return (peer.node, peer.reachability, peer.problem, *((report.node, report.engine) if report else ()))
 
 
 def _steps_of(instance: InstanceStatus) -> tuple[object, ...]:
@@ -66,24 +64,17 @@ def _steps_of(instance: InstanceStatus) -> tuple[object, ...]:
 
 def _changes(status: Status, event: Event) -> dict[str, Any]:
     match event:
-        case HardwareProbed(hardware=hardware):
-            return {"hardware": hardware}
-        case LoadSampled(load=load):
-            return {"load": load}
-        case EngineChanged(engine=engine):
-            return {"engine": engine}
         case EngineInstallChanged(install=install) | EngineInstallProgressed(install=install):
             return {"engine_install": install}
         case PeerChanged(peer=peer):
             return {"peers": status.peers_with(peer)}
-        case CatalogueChanged(catalogue=catalogue):
-            return {"catalogue": catalogue}
+        case PeerForgotten(node=node):
+            return {"peers": tuple(each for each in status.peers if each.node != node)}
         case InstanceChanged() | InstanceForgotten():
             return {"instances": _instances(status, event)}
-        case LeasesChanged(leases=leases):
-            return {"leases": leases}
-        case WarningsChanged(warnings=warnings):
-            return {"warnings": warnings}
+        case _:
+            # Every other event carries the new value of the field of the same name.
+            return {name: getattr(event, name) for name in type(event).model_fields if name != "type"}
 
 
 def _instances(status: Status, event: InstanceChanged | InstanceForgotten) -> tuple[InstanceStatus, ...]:

@@ -4,13 +4,12 @@ from app.schema.record import NodeId, Record
 
 
 class Endpoint(Record):
-    """The content of `node.json`. `peer_port` is None when the node has no peer listener."""
+    """The content of `node.json`."""
 
     node: NodeId
     name: str
     pid: int
     api_port: int
-    peer_port: int | None = None
 
     @property
     def api_url(self) -> str:

@@ -4,11 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from app.schema.cluster import InvitationStatus, JoinStatus, MemberInfo
 from app.schema.engine import EngineInstall, EngineStatus
 from app.schema.hardware import HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus, Lease
 from app.schema.node import CatalogueStatus, HealthWarning, Peer
-from app.schema.record import InstanceId, Record
+from app.schema.record import InstanceId, NodeId, Record
+from app.schema.settings import Settings
+from app.schema.sighting import Sighting
 
 
 class HardwareProbed(Record):
@@ -39,6 +42,36 @@ class EngineInstallProgressed(Record):
 class PeerChanged(Record):
     type: Literal["peer_changed"] = "peer_changed"
     peer: Peer
+
+
+class PeerForgotten(Record):
+    type: Literal["peer_forgotten"] = "peer_forgotten"
+    node: NodeId
+
+
+class MembersChanged(Record):
+    type: Literal["members_changed"] = "members_changed"
+    members: tuple[MemberInfo, ...]
+
+
+class SightingsChanged(Record):
+    type: Literal["sightings_changed"] = "sightings_changed"
+    seen: tuple[Sighting, ...]
+
+
+class InvitationChanged(Record):
+    type: Literal["invitation_changed"] = "invitation_changed"
+    invitation: InvitationStatus | None
+
+
+class JoinChanged(Record):
+    type: Literal["join_changed"] = "join_changed"
+    join: JoinStatus | None
+
+
+class SettingsChanged(Record):
+    type: Literal["settings_changed"] = "settings_changed"
+    settings: Settings
 
 
 class CatalogueChanged(Record):
@@ -73,6 +106,12 @@ Event = Annotated[
     | EngineInstallChanged
     | EngineInstallProgressed
     | PeerChanged
+    | PeerForgotten
+    | MembersChanged
+    | SightingsChanged
+    | InvitationChanged
+    | JoinChanged
+    | SettingsChanged
     | CatalogueChanged
     | InstanceChanged
     | InstanceForgotten

@@ -129,10 +129,14 @@ class WorkerState(StrEnum):
 
 
 class WorkerStatus(Record):
-    """A worker process as its own node sees it. `port` is on that node's 127.0.0.1."""
+    """A worker process as its own node sees it. `port` is on that node's 127.0.0.1.
+
+    `ticket` lets the head that holds the lease reach it through the peer link; None on the head's own node.
+    """
 
     lease_id: str
     state: WorkerState
     port: int | None = None
     engine: str | None = None
+    ticket: str | None = None
     error: ErrorInfo | None = None

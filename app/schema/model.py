@@ -1,7 +1,7 @@
 """What a GGUF file holds, as far as planning and showing need it."""
 
 from app.schema.errors import ErrorInfo
-from app.schema.record import Bytes, ModelId, Record
+from app.schema.record import Bytes, ModelId, NodeId, Record
 
 
 class ModelShape(Record):
@@ -71,3 +71,10 @@ class ModelFile(Record):
     shape: ModelShape | None = None
     problem: ErrorInfo | None = None
     projector_path: str | None = None
+
+
+class HeldModel(Record):
+    """A model somewhere in the cluster, and the PCs whose disks hold it (one of them may be this one)."""
+
+    model: ModelFile
+    holders: tuple[NodeId, ...]

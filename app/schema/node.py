@@ -5,11 +5,14 @@ from typing import Any
 
 from pydantic import Field
 
+from app.schema.cluster import InvitationStatus, JoinStatus, MemberInfo
 from app.schema.engine import EngineInstall, EngineStatus
 from app.schema.hardware import HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus, Lease
 from app.schema.plan import DeviceResources
 from app.schema.record import NodeId, Record
+from app.schema.settings import Settings
+from app.schema.sighting import Sighting
 
 
 class NodeInfo(Record):
@@ -31,7 +34,11 @@ class Reachability(StrEnum):
 
 
 class PeerReport(Record):
-    """What a node tells its peers about itself, with every heartbeat. `devices` is what it offers now."""
+    """What a node tells its peers about itself, with every heartbeat. `devices` is what it offers now.
+
+    Two nodes whose `members_digest` differ exchange their member lists; a new `catalogue_revision` says that its list
+    of models changed.
+    """
 
     node: NodeInfo
     devices: tuple[DeviceResources, ...] = ()
@@ -41,16 +48,32 @@ class PeerReport(Record):
     sharing: bool = True
     leases: tuple[Lease, ...] = ()
     instances: tuple[InstanceStatus, ...] = ()
+    members_digest: str | None = None
+    catalogue_revision: int = 0
 
 
 class Peer(Record):
-    """A peer as this node sees it. `round_trip` is the last heartbeat's time in seconds."""
+    """Another member of the cluster as this node sees it. `name` is what it was called when it joined.
 
-    address: str
+    `address` is where the link reaches it (`host:port`), None while it does not. `round_trip` and `round_trip_p95` are
+    the link's in seconds (median and 95th percentile of the last minutes), `throughput` its bytes/s when it was
+    measured.
+    """
+
+    node: NodeId
+    name: str
     reachability: Reachability
+    address: str | None = None
     report: PeerReport | None = None
     round_trip: float | None = None
+    round_trip_p95: float | None = None
+    throughput: float | None = None
     problem: str | None = None
+
+    @property
+    def called(self) -> str:
+        """What the PC is called now, or when it joined."""
+        return self.report.node.name if self.report is not None else self.name
 
 
 class CatalogueStatus(Record):
@@ -85,11 +108,22 @@ class Status(Record):
     instances: tuple[InstanceStatus, ...] = ()
     leases: tuple[Lease, ...] = ()
     warnings: tuple[HealthWarning, ...] = ()
+    members: tuple[MemberInfo, ...] = ()
+    seen: tuple[Sighting, ...] = ()
+    invitation: InvitationStatus | None = None
+    join: JoinStatus | None = None
+    settings: Settings = Settings()
+
+    @property
+    def all_instances(self) -> tuple[InstanceStatus, ...]:
+        """The instances of the cluster as far as known: those whose head is this node, then those of its peers."""
+        reports = (peer.report for peer in self.peers if peer.report is not None)
+        return (*self.instances, *(each for report in reports for each in report.instances))
 
     def peers_with(self, new: Peer) -> tuple[Peer, ...]:
         """The peers, one of them new or changed."""
-        others = (each for each in self.peers if each.address != new.address)
-        return tuple(sorted((*others, new), key=lambda peer: peer.address))
+        others = (each for each in self.peers if each.node != new.node)
+        return tuple(sorted((*others, new), key=lambda peer: peer.node))
 
     def instances_with(self, new: InstanceStatus) -> tuple[InstanceStatus, ...]:
         """The instances, one of them new or changed."""

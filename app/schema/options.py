@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.schema.record import Record
-from app.schema.settings import API_PORT
+from app.schema.settings import API_PORT, PAIR_PORT, PEER_PORT
 
 NVML_ROLE = "nvml-child"
 """First argument of the short-lived child that asks the NVIDIA driver: a broken driver may take it down, not us."""
@@ -13,13 +13,15 @@ TUNNEL_ROLE = "tunnel"
 
 
 class NodeOptions(Record):
-    """The options of `caravan node`. Port 0 takes any free one; `peer_port` None means no peer listener.
+    """The options of `caravan node`. Port 0 takes any free one.
 
-    `peers` are `127.0.0.1:PORT` of peer listeners on this PC that share this node's cluster key.
+    `hosts` are the addresses of this PC on which peers are heard; empty means those of all real network adapters, as
+    they come and go, with discovery. Named ones are for several nodes on one PC: discovery is off then.
     """
 
     data_dir: Path | None = None
     api_port: int = API_PORT
-    peer_port: int | None = None
-    peers: tuple[str, ...] = ()
+    peer_port: int = PEER_PORT
+    pair_port: int = PAIR_PORT
+    hosts: tuple[str, ...] = ()
     verbose: bool = False

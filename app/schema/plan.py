@@ -36,7 +36,8 @@ class DeviceResources(Record):
     """A device a node offers. `device` is its engine name there (`CUDA0`, `CPU`).
 
     `free_bytes` is what may be used now, before the planner's reserve and after leases already granted.
-    `bandwidth` (bytes/s) and `compute` (FLOP/s) are measured, None until they are.
+    `bandwidth` (bytes/s) and `compute` (FLOP/s) are measured, None until they are. `correction` is how many times
+    longer it took in earlier runs than predicted, None until there was one.
     """
 
     device: str
@@ -46,6 +47,7 @@ class DeviceResources(Record):
     is_cpu: bool
     bandwidth: float | None = None
     compute: float | None = None
+    correction: float | None = None
 
 
 class NodeResources(Record):
@@ -60,12 +62,16 @@ class NodeResources(Record):
 
 
 class LinkMeasure(Record):
-    """A measured link between two nodes: `round_trip` in seconds, `throughput` in bytes/s."""
+    """A measured link between two nodes: `round_trip` in seconds, `throughput` in bytes/s.
+
+    `correction` is how many times longer it took in earlier runs than predicted, None until there was one.
+    """
 
     a: NodeId
     b: NodeId
     round_trip: float | None = None
     throughput: float | None = None
+    correction: float | None = None
 
 
 class ClusterView(Record):
@@ -76,10 +82,20 @@ class ClusterView(Record):
     links: tuple[LinkMeasure, ...] = ()
 
 
+class Share(Record):
+    """How many blocks a device gets when the user decides."""
+
+    node: NodeId
+    device: str
+    layers: Annotated[int, Field(ge=0, le=4096)]
+
+
 class PlanRequest(Record):
     """What the user asks for. `context` None means a default the planner chooses and states.
 
-    `pcs` asks for exactly that many PCs, `min_pcs` for at least that many.
+    `pcs` asks for exactly that many PCs, `min_pcs` for at least that many; `use` names PCs that must take part, `avoid`
+    such that must not. `shares` fixes the blocks of every device, in layer order. `prompt_tokens` and `answer_tokens`
+    are the mix that the fastest split is sought for; None takes what this PC's users typically send.
     """
 
     model_id: ModelId
@@ -90,6 +106,29 @@ class PlanRequest(Record):
     kv_type: KvType = KvType.F16
     head: NodeId | None = None
     avoid: tuple[NodeId, ...] = ()
+    use: tuple[NodeId, ...] = ()
+    shares: tuple[Share, ...] = ()
+    prompt_tokens: Annotated[int, Field(ge=1, le=1 << 24)] | None = None
+    answer_tokens: Annotated[int, Field(ge=1, le=1 << 24)] | None = None
+
+
+class Prediction(Record):
+    """The speed to expect of a placement, for `prompt_tokens` in and `answer_tokens` out.
+
+    `decode` and `prefill` are tokens/s; `first_token` (from question to first token), `load` (from launch to ready) and
+    `answer` (the whole exchange) are seconds. `is_measured`: every device and link in it was measured, else some are
+    the planner's estimates. `corrected_by` is the factor learned from earlier runs of this placement, None without.
+    """
+
+    prompt_tokens: int
+    answer_tokens: int
+    decode: float
+    prefill: float
+    first_token: float
+    answer: float
+    load: float | None = None
+    is_measured: bool = False
+    corrected_by: float | None = None
 
 
 class Stage(Record):
@@ -137,6 +176,7 @@ class Alternative(Record):
     fits: bool
     sentence: str
     short_bytes: Bytes = 0
+    prediction: Prediction | None = None
 
 
 class Plan(Record):
@@ -161,6 +201,8 @@ class Plan(Record):
     head_ram_bytes: Bytes
     left_out: tuple[NodeReason, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    prediction: Prediction | None = None
+    """None when too little is known of the devices' speed."""
     notes: tuple[str, ...] = ()
     """What the user should know of this plan, as sentences: a context that was lowered so that it fits."""
 

@@ -8,6 +8,7 @@ from app.schema.record import Record
 
 API_PORT = 52415
 PEER_PORT = 52416
+PAIR_PORT = 52417
 
 
 class Settings(Record):

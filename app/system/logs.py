@@ -5,6 +5,7 @@ kept too, and `LogHandle.close` takes exactly these away again; several handles 
 """
 
 import contextlib
+import copy
 import io
 import logging
 import os
@@ -39,6 +40,10 @@ class _Formatter(logging.Formatter):
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def format(self, record: logging.LogRecord) -> str:
+        if record.exc_info and record.levelno < logging.ERROR and not record.name.startswith(_PRODUCT.name):
+            # A library's warning says enough; its trace at every lost packet would fill the log.
+            record = copy.copy(record)
+            record.exc_info = record.exc_text = None
         return self._redactor.clean(super().format(record))
 
 

@@ -72,14 +72,9 @@ class Paths:
         return self.data / "lock"
 
     @property
-    def node_key(self) -> Path:
-        """File with the secret this node's identity is made of."""
-        return self.data / "node-key"
-
-    @property
-    def cluster_key(self) -> Path:
-        """File with the key shared by nodes on this PC that belong together; absent when there are none."""
-        return self.data / "cluster-key"
+    def trust(self) -> Path:
+        """File with the list of the cluster's PCs."""
+        return self.data / "trust.json"
 
     def folders(self) -> Iterator[Path]:
         """Every folder that `ensure` creates, each once."""
@@ -124,3 +119,8 @@ def resources_folder() -> Path:
     frozen = getattr(sys, "_MEIPASS", None)
     root = Path(frozen) if frozen else Path(__file__).resolve().parents[2]
     return root / "resources"
+
+
+def bundled_engine_folder() -> Path | None:
+    """Folder of the llama.cpp that the installer put beside the frozen programs; it need not exist. None elsewhere."""
+    return Path(sys.executable).parent / "engine" if getattr(sys, "frozen", False) else None

@@ -74,9 +74,9 @@ class TestWithoutANode:
             port = str(busy.getsockname()[1])
             plain(await caravan("node", "--api-port", port, data_dir=tmp_path), f"Port {port}", str(os.getpid()))
 
-    async def test_a_peer_elsewhere_is_refused(self, tmp_path: Path) -> None:
-        done = await caravan("node", "--api-port", "0", "--peer", "192.168.1.9:52416", data_dir=tmp_path)
-        plain(done, "cluster key")
+    async def test_an_address_that_is_none(self, tmp_path: Path) -> None:
+        done = await caravan("node", "--api-port", "0", "--host", "workshop", data_dir=tmp_path)
+        plain(done, "'workshop' is not an IPv4 address")
 
 
 async def test_a_second_node_for_the_same_folder(tmp_path: Path) -> None:

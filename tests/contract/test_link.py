@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 
 from app.api.peer_protocol import PEER_KEY, peer_protocol
-from app.cluster.link import LoopbackLink
+from app.cluster.link import TunnelLink
 from app.schema.errors import PeerUnreachable
 from app.schema.node import NodeInfo, PeerReport
 from app.schema.record import NodeId
@@ -55,10 +55,9 @@ async def node() -> AsyncIterator[int]:
         listening.close()
 
 
-async def test_the_loopback_link_works_through_a_mouth_and_the_peer_is_named(tmp_path: Path) -> None:
+async def test_requests_pass_through_a_mouth_and_the_peer_is_named(tmp_path: Path) -> None:
     async with node() as port, two_pcs(tmp_path, port) as (one, two):
-        mouth = await one.service.open_mouth(two.node)
-        link = LoopbackLink(mouth.address, mouth.key or "")
+        link = TunnelLink(two.node, "B", await one.service.open_mouth(two.node), one.service)
         for _ in range(3):
             report, round_trip = await link.report()
             assert report.node.id == one.node

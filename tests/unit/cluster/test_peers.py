@@ -1,84 +1,172 @@
 """Peers are alive, suspect and lost by their heartbeats, and a link is only given to those that answer."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from app.cluster.link import LoopbackLink, loopback_address
+from app.cluster.link import PeerLink, TunnelLink
+from app.cluster.link_process.messages import LinkState
+from app.cluster.link_service import Mouth
 from app.cluster.liveness import MISSES_TO_LOSE, judge
 from app.cluster.peers import Peers
-from app.schema.errors import InputError, NodeNotFound, PeerUnreachable
-from app.schema.event import PeerChanged
-from app.schema.instance import Lease, LeaseRequest, WorkerStatus
-from app.schema.node import NodeInfo, PeerReport, Reachability
+from app.schema.errors import NodeNotFound, PeerUnreachable
+from app.schema.event import PeerChanged, PeerForgotten
+from app.schema.instance import WorkerState, WorkerStatus
+from app.schema.node import NodeInfo, Peer, PeerReport, Reachability
 from app.schema.record import NodeId
 
-ADDRESS = "127.0.0.1:7000"
 ID = NodeId("a" * 64)
+OTHER = NodeId("b" * 64)
+LONG = 3600.0
+"""A period that never passes in a test."""
 
 
-class SmallLink:
-    """A link to a peer that answers or not, as the test says."""
+class Ways:
+    """Mouths that are only counted."""
 
     def __init__(self) -> None:
-        self.address = ADDRESS
+        self.open: dict[int, str | None] = {}
+
+    async def open_mouth(self, peer: NodeId, ticket: str | None = None) -> Mouth:
+        port = 9000 + len(self.open)
+        self.open[port] = ticket
+        return Mouth(port, None if ticket else "key")
+
+    async def close_mouth(self, mouth: Mouth) -> None:
+        self.open.pop(mouth.port, None)
+
+
+class SmallLink(TunnelLink):
+    """A link to a peer that answers or not, as the test says."""
+
+    def __init__(self, node: NodeId = ID) -> None:
+        super().__init__(node, "WORKER", Mouth(9, "key"), Ways())
+        self.node = node
         self.answers = True
+        self.last_word = False
         self.closed = False
 
     async def report(self) -> tuple[PeerReport, float]:
         if not self.answers:
             raise PeerUnreachable("It does not answer.", "")
-        return PeerReport(node=NodeInfo(id=ID, name="WORKER", version="1", started_at=1.0)), 0.001
+        return PeerReport(node=NodeInfo(id=self.node, name="WORKER", version="1", started_at=1.0)), 0.001
+
+    async def goodbye(self) -> None:
+        self.last_word = True
 
     async def close(self) -> None:
         self.closed = True
 
-    async def lease(self, request: LeaseRequest) -> Lease:
-        raise AssertionError("not asked here")
 
-    async def start_worker(self, lease_id: str) -> WorkerStatus:
-        raise AssertionError("not asked here")
+class Watching:
+    """The service over small links, and what it published."""
 
-    async def renew(self, lease_id: str) -> WorkerStatus:
-        raise AssertionError("not asked here")
+    def __init__(self, *links: SmallLink, period: float = 0.001) -> None:
+        self.links = {link.node: link for link in links}
+        self.seen: list[PeerChanged | PeerForgotten] = []
+        self.heard: list[Peer] = []
+        self.peers = Peers(self._connect, self.seen.append, self.heard.append, period)
 
-    async def release(self, lease_id: str) -> None:
-        raise AssertionError("not asked here")
+    async def _connect(self, node: NodeId, name: str) -> PeerLink:
+        return self.links[node]
 
-    def endpoint(self, worker: WorkerStatus) -> str:
-        raise AssertionError("not asked here")
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Peers]:
+        """Run it over all links."""
+        self.peers.know({node: "WORKER" for node in self.links})
+        service = asyncio.create_task(self.peers.run())
+        try:
+            yield self.peers
+        finally:
+            service.cancel()
+            await asyncio.gather(service, return_exceptions=True)
+
+    async def until(self, state: Reachability) -> None:
+        """Wait until a peer is told to be so."""
+        async with asyncio.timeout(5):
+            while not any(isinstance(each, PeerChanged) and each.peer.reachability is state for each in self.seen):
+                await asyncio.sleep(0.001)
 
 
 async def test_a_peer_is_lost_after_three_misses_and_comes_back() -> None:
-    link, seen = SmallLink(), list[PeerChanged]()
-    peers = Peers((ADDRESS,), lambda _: link, seen.append, period=0.001)
-    service = asyncio.create_task(peers.run())
-    await _until(seen, Reachability.ALIVE)
-    assert peers.link_to(ID) is link
-    link.answers = False
-    await _until(seen, Reachability.LOST)
-    with pytest.raises(PeerUnreachable, match="WORKER does not answer"):
-        peers.link_to(ID)
-    states = list(dict.fromkeys(each.peer.reachability for each in seen))
-    assert states == [Reachability.CONNECTING, Reachability.ALIVE, Reachability.SUSPECT, Reachability.LOST]
-    link.answers = True
-    seen.clear()
-    await _until(seen, Reachability.ALIVE)
-    service.cancel()
-    await asyncio.gather(service, return_exceptions=True)
+    link = SmallLink()
+    watching = Watching(link)
+    async with watching.running() as peers:
+        await watching.until(Reachability.ALIVE)
+        assert peers.link_to(ID) is link
+        link.answers = False
+        await watching.until(Reachability.LOST)
+        with pytest.raises(PeerUnreachable, match="WORKER does not answer"):
+            peers.link_to(ID)
+        changes = (each for each in watching.seen if isinstance(each, PeerChanged))
+        states = list(dict.fromkeys(each.peer.reachability for each in changes))
+        assert states == [Reachability.CONNECTING, Reachability.ALIVE, Reachability.SUSPECT, Reachability.LOST]
+        link.answers = True
+        watching.seen.clear()
+        await watching.until(Reachability.ALIVE)
     assert link.closed
+    assert link.last_word
 
 
-async def _until(seen: list[PeerChanged], state: Reachability) -> None:
-    async with asyncio.timeout(5):
-        while not any(each.peer.reachability is state for each in seen):
-            await asyncio.sleep(0.001)
+async def test_a_link_that_breaks_is_asked_at_once_not_at_the_next_beat() -> None:
+    link = SmallLink()
+    watching = Watching(link, period=LONG)
+    async with watching.running() as peers:
+        await watching.until(Reachability.ALIVE)
+        link.answers = False
+        peers.linked(LinkState(peer=ID, connected=False))
+        await watching.until(Reachability.SUSPECT)
 
 
-async def test_a_stranger_has_no_link() -> None:
-    peers = Peers((), lambda _: SmallLink(), lambda _: None)
-    with pytest.raises(NodeNotFound):
-        peers.link_to(NodeId("b" * 64))
+async def test_what_the_link_measures_is_told() -> None:
+    watching = Watching(SmallLink(), period=LONG)
+    async with watching.running() as peers:
+        await watching.until(Reachability.ALIVE)
+        state = LinkState(
+            peer=ID, connected=True, address="10.0.0.2:1", round_trip_p50=0.0004, round_trip_p95=0.001
+        )
+        peers.linked(state)
+        peers.measured(ID, 1e8)
+    last = [each.peer for each in watching.seen if isinstance(each, PeerChanged)][-1]
+    assert (last.address, last.round_trip, last.round_trip_p95) == ("10.0.0.2:1", 0.0004, 0.001)
+    assert last.throughput == 1e8
+
+
+async def test_a_goodbye_counts_at_once() -> None:
+    watching = Watching(SmallLink(), period=LONG)
+    async with watching.running() as peers:
+        await watching.until(Reachability.ALIVE)
+        peers.gone(ID)
+        last = watching.seen[-1]
+        assert isinstance(last, PeerChanged)
+        assert last.peer.reachability is Reachability.LOST
+        assert last.peer.problem == "Caravan was ended on WORKER."
+
+
+async def test_members_come_and_go() -> None:
+    link = SmallLink()
+    watching = Watching(link, SmallLink(OTHER))
+    async with watching.running() as peers:
+        await watching.until(Reachability.ALIVE)
+        peers.know({OTHER: "WORKER"})
+        assert PeerForgotten(node=ID) in watching.seen
+        async with asyncio.timeout(5):
+            while not link.closed:
+                await asyncio.sleep(0.001)
+        with pytest.raises(NodeNotFound):
+            peers.link_to(ID)
+
+
+async def test_a_peer_that_answers_as_another_pc_is_none() -> None:
+    link = SmallLink()
+    link.node = OTHER
+    watching = Watching()
+    watching.links[ID] = link
+    async with watching.running():
+        await watching.until(Reachability.LOST)
+    assert not watching.heard
 
 
 @pytest.mark.parametrize(
@@ -95,19 +183,24 @@ def test_judgement(misses: int, before: bool, state: Reachability) -> None:
     assert judge(misses, before) is state
 
 
-@pytest.mark.parametrize(
-    "text", ["192.168.1.5:52416", "example.com:1", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999", ":1", ""]
-)
-def test_only_loopback_is_dialled(text: str) -> None:
-    with pytest.raises(InputError, match="not an address on this PC"):
-        loopback_address(text)
-
-
 async def test_nobody_there_is_said_plainly() -> None:
-    link = LoopbackLink("127.0.0.1:9", "key")
-    with pytest.raises(PeerUnreachable, match=r"127\.0\.0\.1:9 does not answer"):
+    ways = Ways()
+    link = TunnelLink(ID, "LIVING ROOM", await ways.open_mouth(ID), ways)
+    with pytest.raises(PeerUnreachable, match="LIVING ROOM does not answer"):
         await link.report()
     await link.close()
+    assert not ways.open
+
+
+async def test_a_worker_has_one_mouth_until_its_lease_ends() -> None:
+    ways = Ways()
+    link = TunnelLink(ID, "LIVING ROOM", Mouth(9, "key"), ways)
+    worker = WorkerStatus(lease_id="x", state=WorkerState.RUNNING, port=5000, ticket="7" * 32)
+    assert await link.endpoint(worker) == await link.endpoint(worker) == "127.0.0.1:9000"
+    assert ways.open == {9000: "7" * 32}
+    with pytest.raises(PeerUnreachable):
+        await link.release("x")
+    assert not ways.open
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b'{"node": 5}', b"\xff"])
@@ -119,9 +212,8 @@ async def test_an_answer_of_another_version_is_a_peer_problem_and_no_end_of_the_
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
-        link = LoopbackLink(f"127.0.0.1:{server.sockets[0].getsockname()[1]}", "key")
-        with pytest.raises(PeerUnreachable):
-            await link.report()
-        with pytest.raises(PeerUnreachable):
-            await link.renew("x")
+        link = TunnelLink(ID, "LIVING ROOM", Mouth(server.sockets[0].getsockname()[1], "key"), Ways())
+        for ask in (link.report(), link.renew("x")):
+            with pytest.raises(PeerUnreachable):
+                await ask
         await link.close()

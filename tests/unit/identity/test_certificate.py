@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.identity.certificate import FILE_NAME, Identity, check_signature, forget, load_or_create
-from app.identity.errors import CertificateRefused, IdentityUnusable
 from app.identity.peer_certificate import check_peer_certificate, common_name, node_id
 from app.identity.short_name import node_named, short_name
-from app.schema.errors import DataFolderUnusable, InputError
+from app.schema.errors import CertificateRefused, DataFolderUnusable, IdentityUnusable, InputError
 from app.schema.record import NodeId
 from app.system.protect import protect, unprotect
 from tests.unit.identity.forge import forged

@@ -17,8 +17,8 @@ from app.identity.contexts import (
     pairing_host,
     verified_peer,
 )
-from app.identity.errors import CertificateRefused, PeerRefused
 from app.identity.peer_certificate import check_peer_certificate, node_id
+from app.schema.errors import CertificateRefused, PeerRefused
 from tests.unit.identity.forge import Forged, forged
 from tests.unit.identity.handshakes import Side, pass_on, shaken
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 import pytest
 
 from app.identity.certificate import Identity
-from app.identity.errors import CertificateRefused, PairingFailed
 from app.identity.invitation import CodeDesk
 from app.identity.pairing import Failed, Joiner, Paired
 from app.identity.pairing_keys import INVITER, JOINER, InviterExchange
@@ -20,6 +19,7 @@ from app.identity.pairing_messages import (
     written,
 )
 from app.identity.pairing_words import AT_INVITER, AT_JOINER
+from app.schema.errors import CertificateRefused, PairingFailed
 from tests.unit.identity.forge import forged
 from tests.unit.identity.pairs import (
     CODE,

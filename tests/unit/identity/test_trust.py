@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.identity.certificate import Identity
-from app.identity.errors import ClusterFull, ListRefused, TrustUnusable
 from app.identity.member_text import LIST_LIMIT, from_json, opened, signed, to_json
 from app.identity.names import clean_name, own_name
 from app.identity.peer_certificate import node_id
 from app.identity.trust import MEMBER_LIMIT, REMOVED_LIMIT, Member, MemberList, merge
 from app.identity.trust_store import TrustStore, own_member
+from app.schema.errors import ClusterFull, ListRefused, TrustUnusable
 from app.schema.record import NodeId
 from tests.unit.identity.forge import forged
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.instances.leases import LEASE_SECONDS
 from app.instances.lending import Lender, Lending
-from app.schema.errors import LeaseRefused, NotFound, WorkerFailed
+from app.schema.errors import LeaseRefused, NotAllowed, NotFound, WorkerFailed
 from app.schema.event import LeasesChanged
 from app.schema.instance import Lease, LeaseRequest, WorkerState, WorkerStatus
 from app.schema.plan import DeviceResources
@@ -45,8 +45,15 @@ class Bench:
         self.problem: Exception | None = None
         self.workers: list[SmallWorker] = []
         self.published: list[LeasesChanged] = []
-        lender = Lender(lambda: "WORKSHOP", lambda: self.sharing, self._measure, self._make)
+        self.dismissed: list[str] = []
+        lender = Lender(lambda: "WORKSHOP", lambda: self.sharing, self._measure, self._make, self)
         self.lending = Lending(lender, self.published.append, lambda: self.now)
+
+    async def admit(self, lease: Lease, port: int) -> str | None:
+        return None if lease.head_name == "WORKSHOP" else f"ticket to {port}"
+
+    async def dismiss(self, ticket: str) -> None:
+        self.dismissed.append(ticket)
 
     def _measure(self) -> tuple[DeviceResources, ...]:
         return (DeviceResources(device="CPU", name="cpu", total_bytes=2000, free_bytes=self.free, is_cpu=True),)
@@ -163,7 +170,7 @@ async def test_a_worker_does_not_come_up_after_its_lease_was_released() -> None:
         late.append(LateWorker(lease))
         return late[-1]
 
-    lender = Lender(lambda: "WORKSHOP", lambda: True, bench._measure, make)
+    lender = Lender(lambda: "WORKSHOP", lambda: True, bench._measure, make, bench)
     lending = Lending(lender, bench.published.append)
     lease = await lending.grant(ask())
     starting = asyncio.create_task(lending.start_worker(lease.id))
@@ -174,3 +181,22 @@ async def test_a_worker_does_not_come_up_after_its_lease_was_released() -> None:
         await starting
     await asyncio.sleep(0.02)
     assert not late[0].running
+
+
+async def test_the_head_of_a_lease_gets_a_ticket_that_ends_with_it() -> None:
+    bench = Bench()
+    lease = await bench.lending.grant(ask())
+    worker = await bench.lending.start_worker(lease.id)
+    assert worker.ticket == f"ticket to {worker.port}"
+    assert bench.lending.renew(lease.id).ticket == worker.ticket
+    await bench.lending.release(lease.id)
+    assert bench.dismissed == [worker.ticket]
+
+
+async def test_a_lease_is_its_heads_alone() -> None:
+    bench = Bench()
+    lease = await bench.lending.grant(ask(head="h"))
+    bench.lending.check_holder(lease.id, NodeId("h"))
+    with pytest.raises(NotAllowed, match="belongs to another PC"):
+        bench.lending.check_holder(lease.id, NodeId("x"))
+    assert bench.lending.holder("gone") is None

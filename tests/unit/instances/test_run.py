@@ -59,7 +59,7 @@ class SmallNode:
             await self.go.wait()
         self.leases.discard(lease_id)
 
-    def endpoint(self, worker: WorkerStatus) -> str:
+    async def endpoint(self, worker: WorkerStatus) -> str:
         return "127.0.0.1:1"
 
 

@@ -86,7 +86,7 @@ async def test_the_story_keeps_events_but_no_load_samples() -> None:
 
 async def test_the_story_keeps_what_a_heartbeat_or_a_step_of_progress_changes_and_no_more() -> None:
     bus = Bus(FIRST)
-    peer = Peer(address="127.0.0.1:1", reachability=Reachability.CONNECTING)
+    peer = Peer(node=NodeId("1"), name="P", reachability=Reachability.CONNECTING)
     for reachability in (Reachability.ALIVE, Reachability.ALIVE, Reachability.LOST):
         for round_trip in range(50):
             beat = peer.model_copy(update={"reachability": reachability, "round_trip": float(round_trip)})
@@ -100,9 +100,9 @@ async def test_the_story_keeps_what_a_heartbeat_or_a_step_of_progress_changes_an
 async def test_a_heartbeat_of_one_of_many_peers_carries_only_that_one() -> None:
     bus = Bus(FIRST)
     for number in range(32):
-        bus.publish(PeerChanged(peer=Peer(address=f"127.0.0.1:{number}", reachability=Reachability.ALIVE)))
+        bus.publish(PeerChanged(peer=Peer(node=NodeId(f"{number}"), name="P", reachability=Reachability.ALIVE)))
     with bus.subscribe() as subscription:
-        bus.publish(PeerChanged(peer=Peer(address="127.0.0.1:7", reachability=Reachability.LOST)))
+        bus.publish(PeerChanged(peer=Peer(node=NodeId("7"), name="P", reachability=Reachability.LOST)))
         told = await subscription.next()
     assert len(told.model_dump_json()) < 1000
     assert told.apply(subscription.snapshot) == bus.status

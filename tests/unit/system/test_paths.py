@@ -11,7 +11,7 @@ from app.system.paths import Paths, resources_folder
 
 
 def files_of(paths: Paths) -> list[Path]:
-    return [paths.settings, paths.api_token, paths.endpoint, paths.lock, paths.node_key, *paths.folders()]
+    return [paths.settings, paths.api_token, paths.endpoint, paths.lock, paths.trust, *paths.folders()]
 
 
 def test_everything_lies_below_a_given_folder(tmp_path: Path) -> None:

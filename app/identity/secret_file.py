@@ -1,21 +1,11 @@
-"""This node's key and the cluster key, kept in private files.
+"""Secrets kept in private files, such as the token of the local API."""
 
-A node's identity is the SHA-256 of its key. The cluster key is shared by nodes on one PC that were started together.
-"""
-
-import hashlib
 import secrets
 from pathlib import Path
 
-from app.schema.record import NodeId
 from app.system.files import write_atomically
 
 KEY_BYTES = 32
-
-
-def node_identity(path: Path) -> NodeId:
-    """The identity for the key in `path`, which is made at first use. Raises OSError when it cannot be kept."""
-    return NodeId(hashlib.sha256(bytes.fromhex(secret(path))).hexdigest())
 
 
 def secret(path: Path) -> str:

@@ -1,0 +1,173 @@
+"""Everything about running models that people ask a node for: plan, launch, stop, find who answers."""
+
+from app.engine.extra_arguments import check
+from app.instances.lending import Lending
+from app.instances.placement import check_plan
+from app.instances.supervisor import Supervisor
+from app.node.bus import Bus
+from app.node.cluster_room import ClusterRoom
+from app.node.library import Library
+from app.node.resources import links_of, own_resources, peer_resources
+from app.node.serving import (
+    Elsewhere,
+    Here,
+    Serving,
+    names,
+    newest_elsewhere,
+    not_serving,
+    peer_instances,
+    ready_instances,
+)
+from app.planner.plan import plan as make_plan
+from app.schema.errors import (
+    CaravanError,
+    EngineMissing,
+    InputError,
+    InstanceNotFound,
+    ModelNotFound,
+    PlacementRefused,
+    from_info,
+)
+from app.schema.instance import InstanceStatus, LaunchRequest
+from app.schema.model import ModelFile
+from app.schema.plan import ClusterView, Plan, PlanRequest, Refusal
+from app.schema.record import InstanceId
+
+
+class InstanceDesk:
+    """Plans, launches and finds instances, on this PC and through the links on others."""
+
+    def __init__(
+        self, bus: Bus, library: Library, lending: Lending, supervisor: Supervisor, cluster: ClusterRoom
+    ) -> None:
+        self._bus = bus
+        self._library = library
+        self._lending = lending
+        self._supervisor = supervisor
+        self._cluster = cluster
+
+    async def model(self, name: str) -> ModelFile:
+        """A model of this PC by id, file name or path, which may lie outside the known folders; else of another PC.
+
+        Raises ModelNotFound.
+        """
+        try:
+            return await self._library.find(name)
+        except ModelNotFound as error:
+            try:
+                return self._cluster.models.find(name)
+            except ModelNotFound:
+                raise error from None
+
+    async def plan(self, request: PlanRequest) -> Plan | Refusal:
+        """Where the model would run. Raises ModelNotFound or the reason its file cannot be read."""
+        model = await self.model(request.model_id)
+        if model.problem is not None or model.shape is None:
+            raise _unreadable(model)
+        known = request.model_copy(update={"model_id": model.id})
+        return make_plan(known, model.shape, self._view(model))
+
+    async def launch(self, request: LaunchRequest) -> InstanceId:
+        """Start what a plan says, on the PC that is its head; the phases are told by events.
+
+        Raises before anything is started when it cannot.
+        """
+        head = request.plan.head
+        if head == self._bus.status.node.id:
+            return await self.launch_here(request)
+        check_plan(request.plan)
+        return await self._cluster.link_to(head).launch(request)
+
+    async def launch_here(self, request: LaunchRequest) -> InstanceId:
+        """Start a plan whose head this node is. Raises before anything is started when it cannot."""
+        build = self._bus.status.engine.build
+        if build is None:
+            raise self._no_engine()
+        if request.plan.head != self._bus.status.node.id:
+            raise InputError(
+                "This plan was made for another PC as its head.", "Launch it there, or plan again on this PC."
+            )
+        check_plan(request.plan)
+        check(request.extra_arguments, build)
+        model = await self._library.find(request.plan.model_id)
+        if model.problem is not None:
+            raise _unreadable(model)
+        return self._supervisor.launch(request, model)
+
+    async def place(self, request: PlanRequest, extra_arguments: tuple[str, ...] = ()) -> tuple[InstanceId, Plan]:
+        """Plan and launch in one step. Raises PlacementRefused with every reason when there is no place."""
+        answer = await self.plan(request)
+        if isinstance(answer, Refusal):
+            raise refused(answer)
+        return await self.launch(LaunchRequest(plan=answer, extra_arguments=extra_arguments)), answer
+
+    async def stop(self, instance_id: InstanceId) -> None:
+        """End an instance, wherever its head is; done when its state is `stopped`. Raises InstanceNotFound."""
+        elsewhere = self._elsewhere(instance_id)
+        if elsewhere is None:
+            self.stop_here(instance_id)
+        else:
+            await self._cluster.link_to(elsewhere.head).stop_instance(instance_id)
+
+    def stop_here(self, instance_id: InstanceId) -> None:
+        """End an instance of this node. Raises InstanceNotFound."""
+        self._supervisor.stop(instance_id)
+
+    def instance(self, instance_id: InstanceId) -> InstanceStatus:
+        """An instance of this node or of a peer. Raises InstanceNotFound."""
+        return self._elsewhere(instance_id) or self._supervisor.status(instance_id)
+
+    def _elsewhere(self, instance_id: InstanceId) -> InstanceStatus | None:
+        return next((each for _, each in peer_instances(self._bus.status) if each.id == instance_id), None)
+
+    def ready_instances(self) -> tuple[InstanceStatus, ...]:
+        """Every instance of the cluster that answers now."""
+        return ready_instances(self._bus.status)
+
+    def serving(self, model: str | None) -> Serving:
+        """The newest ready instance of a model, or the newest of all without a name: here, else on another PC.
+
+        Raises InstanceNotFound, or PeerUnreachable when the PC that has it is lost.
+        """
+        try:
+            return self.serving_here(model)
+        except InstanceNotFound:
+            found = newest_elsewhere(self._bus.status, model)
+            if found is None:
+                others = (each for _, each in peer_instances(self._bus.status))
+                raise not_serving(model, (*self._bus.status.instances, *others)) from None
+            peer, instance = found
+            return Elsewhere(instance, self._cluster.link_to(peer.node))
+
+    def serving_here(self, model: str | None) -> Serving:
+        """As `serving`, among the instances whose head this node is: what a peer may ask for."""
+        for status, head in self._supervisor.serving():
+            if not model or names(status, model):
+                return Here(status, head)
+        raise not_serving(model, self._bus.status.instances)
+
+    def _view(self, model: ModelFile) -> ClusterView:
+        status = self._bus.status
+        holders = self._cluster.models.holders(model)
+        own = own_resources(status.node, status.engine, self._lending.offers(), self._library.holds(model))
+        peers = (peer_resources(peer, peer.node in holders) for peer in status.peers)
+        nodes = (own, *(each for each in peers if each is not None))
+        return ClusterView(this_node=status.node.id, nodes=nodes, links=links_of(status))
+
+    def _no_engine(self) -> CaravanError:
+        problem = self._bus.status.engine.problem
+        if problem is not None:
+            return from_info(problem)
+        return EngineMissing("The engine is still being looked for.", "Try again in a moment.")
+
+
+def _unreadable(model: ModelFile) -> CaravanError:
+    if model.problem is not None:
+        return from_info(model.problem)
+    return InputError(f"{model.id} cannot be read.", "Download it again.")
+
+
+def refused(refusal: Refusal) -> PlacementRefused:
+    """A refusal as an error: its sentence and hint, and a reason per PC as detail."""
+    reasons = tuple(reason.sentence for reason in refusal.reasons)
+    return PlacementRefused(refusal.sentence, refusal.hint, reasons)

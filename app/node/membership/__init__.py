@@ -1,0 +1,1 @@
+"""How PCs become, stay and cease to be one cluster: pairing over the network, and the list of members kept alike."""

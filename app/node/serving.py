@@ -1,0 +1,69 @@
+"""PURE: which running model answers for a name, on this PC or on another of the cluster."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from app.cluster.link import PeerLink
+from app.instances.head import Head
+from app.schema.errors import InstanceNotFound
+from app.schema.instance import InstanceState, InstanceStatus
+from app.schema.node import Peer, Reachability, Status
+
+
+@dataclass(frozen=True)
+class Here:
+    """An instance whose llama-server is a child of this node."""
+
+    status: InstanceStatus
+    head: Head
+    link: None = None
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """An instance whose head is another PC."""
+
+    status: InstanceStatus
+    link: PeerLink
+
+
+Serving = Here | Elsewhere
+
+
+def names(instance: InstanceStatus, model: str) -> bool:
+    """Whether somebody who says `model` means this instance: by its id or its model's, `.gguf` or not, in any case."""
+    wanted = model.lower().removesuffix(".gguf")
+    return wanted == instance.model_id.lower() or model == instance.id
+
+
+def peer_instances(status: Status) -> tuple[tuple[Peer, InstanceStatus], ...]:
+    """The instances whose heads are peers that answer."""
+    alive = (peer for peer in status.peers if peer.reachability is not Reachability.LOST and peer.report is not None)
+    return tuple((peer, each) for peer in alive if peer.report for each in peer.report.instances)
+
+
+def ready_instances(status: Status) -> tuple[InstanceStatus, ...]:
+    """Every instance of the cluster that answers now, those of this PC first."""
+    everywhere = (*status.instances, *(each for _, each in peer_instances(status)))
+    return tuple(each for each in everywhere if each.state is InstanceState.READY)
+
+
+def newest_elsewhere(status: Status, model: str | None) -> tuple[Peer, InstanceStatus] | None:
+    """The newest ready instance of a model on another PC, or the newest of all without a name."""
+    ready = [
+        (peer, each)
+        for peer, each in peer_instances(status)
+        if each.state is InstanceState.READY and (not model or names(each, model))
+    ]
+    return max(ready, key=lambda found: found[1].created_at, default=None)
+
+
+def not_serving(model: str | None, instances: Iterable[InstanceStatus]) -> InstanceNotFound:
+    """The error when nothing answers for a name, with what does answer."""
+    known = tuple(instances)
+    if model is not None and any(names(each, model) and each.state is InstanceState.STARTING for each in known):
+        return InstanceNotFound(f"{model} is still loading.", "Ask again when it is ready: `caravan status`.")
+    ready = dict.fromkeys(each.model_id for each in known if each.state is InstanceState.READY)
+    running = f"Running now: {', '.join(ready)}." if ready else "No model is running."
+    what = f"No instance found for model {model}." if model else "No model is running."
+    return InstanceNotFound(what, f"{running} Start one with `caravan launch MODEL`.")
