@@ -20,6 +20,7 @@ from app.cli.demo_nodes import DemoNode, start_cluster
 from app.cli.running import follow, launch_and_follow
 from app.client import NodeClient
 from app.schema.instance import InstanceState, LaunchRequest
+from app.schema.options import TUNNEL_ROLE
 from app.schema.plan import Plan, PlanRequest
 
 SETTLING_ROUNDS = 5
@@ -52,7 +53,8 @@ def held(nodes: tuple[DemoNode, ...]) -> list[tuple[int, int]]:
 
 def engines(nodes: tuple[DemoNode, ...]) -> list[int]:
     """Process ids of llama.cpp programs below the nodes."""
-    return [child.pid for node in nodes for child in psutil.Process(node.child.pid).children(recursive=True)]
+    below = (child for node in nodes for child in psutil.Process(node.child.pid).children(recursive=True))
+    return [child.pid for child in below if TUNNEL_ROLE not in child.cmdline()]
 
 
 async def soak(minutes: float) -> int:

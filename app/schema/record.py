@@ -5,7 +5,7 @@ from typing import Annotated, NewType
 from pydantic import BaseModel, ConfigDict, Field
 
 NodeId = NewType("NodeId", str)
-"""Identity of a node: lower-case hex SHA-256 of its certificate (part A: of its random key)."""
+"""Identity of a node: lower-case hex SHA-256 of its certificate."""
 
 InstanceId = NewType("InstanceId", str)
 """Identity of one running model, unique over the cluster."""
