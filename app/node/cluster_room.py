@@ -11,7 +11,9 @@ from app.identity.contexts import Contexts
 from app.identity.pairing import OwnCard
 from app.identity.trust_store import TrustStore, own_member
 from app.node.link_room import LinkPlace, LinkRoom
-from app.node.membership.membership import Membership, MembershipTools
+from app.node.membership.dialling import inviters_of
+from app.node.membership.membership import Membership
+from app.node.membership.membership_tools import MembershipTools
 from app.node.membership.pairing_desk import PairingDesk
 from app.node.membership.pairing_listener import bind_pairing
 from app.node.membership.pairing_tools import PairingTools
@@ -106,6 +108,8 @@ class ClusterRoom:
 
     async def leave(self) -> None:
         """Leave the cluster; the node starts anew. Raises TrustUnusable, IdentityUnusable."""
+        await self._desk().cancel_join()
+        await self._desk().close()
         await self._membership.leave()
 
     async def measure(self, node: NodeId) -> float:
@@ -151,17 +155,10 @@ class ClusterRoom:
             announce=link.announce_pairing,
             publish=self._publish,
             paired=membership.prove_and_add,
-            inviters=self._inviters,
+            inviters=lambda: inviters_of(link.sightings),
             may_invite=membership.check_may_invite,
             may_join=membership.check_may_join,
             secrets=place.secrets,
-        )
-
-    def _inviters(self) -> tuple[tuple[str, ...], ...]:
-        return tuple(
-            tuple(f"{address}:{each.pairing_port}" for address in each.addresses)
-            for each in self.link.sightings
-            if each.pairing_port is not None
         )
 
     def _members_changed(self, event: MembersChanged) -> None:

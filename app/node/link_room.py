@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -63,7 +62,6 @@ class LinkRoom:
         self._connected: dict[NodeId, str] = {}
         self._applying = asyncio.Lock()
         self._news = asyncio.Event()
-        self._link_news = asyncio.Event()
         self._discovery: Discovery | None = None
         self.listening = asyncio.Event()
 
@@ -109,18 +107,6 @@ class LinkRoom:
         if self._discovery is not None:
             self._discovery.set_known({member.node: member.name for member in members})
         await self._apply()
-
-    def is_connected(self, node: NodeId) -> bool:
-        """Whether a proven connection from or to that peer is open."""
-        return node in self._connected
-
-    async def until_connected(self, node: NodeId, seconds: float) -> bool:
-        """Wait for a proven connection to a peer; whether it came in time."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while node not in self._connected:
-                    await self._link_news.wait()
-        return node in self._connected
 
     def good_address(self, node: NodeId) -> str | None:
         """Where the peer was reached, None while it is not or only it dials us."""
@@ -211,14 +197,10 @@ class LinkRoom:
                 self.peers.linked(link)
 
     def _note(self, node: NodeId, connected: bool, address: str | None) -> None:
-        before = dict(self._connected)
         if connected:
             self._connected[node] = address or ""
         else:
             self._connected.pop(node, None)
-        if before != self._connected:
-            news, self._link_news = self._link_news, asyncio.Event()
-            news.set()
 
 
 class LinkGate:

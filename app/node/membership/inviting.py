@@ -44,8 +44,12 @@ class Inviting:
     async def open(self) -> InvitationStatus:
         """Show a code, or tell what is shown already. Raises CaravanError: nobody may be invited, or no port opens."""
         async with self._opening:
-            if self._holding is None or self._told is None:
+            if self._holding is not None and self._ended.is_set():
+                await asyncio.gather(self._holding, return_exceptions=True)
+            if self._holding is None:
                 await self._open()
+            self._used_at = self._tools.clock()
+            self._tick()
             assert self._told is not None
             return self._told
 
@@ -70,7 +74,7 @@ class Inviting:
             raise _no_port()
         now = self._tools.clock()
         inviter = replace(self._inviter, own=own) if self._inviter is not None else Inviter(own)
-        self._inviter, self._joined, self._used_at = inviter.opened(now), (), now
+        self._inviter, self._joined = inviter.opened(now), ()
         self._addresses = tuple(f"{host}:{port}" for host, port in (each.getsockname() for each in listeners))
         self._ended.clear()
         listener = PairingListener(context, self._converse, self._pace.read)
@@ -78,7 +82,6 @@ class Inviting:
         self._holding.add_done_callback(lambda _: self._closed(listeners))
         self._tools.announce(listeners[0].getsockname()[1])
         logger.info("an invitation is open at %s", ", ".join(self._addresses))
-        self._tell()
 
     async def _hold(self, listener: PairingListener, listeners: list[socket.socket]) -> None:
         """Keep the invitation open until it is closed, or nobody has used it for long."""
@@ -90,6 +93,7 @@ class Inviting:
                     async with asyncio.timeout(self._pace.tick):
                         await self._ended.wait()
         finally:
+            self._ended.set()
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
 
