@@ -9,13 +9,21 @@ from dataclasses import dataclass
 from pathlib import PurePath, PureWindowsPath
 
 from app.engine.events import Failure, FailureKind
-from app.engine.exit_codes import exit_meaning, is_library_missing
+from app.engine.exit_codes import (
+    exit_meaning,
+    is_guarded,
+    is_guarded_refusal,
+    is_library_trouble,
+    refusal_meaning,
+)
 from app.engine.failures import parse_failure
 from app.schema.errors import (
     CaravanError,
+    EngineBroken,
     EngineLacksRpc,
     EngineLibraryMissing,
     EngineMismatch,
+    EngineMissing,
     GgufTruncated,
     HeadFailed,
     ModelUnreadable,
@@ -29,6 +37,14 @@ from app.schema.errors import (
 
 DETAIL_LINES = 40
 """Last output lines an error carries for those who want them."""
+
+VISUAL_CPP = "Microsoft Visual C++ Redistributable (x64)"
+"""What the engine's Windows builds need and a fresh Windows lacks."""
+
+GUARDED_HINT = (
+    "Allow the engine's folder in the antivirus program (Windows Security: Virus & threat protection, Protection "
+    "history), then install the engine again."
+)
 
 _RANK = {kind: position for position, kind in enumerate(FailureKind)}
 
@@ -89,6 +105,18 @@ def diagnose_worker(tail: Sequence[str], returncode: int, node_name: str) -> Car
     return _by_code(returncode, node_name, _detail(tail), WorkerFailed, "worker")
 
 
+def diagnose_start(program: str, code: int | None, said: str, node_name: str) -> CaravanError:
+    """Why the engine's `program` (a path) on `node_name` was not even started.
+
+    `code` is Windows' error number, None elsewhere; `said` is the system's own text.
+    """
+    name = file_name(program)
+    reason = refusal_meaning(code) or said.rstrip(".")
+    hint = GUARDED_HINT if is_guarded_refusal(code) else "Install the engine again there: caravan engine install."
+    kind = EngineMissing if code in (None, 2, 3) else EngineBroken
+    return kind(f"The engine's program {name} on {node_name} cannot be started: {reason}.", hint, (program, said))
+
+
 def _detail(tail: Sequence[str]) -> tuple[str, ...]:
     return tuple(tail[-DETAIL_LINES:])
 
@@ -104,12 +132,14 @@ def _case(tail: Sequence[str], returncode: int, node_name: str, names: Mapping[s
 def _by_code(
     returncode: int, node_name: str, detail: tuple[str, ...], plain: type[CaravanError], what: str
 ) -> CaravanError:
-    if is_library_missing(returncode):
+    if is_library_trouble(returncode):
         return EngineLibraryMissing(
             f"The engine on {node_name} cannot start: {exit_meaning(returncode)}.",
-            "Install the engine again there; on Windows also the Microsoft Visual C++ runtime.",
+            f"Install the engine again there; on Windows also the {VISUAL_CPP}.",
             detail,
         )
+    if is_guarded(returncode):
+        return EngineBroken(f"The engine on {node_name} cannot run: {exit_meaning(returncode)}.", GUARDED_HINT, detail)
     return plain(
         f"The {what} on {node_name} stopped: {exit_meaning(returncode)}.",
         "Launch again. If it happens every time, report it with the log below.",

@@ -22,7 +22,38 @@ _WINDOWS = {
     0xC0000409: "it gave up after an error it could not handle",
     0xC000013A: "it was interrupted",
     0x40010004: "it was ended from outside",
+    0xC0000022: "Windows or an antivirus program denied it access to a file it needs",
+    0xC0000428: "Windows does not trust the signature of one of its files",
+    0xC0E90002: "a policy of this PC (Smart App Control or its administrator) does not allow it",
+    0xC0000906: "an antivirus program takes one of its files for malware",
+    0xC0000907: "an antivirus program removed one of its files as malware",
 }
+
+_LIBRARY_TROUBLE = (LIBRARY_MISSING, 0xC0000139, 0xC000007B, 0xC0000142)
+
+_GUARDED = (0xC0000022, 0xC0000428, 0xC0E90002, 0xC0000906, 0xC0000907)
+
+_REFUSALS = {
+    2: "its file is gone; an antivirus program may have removed it",
+    3: "its folder is gone",
+    5: "Windows or an antivirus program denies access to it",
+    8: "Windows has no memory left for it",
+    14: "Windows has no memory left for it",
+    32: "another program, often an antivirus program, holds its file open",
+    33: "another program, often an antivirus program, holds its file open",
+    193: "its file is damaged or no program for this Windows",
+    216: "it is made for another kind of processor",
+    225: "an antivirus program takes it for malware",
+    226: "an antivirus program removed it as malware",
+    740: "it asks for administrator rights, which an engine does not need",
+    1260: "a policy of this PC's administrator does not allow it",
+    1455: "Windows has no memory left for it",
+    4551: "a policy of this PC (Smart App Control or its administrator) does not allow it",
+    14001: "a library (DLL) it needs was not found",
+}
+"""By Windows' error number (`winerror.h`), why a program was not even started."""
+
+_GUARDED_REFUSALS = (2, 5, 32, 33, 225, 226, 1260, 4551)
 
 _SIGNALS = {
     1: "its session ended",
@@ -60,6 +91,26 @@ def exit_meaning(returncode: int) -> str:
 def is_library_missing(returncode: int) -> bool:
     """Whether Windows says with this code that a DLL was not found."""
     return returncode & 0xFFFFFFFF == LIBRARY_MISSING
+
+
+def is_library_trouble(returncode: int) -> bool:
+    """Whether Windows says with this code that a DLL was not found, does not fit or could not start."""
+    return returncode & 0xFFFFFFFF in _LIBRARY_TROUBLE
+
+
+def is_guarded(returncode: int) -> bool:
+    """Whether an antivirus program or a policy ended it, as far as the code tells."""
+    return returncode & 0xFFFFFFFF in _GUARDED
+
+
+def refusal_meaning(code: int | None) -> str | None:
+    """The end of a sentence that begins with "the program cannot be started:"; None for a number that tells nothing."""
+    return _REFUSALS.get(code) if code is not None else None
+
+
+def is_guarded_refusal(code: int | None) -> bool:
+    """Whether an antivirus program or a policy may be why it could not be started."""
+    return code in _GUARDED_REFUSALS
 
 
 def _signal(number: int) -> str:

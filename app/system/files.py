@@ -7,14 +7,23 @@ import logging
 import os
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 _log = logging.getLogger("caravan.system")
 
+_Result = TypeVar("_Result")
+
 _ON_WINDOWS = os.name == "nt"
 
-_REPLACE_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
-"""Seconds between tries to replace a file that a scanner or a reader holds open; only Windows refuses this."""
+_PAUSES = (0.02, 0.05, 0.1, 0.2, 0.4)
+"""Seconds between tries to use a file that a scanner, a reader or a writer holds open; only Windows refuses this."""
+
+_HELD_OPEN = (None, 5, 32, 33)
+"""Windows' "access denied" (also for a file that is just being replaced), "sharing violation", "lock violation"; where
+a file was to be opened, Python does not pass the number on.
+"""
 
 _REASONS = {
     errno.ENOSPC: "the disk is full",
@@ -65,16 +74,19 @@ def _write_through(path: Path, data: bytes, mode: int) -> None:
 
 
 def _replace(source: Path, target: Path) -> None:
-    for pause in _REPLACE_PAUSES:
+    _patiently(lambda: os.replace(source, target))
+
+
+def _patiently(work: Callable[[], _Result]) -> _Result:
+    """Do `work`, again a few times within a second while somebody holds its file open. Blocking. Raises OSError."""
+    for pause in _PAUSES:
         try:
-            os.replace(source, target)
-        except PermissionError:
-            if not _ON_WINDOWS:
+            return work()
+        except PermissionError as error:
+            if not _ON_WINDOWS or getattr(error, "winerror", None) not in _HELD_OPEN:
                 raise
             time.sleep(pause)
-        else:
-            return
-    os.replace(source, target)
+    return work()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -92,10 +104,11 @@ def _sync_folder(folder: Path) -> None:
 def read_json_or_none(path: Path) -> object | None:
     """The JSON value in `path`, or None when the file is missing, unreadable or not JSON.
 
-    A byte order mark is ignored. A file that exists and cannot be used is named in the log.
+    A byte order mark is ignored. A file that exists and cannot be used is named in the log. One that is just being
+    replaced is waited for, at most a second.
     """
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))  # type: ignore[no-any-return]
+        return json.loads(_patiently(path.read_bytes).decode("utf-8-sig"))  # type: ignore[no-any-return]
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -15,10 +15,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
@@ -26,13 +26,24 @@ LINE_LIMIT = 1 << 20
 """Longest output line kept whole, in bytes; a longer one is cut into pieces."""
 
 _PR_SET_PDEATHSIG = 1
-_SCRUBBED = ("_MEI", "_PYI", "LLAMA_ARG_")
+_SCRUBBED = ("_MEI", "_PYI", "PYINSTALLER_", "LLAMA_ARG_")
 """Variables a child must not see: what a frozen build adds for itself, and options for llama.cpp behind our back."""
+
+_LEADING_HOME = ("QT_PLUGIN_PATH", "QT_QPA_PLATFORM_PLUGIN_PATH", "QML2_IMPORT_PATH", "QML_IMPORT_PATH", "QTDIR")
+"""Variables with folders that the tray's Qt is led by; a frozen build points them into its own folder."""
 
 _OUTPUT_GRACE = 2.0
 """Seconds to wait for the end of the output after the child's end; something else may hold its pipes open."""
 
+_LOCKED = (32, 33)
+"""Windows' errors for a program file that somebody holds open, as a virus scanner does with a new one."""
+
+_LOCKED_PAUSES = (0.1, 0.2, 0.4, 0.8)
+"""Seconds between tries to start such a program."""
+
 _log = logging.getLogger("caravan.system")
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -45,7 +56,11 @@ class Finished:
 
 
 class ProgramMissing(Exception):
-    """The program file does not exist or may not be executed."""
+    """The program file does not exist or may not be executed. `code` is Windows' error number, None elsewhere."""
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ProgramTimedOut(Exception):
@@ -68,10 +83,12 @@ def scrubbed(environment: Mapping[str, str], frozen_folder: str | None) -> dict[
         kept["LD_LIBRARY_PATH"] = original
     elif frozen_folder:
         kept.pop("LD_LIBRARY_PATH", None)
-    if frozen_folder and "PATH" in kept:
-        kept["PATH"] = os.pathsep.join(
-            entry for entry in kept["PATH"].split(os.pathsep) if not Path(entry).is_relative_to(frozen_folder)
-        )
+    for name in ("PATH", *_LEADING_HOME) if frozen_folder else ():
+        if name in kept:
+            entries = kept.pop(name).split(os.pathsep)
+            foreign = [entry for entry in entries if not Path(entry).is_relative_to(frozen_folder or "")]
+            if foreign:
+                kept[name] = os.pathsep.join(foreign)
     return kept
 
 
@@ -182,7 +199,23 @@ class _Process(asyncio.subprocess.Process):
         self._pipes.close()
 
 
+async def when_let_go(start: Callable[[], Awaitable[_Result]], pauses: Iterable[float] = _LOCKED_PAUSES) -> _Result:
+    """What `start` returns; it is tried again after each pause (seconds) while somebody holds the program's file."""
+    for pause in pauses:
+        try:
+            return await start()
+        except ProgramMissing as error:
+            if error.code not in _LOCKED:
+                raise
+        await asyncio.sleep(pause)
+    return await start()
+
+
 async def _create(argv: Sequence[str], env: Mapping[str, str] | None, stdin: int, cwd: str | None) -> _Process:
+    return await when_let_go(lambda: _create_once(argv, env, stdin, cwd))
+
+
+async def _create_once(argv: Sequence[str], env: Mapping[str, str] | None, stdin: int, cwd: str | None) -> _Process:
     loop = asyncio.get_running_loop()
     try:
         # The process is created before the first suspension, so two spawns cannot undo each other's DLL folder.
@@ -198,7 +231,8 @@ async def _create(argv: Sequence[str], env: Mapping[str, str] | None, stdin: int
                 **_platform_options(),
             )
     except OSError as error:
-        raise ProgramMissing(f"{argv[0]}: {error.strerror or error}") from error
+        code = getattr(error, "winerror", None)
+        raise ProgramMissing(f"{argv[0]}: {error.strerror or error}", code) from error
     return _Process(transport, protocol, loop)
 
 

@@ -1,5 +1,6 @@
 import pytest
 
+from app.engine.diagnosis import diagnose_start
 from app.engine.output import diagnose_head, diagnose_worker
 from app.schema import errors
 from app.schema.errors import CaravanError
@@ -85,7 +86,12 @@ def test_a_missing_library_is_named() -> None:
     [
         (0xC0000135, errors.EngineLibraryMissing, "DLL"),
         (0xC0000135 - (1 << 32), errors.EngineLibraryMissing, "DLL"),
+        (0xC0000139, errors.EngineLibraryMissing, "wrong version"),
+        (0xC000007B, errors.EngineLibraryMissing, "another kind of processor"),
+        (0xC0000142, errors.EngineLibraryMissing, "could not start"),
         (0xC0000409, errors.HeadFailed, "gave up"),
+        (0xC0000906, errors.EngineBroken, "malware"),
+        (0xC0000022, errors.EngineBroken, "denied it access"),
         (-9, errors.HeadFailed, "killed from outside"),
         (-11, errors.HeadFailed, "crashed"),
         (3, errors.HeadFailed, "code 3"),
@@ -112,3 +118,35 @@ def test_mismatched_engines_name_both_pcs() -> None:
 def test_a_worker_that_ends_silently_is_a_failed_worker() -> None:
     assert isinstance(diagnose_worker((), 0, "Attic"), errors.WorkerFailed)
     assert isinstance(diagnose_worker((), -13, "Attic"), errors.WorkerFailed)
+
+
+@pytest.mark.parametrize("returncode", [0xC0000135, 0xC0000142])
+def test_the_runtime_that_windows_lacks_is_named(returncode: int) -> None:
+    for error in (diagnose_head((), returncode, "Study", {}), diagnose_worker((), returncode, "Study")):
+        assert error is not None
+        assert "Microsoft Visual C++ Redistributable (x64)" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "told", "hinted"),
+    [
+        (2, errors.EngineMissing, "may have removed it", "antivirus"),
+        (5, errors.EngineBroken, "denies access", "antivirus"),
+        (32, errors.EngineBroken, "holds its file open", "antivirus"),
+        (225, errors.EngineBroken, "malware", "antivirus"),
+        (193, errors.EngineBroken, "damaged", "engine install"),
+        (None, errors.EngineMissing, "no such file", "engine install"),
+        (9999, errors.EngineBroken, "no such file", "engine install"),
+    ],
+)
+def test_an_engine_that_cannot_be_started_names_its_file(
+    code: int | None, kind: type[CaravanError], told: str, hinted: str
+) -> None:
+    program = "C:\\Users\\Jörg\\engine\\llama-server.exe"
+    error = diagnose_start(program, code, "no such file.", "Study")
+    assert type(error) is kind
+    assert error.sentence.startswith("The engine's program llama-server.exe on Study cannot be started: ")
+    assert told in error.sentence
+    assert ".." not in error.sentence
+    assert hinted in error.hint
+    assert program in error.detail

@@ -1,8 +1,11 @@
 """Old content or new, never half; damaged JSON is None."""
 
+import os
 import stat
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -104,6 +107,73 @@ def test_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
                 process.kill()
         seen.add(path.read_bytes())
         assert all(len(content) == 300_000 and len(set(content)) == 1 for content in seen)
+
+
+windows_only = pytest.mark.skipif(sys.platform != "win32", reason="only Windows refuses a file that is held open")
+
+
+@windows_only
+def test_a_replacement_waits_for_a_reader_to_let_go(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        other = tmp_path / "other"
+        other.write_bytes(b"x")
+        with pytest.raises(PermissionError):
+            os.replace(other, path)
+        letting_go = threading.Timer(0.1, reader.close)
+        letting_go.start()
+        write_atomically(path, b"new")
+        letting_go.join()
+    assert path.read_bytes() == b"new"
+
+
+@windows_only
+def test_a_reader_that_never_lets_go_is_an_error_and_keeps_the_old_content(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_bytes(b"old")
+    with path.open("rb"), pytest.raises(PermissionError) as caught:
+        write_atomically(path, b"new")
+    assert plain_reason(caught.value) == "access is denied"
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@windows_only
+def test_reading_waits_for_a_writer_that_shares_with_nobody(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_bytes(b'{"a": 1}')
+    holder = held_alone(path)
+    letting_go = threading.Timer(0.1, holder)
+    letting_go.start()
+    assert read_json_or_none(path) == {"a": 1}
+    letting_go.join()
+
+
+@windows_only
+def test_what_is_never_shared_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "settings.json"
+    path.write_bytes(b'{"a": 1}')
+    let_go = held_alone(path)
+    assert read_json_or_none(path) is None
+    let_go()
+    assert f"Cannot read {path}" in caplog.text
+
+
+def held_alone(path: Path) -> Callable[[], None]:
+    """Open a file as a virus scanner does, shared with nobody; the result lets it go."""
+    import ctypes
+    from ctypes import wintypes
+
+    kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+    kernel.CreateFileW.restype = wintypes.HANDLE
+    kernel.CreateFileW.argtypes = (wintypes.LPCWSTR, *[wintypes.DWORD] * 2, wintypes.LPVOID, *[wintypes.DWORD] * 2)
+    kernel.CreateFileW.argtypes += (wintypes.HANDLE,)
+    kernel.CloseHandle.argtypes = (wintypes.HANDLE,)
+    read, open_existing = 0x80000000, 3
+    handle = kernel.CreateFileW(str(path), read, 0, None, open_existing, 0, None)
+    assert handle != wintypes.HANDLE(-1).value
+    return lambda: kernel.CloseHandle(handle)
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,9 @@ sys.stdin.read()
 
 @contextmanager
 def other_process(path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    argv = [sys.executable, "-c", HOLDER, str(path)]
-    with subprocess.Popen(argv, cwd=CHECKOUT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    argv = [sys.executable, "-X", "utf8", "-c", HOLDER, str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, cwd=CHECKOUT, stdin=pipe, stdout=pipe, encoding="utf-8") as process:
         assert process.stdout is not None
         try:
             yield process, process.stdout.readline().strip()
@@ -92,7 +93,7 @@ def test_damaged_lock_file_hides_only_the_process_id(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with FolderLock(path):
         path.write_bytes(b"\xff not a number, and long enough to be cut off")
-        with pytest.raises(NodeAlreadyRunning, match=r"folder \S+\.$"):
+        with pytest.raises(NodeAlreadyRunning, match=r"folder [^()]+\.$"):
             FolderLock(path).acquire()
 
 
