@@ -1,0 +1,1 @@
+"""The model picker: every GGUF of the cluster with its verdict, the plan of one, and its launch."""

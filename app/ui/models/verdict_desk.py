@@ -1,0 +1,93 @@
+"""The verdicts of all models, asked for in the background: a few at a time, what is looked at first."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.client import NodeClient
+from app.schema.errors import ErrorInfo
+from app.schema.plan import Plan, PlanRequest, Refusal
+from app.schema.record import ModelId
+from app.ui.desk import Desk, Handle
+from app.ui.models.rows import Row
+from app.ui.models.verdicts import Fit, Verdict, judge, unanswered
+
+AT_ONCE = 3
+"""Questions on their way; the node answers them one after the other anyway."""
+
+TELL_MS = 80
+"""Verdicts that come within this time are shown together: a sorted list does not dance."""
+
+
+class VerdictDesk(QObject):
+    """Keeps one verdict per row key. An old one stays until its successor comes, so that nothing flickers."""
+
+    arrived = Signal()
+    """`verdicts` has new ones; at most every `TELL_MS`."""
+
+    def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._desk = desk
+        self.verdicts: dict[str, Verdict] = {}
+        self._fresh: set[str] = set()
+        self._queue: deque[tuple[str, ModelId]] = deque()
+        self._open: dict[str, Handle] = {}
+        self._tell = QTimer(self)
+        self._tell.setSingleShot(True)
+        self._tell.setInterval(TELL_MS)
+        self._tell.timeout.connect(self.arrived)
+
+    def want(self, rows: Iterable[Row]) -> None:
+        """Ask for these, first ones first; what is known or on its way is not asked again."""
+        waiting = ((row.key, row.model_id) for row in rows if row.verdict.fit is not Fit.UNREADABLE)
+        self._queue = deque(each for each in waiting if each[0] not in self._fresh and each[0] not in self._open)
+        self._go_on()
+
+    def grow_old(self) -> None:
+        """The cluster changed: every verdict is to be asked for again."""
+        self.stop()
+        self._fresh.clear()
+
+    def stop(self) -> None:
+        """Ask for nothing more, and drop what is on its way."""
+        self._queue.clear()
+        for handle in self._open.values():
+            handle.cancel()
+        self._open.clear()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything is asked or waits to be."""
+        return bool(self._open or self._queue)
+
+    def _go_on(self) -> None:
+        while self._queue and len(self._open) < AT_ONCE:
+            key, model = self._queue.popleft()
+            self._open[key] = self._desk.ask(_question(model), partial(self._answered, key), partial(self._failed, key))
+
+    def _answered(self, key: str, answer: Plan | Refusal) -> None:
+        status = self._desk.status
+        if status is None:
+            self._open.pop(key, None)
+            return
+        self._keep(key, judge(answer, status.node.id))
+
+    def _failed(self, key: str, error: ErrorInfo) -> None:
+        self._keep(key, unanswered(error))
+
+    def _keep(self, key: str, verdict: Verdict) -> None:
+        self._open.pop(key, None)
+        self._fresh.add(key)
+        self.verdicts[key] = verdict
+        if not self._tell.isActive():
+            self._tell.start()
+        self._go_on()
+
+
+def _question(model: ModelId) -> Callable[[NodeClient], Awaitable[Plan | Refusal]]:
+    async def work(client: NodeClient) -> Plan | Refusal:
+        return await client.plan(PlanRequest(model_id=model))
+
+    return work

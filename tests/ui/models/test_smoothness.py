@@ -1,0 +1,90 @@
+"""200 models: the main thread is never busy for long, whatever arrives and however one scrolls."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from app.system.paths import Paths
+from app.ui.models import sample_cluster as cluster
+from app.ui.models.verdict_desk import AT_ONCE
+from app.ui.models.verdicts import Fit
+from app.ui.style.sheet import style_sheet
+from tests.ui.conftest import Until
+from tests.ui.models.stage import SlowClient, Stage, ThreadErrands
+
+MOST_SECONDS = 0.050
+"""Of the main thread's own work in one turn. Its CPU time is asserted: other programs on this PC do not count in it."""
+
+
+class Heartbeat:
+    """Fires as often as Qt's loop lets it, and keeps the longest pauses: by the clock and in CPU time."""
+
+    def __init__(self) -> None:
+        self.by_clock = self.by_cpu = 0.0
+        self.beats = 0
+        self._at = (time.perf_counter(), time.thread_time())
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._beat)
+        self._timer.start(0)
+
+    def _beat(self) -> None:
+        now = (time.perf_counter(), time.thread_time())
+        self.by_clock = max(self.by_clock, now[0] - self._at[0])
+        self.by_cpu = max(self.by_cpu, now[1] - self._at[1])
+        self.beats += 1
+        self._at = now
+
+    def stop(self) -> None:
+        self._timer.stop()
+
+
+@pytest.fixture
+def stage(application: QApplication, paths: Paths) -> Iterator[Stage]:
+    client = SlowClient(cluster.many_models(200), 0.002)
+    errands = ThreadErrands(client)
+    made = Stage(paths, errands, client, cluster.status())
+    made.page.setStyleSheet(style_sheet(made.theme.palette))
+    yield made
+    made.end()
+    QApplication.processEvents()
+    errands.end()
+
+
+def test_two_hundred_models_never_hold_the_main_thread_up(
+    stage: Stage, until: Until, capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = stage.page.pane.view
+    until(lambda: view.rows.rowCount() == 200)
+    beat = Heartbeat()
+    bar, words = view.verticalScrollBar(), ["", "q6", "", "sample 1", "sam", "sa", "s"]
+    stage.page.toolbar.sort.setCurrentIndex(1)
+
+    def scroll() -> None:
+        bar.setValue((bar.value() + 400) % max(1, bar.maximum()))
+        stage.page.grab()
+
+    def type_on() -> None:
+        if words:
+            stage.page.toolbar.search.setText(words.pop())
+
+    timers = []
+    for call, pause in ((scroll, 30), (type_on, 90)):
+        timer = QTimer()
+        timer.timeout.connect(call)
+        timer.start(pause)
+        timers.append(timer)
+    until(lambda: stage.is_settled and all(row.verdict.fit is not Fit.CHECKING for row in stage.page.shelf.rows))
+    until(lambda: not words)
+    for timer in timers:
+        timer.stop()
+    beat.stop()
+    with capsys.disabled():
+        print(  # noqa: T201
+            f"\n200 models: longest turn {beat.by_cpu * 1000:.0f} ms of CPU, {beat.by_clock * 1000:.0f} ms by the clock"
+            f" in {beat.beats} turns, {len(stage.client.asked)} plans"
+        )
+    assert stage.client.most_at_once <= AT_ONCE + 1
+    assert beat.by_cpu < MOST_SECONDS
