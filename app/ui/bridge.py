@@ -3,17 +3,23 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
-from app.schema.errors import CaravanError
+from app.client import NodeClient
+from app.schema.errors import CaravanError, ErrorInfo
 from app.schema.record import InstanceId, ModelId
 from app.system.paths import Paths
+from app.ui.errand import Errand, Mailbox
 from app.ui.keeper import RETRY_SECONDS, Audience, Keeper, Work, launch, shut_down, unload
 
 _log = logging.getLogger("caravan.ui")
+
+T = TypeVar("T")
 
 
 class Bridge(QObject):
@@ -43,6 +49,7 @@ class Bridge(QObject):
             failed=self.failed.emit,
         )
         self._keeper = Keeper(paths, command, audience, retry)
+        self._mailbox = Mailbox(self)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="caravan bridge")
 
@@ -73,6 +80,55 @@ class Bridge(QObject):
     def unload(self, instance: InstanceId) -> None:
         """Stop an instance, or cancel its launch."""
         self._do(unload(instance))
+
+    def ask(
+        self,
+        work: Callable[[NodeClient], Awaitable[T]],
+        on_done: Callable[[T], None] | None = None,
+        on_error: Callable[[ErrorInfo], None] | None = None,
+    ) -> Errand:
+        """Run `work` on the bridge's thread; exactly one of the callbacks follows, on the main thread.
+
+        Without `on_error`, an error is told by `failed`. After `cancel()`, and after the bridge's end, neither comes.
+        """
+        errand = Errand(self._mailbox, on_error or self.failed.emit)
+
+        async def run(client: NodeClient) -> None:
+            answer = await work(client)
+            if on_done is not None:
+                errand.post(lambda: on_done(answer))
+
+        self._send(errand, run)
+        return errand
+
+    def stream(
+        self,
+        work: Callable[[NodeClient], AsyncGenerator[T, None]],
+        on_item: Callable[[T], None],
+        on_end: Callable[[], None] | None = None,
+        on_error: Callable[[ErrorInfo], None] | None = None,
+    ) -> Errand:
+        """Run the async generator `work(client)` on the bridge's thread; on the main thread `on_item` follows for each
+        of its items in order, then exactly one of `on_end` and `on_error`.
+
+        `cancel()` closes the generator (its `finally` runs on the bridge's thread); no callback comes after it.
+        """
+        errand = Errand(self._mailbox, on_error or self.failed.emit)
+
+        async def run(client: NodeClient) -> None:
+            async with aclosing(work(client)) as items:
+                async for item in items:
+                    errand.post(partial(on_item, item))
+            if on_end is not None:
+                errand.post(on_end)
+
+        self._send(errand, run)
+        return errand
+
+    def _send(self, errand: Errand, work: Work) -> None:
+        self._post(
+            lambda: errand.begin(self._loop, lambda: self._keeper.run_errand(self._keeper.errand(work, errand.fail)))
+        )
 
     def shut_down_node(self) -> None:
         """End the node and everything it runs; the tray stays."""

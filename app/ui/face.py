@@ -7,6 +7,7 @@ from enum import StrEnum
 from app.schema.errors import ErrorInfo
 from app.schema.instance import InstanceState, InstanceStatus, Phase, PhaseName, PhaseState, Unit
 from app.schema.node import Status
+from app.ui.parts.sizes import speed_text
 from app.ui.words import Phrase, shortened, tr, verbatim
 
 NAME_COLUMNS = 40
@@ -125,7 +126,11 @@ def _ready(status: Status) -> Face | None:
     if len(ready) > 1:
         return Face(Icon.READY, tr("Ready · {count} models", count=len(ready)))
     newest = ready[0]
-    return Face(Icon.READY, tr("Ready · {pcs} · {model}", pcs=pcs_word(newest.plan.pcs), model=model_name(newest)))
+    pcs, model, expected = pcs_word(newest.plan.pcs), model_name(newest), newest.plan.prediction
+    if expected is None:
+        return Face(Icon.READY, tr("Ready · {pcs} · {model}", pcs=pcs, model=model))
+    speed = speed_text(expected.decode)
+    return Face(Icon.READY, tr("Ready · {pcs} · {model} · about {speed}", pcs=pcs, model=model, speed=speed))
 
 
 def _troubled(status: Status) -> Face | None:

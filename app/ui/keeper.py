@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 
@@ -105,20 +105,31 @@ class Keeper:
 
     def do(self, work: Work) -> None:
         """Do something with the node; an error is told to the audience."""
-        task = asyncio.create_task(self._do(work), name="command to the node")
+        self.run_errand(self._told(work, self._audience.failed))
+
+    def run_errand(self, errand: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run something beside the rest; it is cancelled when the keeper ends."""
+        task = asyncio.create_task(errand, name="errand to the node")
         self._work.add(task)
         task.add_done_callback(self._work.discard)
+        return task
 
-    async def _do(self, work: Work) -> None:
+    async def errand(self, work: Work, failed: Callable[[ErrorInfo], None]) -> None:
+        """Do something with the node; whatever goes wrong is told to `failed`, once, in words for a person."""
+        try:
+            await self._told(work, failed)
+        except Exception:  # noqa: BLE001  whatever it is, the person must be told and not wait for ever
+            _log.exception("An errand broke")
+            failed(CaravanError("Something went wrong inside Caravan.", "Try again; the logs tell more.").info())
+
+    async def _told(self, work: Work, failed: Callable[[ErrorInfo], None]) -> None:
         try:
             async with await asyncio.to_thread(NodeClient, self._paths) as client:
                 await work(client)
         except NodeNotRunning:
-            self._audience.failed(
-                NodeNotRunning("Caravan is not running on this PC.", "Choose Start Caravan, then try again.").info()
-            )
+            failed(NodeNotRunning("Caravan is not running on this PC.", "Choose Start Caravan, then try again.").info())
         except (CaravanError, ValueError) as error:
-            self._audience.failed(_told(error))
+            failed(_told(error))
 
     async def _follow(self) -> None:
         self._start_wanted.set()
@@ -241,6 +252,12 @@ def unload(instance: InstanceId) -> Work:
         await client.stop(instance)
 
     return work
+
+
+async def change_sharing(client: NodeClient) -> None:
+    """Work that pauses sharing this PC, or goes on with it."""
+    settings = await client.settings()
+    await client.change_settings(settings.model_copy(update={"sharing": not settings.sharing}))
 
 
 async def shut_down(client: NodeClient) -> None:

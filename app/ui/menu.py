@@ -1,5 +1,6 @@
 """PURE: the tray's menu as a value, made whole from the last status."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,8 +8,8 @@ from enum import StrEnum
 from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.node import Status
 from app.schema.record import ModelId
-from app.ui.face import Link, face, in_state, model_name
-from app.ui.words import Phrase, tr
+from app.ui.face import NAME_COLUMNS, Link, face, in_state, model_name
+from app.ui.words import Phrase, shortened, tr
 
 DEMO_MODEL = ModelId("caravan-demo")
 """The small model that comes with the program."""
@@ -20,23 +21,36 @@ class Command(StrEnum):
     """What an entry does when it is chosen."""
 
     EXPLAIN = "explain"
-    LAUNCH_DEMO = "launch_demo"
+    OPEN = "open"
+    CHAT = "chat"
+    MODELS = "models"
+    JOIN = "join"
+    INVITE = "invite"
+    LAUNCH = "launch"
     UNLOAD = "unload"
+    SHARING = "sharing"
     COPY_ADDRESS = "copy_address"
     OPEN_PAGES = "open_pages"
+    AUTOSTART = "autostart"
+    SETTINGS = "settings"
     SHOW_LOGS = "show_logs"
     START = "start"
     QUIT = "quit"
+    QUIT_ALL = "quit_all"
 
 
 @dataclass(frozen=True)
 class MenuEntry:
-    """One line; without `command` it only tells, without `text` it is a separator. `target` is an instance's id."""
+    """One line; without `command` it only tells, without `text` it is a separator.
+
+    `target` is an instance's or a model's id; `is_checked` None means that there is nothing to tick.
+    """
 
     text: Phrase | None = None
     command: Command | None = None
     target: str = ""
     is_enabled: bool = True
+    is_checked: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -48,32 +62,66 @@ class Place:
     ends_node: bool = False
 
 
+@dataclass(frozen=True)
+class Habits:
+    """What the person did before: `starts_at_sign_in` is None where it is not known yet."""
+
+    last_model: ModelId | None = None
+    starts_at_sign_in: bool | None = None
+    keeps_node: bool | None = None
+
+
 SEPARATOR = MenuEntry()
 
 
-def menu_model(status: Status | None, place: Place | None = None) -> tuple[MenuEntry, ...]:
+def menu_model(
+    status: Status | None, place: Place | None = None, habits: Habits | None = None
+) -> tuple[MenuEntry, ...]:
     """The whole menu. Without a `place`, a status means that its node was found."""
     place = place or Place(Link.FOUND if status is not None else Link.STARTING)
+    habits = habits or Habits()
     shown = face(status, place.link)
     return (
         MenuEntry(shown.line, is_enabled=False),
         *([MenuEntry(tr("What happened, and what to do..."), Command.EXPLAIN)] if shown.problem else []),
-        *_models(status, place),
+        *_windows(status, place),
+        *_models(status, place, habits),
         *_node(place),
+        *_program(place, habits),
         SEPARATOR,
-        MenuEntry(_quit_words(place), Command.QUIT, is_enabled=place.link is not Link.ENDING),
+        *_quit(status, place, habits),
     )
 
 
-def _models(status: Status | None, place: Place) -> Iterator[MenuEntry]:
+def _windows(status: Status | None, place: Place) -> Iterator[MenuEntry]:
+    if place.link is Link.ENDING:
+        return
+    yield SEPARATOR
+    yield MenuEntry(tr("Open Caravan"), Command.OPEN)
+    yield MenuEntry(tr("Chat"), Command.CHAT)
+    yield MenuEntry(tr("Models"), Command.MODELS)
+    if status is not None and place.link is Link.FOUND:
+        yield MenuEntry(tr("Join cluster..."), Command.JOIN)
+        yield MenuEntry(tr("Invite a PC..."), Command.INVITE)
+
+
+def _models(status: Status | None, place: Place, habits: Habits) -> Iterator[MenuEntry]:
     if status is None or place.link is not Link.FOUND:
         return
     yield SEPARATOR
     live = in_state(status, *_LIVE)
-    is_free = status.engine.build is not None and all(each.model_id != DEMO_MODEL for each in live)
-    yield MenuEntry(tr("Launch the demo model"), Command.LAUNCH_DEMO, is_enabled=is_free)
+    wanted = habits.last_model or DEMO_MODEL
+    is_free = status.engine.build is not None and all(each.model_id != wanted for each in live)
+    yield MenuEntry(_launch_words(habits.last_model), Command.LAUNCH, wanted, is_free)
     for instance in live:
         yield _unload(instance)
+    yield MenuEntry(tr("Pause sharing this PC"), Command.SHARING, is_checked=not status.settings.sharing)
+
+
+def _launch_words(last: ModelId | None) -> Phrase:
+    if last is None or last == DEMO_MODEL:
+        return tr("Launch the demo model")
+    return tr("Load last model ({model})", model=shortened(last, NAME_COLUMNS))
 
 
 def _unload(instance: InstanceStatus) -> MenuEntry:
@@ -84,16 +132,38 @@ def _unload(instance: InstanceStatus) -> MenuEntry:
 
 
 def _node(place: Place) -> Iterator[MenuEntry]:
-    yield SEPARATOR
     if place.link is Link.LOST:
+        yield SEPARATOR
         yield MenuEntry(tr("Start Caravan"), Command.START)
-    has_address = place.link is Link.FOUND and place.api_url is not None
-    if has_address:
+    if place.link is Link.FOUND and place.api_url is not None:
+        yield SEPARATOR
         yield MenuEntry(tr("Copy API address"), Command.COPY_ADDRESS)
         yield MenuEntry(tr("Open API pages"), Command.OPEN_PAGES)
-    yield MenuEntry(tr("Show logs folder"), Command.SHOW_LOGS)
 
 
-def _quit_words(place: Place) -> Phrase:
-    stays = place.link is Link.FOUND and not place.ends_node
-    return tr("Quit (Caravan keeps running)") if stays else tr("Quit")
+def _program(place: Place, habits: Habits) -> Iterator[MenuEntry]:
+    yield SEPARATOR
+    if habits.starts_at_sign_in is not None:
+        text = tr("Start with Windows") if sys.platform == "win32" else tr("Start at sign-in")
+        yield MenuEntry(text, Command.AUTOSTART, is_checked=habits.starts_at_sign_in)
+    if place.link is not Link.ENDING:
+        yield MenuEntry(tr("Settings"), Command.SETTINGS)
+    yield MenuEntry(tr("Logs"), Command.SHOW_LOGS)
+
+
+def _quit(status: Status | None, place: Place, habits: Habits) -> Iterator[MenuEntry]:
+    is_possible = place.link is not Link.ENDING
+    if place.link is Link.FOUND and not place.ends_node:
+        yield MenuEntry(tr("Quit (Caravan keeps running)"), Command.QUIT)
+    elif is_serving(status, place) and habits.keeps_node:
+        yield MenuEntry(tr("Quit (keeps serving)"), Command.QUIT)
+        yield MenuEntry(tr("Stop serving and quit"), Command.QUIT_ALL)
+    else:
+        yield MenuEntry(tr("Quit"), Command.QUIT, is_enabled=is_possible)
+
+
+def is_serving(status: Status | None, place: Place) -> bool:
+    """Whether quitting would take something away from somebody: a model, or a part that another PC uses."""
+    if status is None or place.link is not Link.FOUND or not place.ends_node:
+        return False
+    return bool(in_state(status, *_LIVE) or status.leases)

@@ -1,12 +1,13 @@
 """PURE: what is worth a notification, from two statuses that follow each other."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.schema.errors import ErrorInfo
 from app.schema.instance import InstanceState, InstanceStatus
-from app.schema.node import Status
-from app.ui.face import model_name, pcs_word, problem_of
-from app.ui.words import Phrase, tr
+from app.schema.node import Reachability, Status
+from app.ui.face import NAME_COLUMNS, model_name, pcs_word, problem_of
+from app.ui.words import Phrase, shortened, tr, verbatim
 
 
 @dataclass(frozen=True)
@@ -19,12 +20,12 @@ class Notice:
 
 
 def notices(before: Status | None, after: Status) -> tuple[Notice, ...]:
-    """What became ready or failed in between. The first status of a node tells no news."""
+    """What became ready or failed, and who came or was lost. The first status of a node tells no news."""
     if before is None:
         return ()
     known = {each.id: each.state for each in before.instances}
     news = (each for each in after.instances if known.get(each.id) is not each.state)
-    return tuple(notice for each in news if (notice := _news(each)) is not None)
+    return (*(notice for each in news if (notice := _news(each)) is not None), *_of_peers(before, after))
 
 
 def trouble(title: Phrase, error: ErrorInfo) -> Notice:
@@ -32,6 +33,17 @@ def trouble(title: Phrase, error: ErrorInfo) -> Notice:
     told = problem_of(error)
     body = tr("{sentence} {hint}", sentence=told.sentence, hint=told.hint) if error.hint else told.sentence
     return Notice(title, body, is_problem=True)
+
+
+def _of_peers(before: Status, after: Status) -> Iterator[Notice]:
+    known = {each.node: each.reachability for each in before.peers}
+    for peer in after.peers:
+        was, name = known.get(peer.node), shortened(peer.called, NAME_COLUMNS)
+        if peer.reachability is Reachability.LOST and was not in {None, Reachability.LOST}:
+            why = verbatim(peer.problem) if peer.problem else tr("It does not answer any more.")
+            yield Notice(tr("{name} was lost", name=name), why, is_problem=True)
+        elif was is None:
+            yield Notice(tr("{name} joined the cluster", name=name), tr("It can carry a part of a model now."))
 
 
 def _news(instance: InstanceStatus) -> Notice | None:

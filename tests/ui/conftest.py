@@ -23,7 +23,11 @@ os.environ["QT_QPA_PLATFORM"] = "offscreen"
 PATIENCE_MS = 30_000
 _POLL_MS = 5
 
-OFFSCREEN_TALK = ("QPlatformNativeInterface::systemTrayWindowChanged", "does not support propagateSizeHints")
+OFFSCREEN_TALK = (
+    "QPlatformNativeInterface::systemTrayWindowChanged",
+    "does not support propagateSizeHints",
+    "not support raise()",
+)
 """What Qt says of tray icons and windows on a screen that is none."""
 
 

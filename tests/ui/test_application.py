@@ -1,15 +1,16 @@
 """The tray program from outside: exit codes, plain sentences, a polite end."""
 
 import asyncio
+import queue
 import sys
 from pathlib import Path
 
 import pytest
 
-from app.system.lock import FolderLock
 from app.system.paths import Paths
+from app.system.single_instance import claim, instance_name
 from app.system.spawn import Finished, run_short, start_child
-from app.ui.application import ALREADY_THERE, LOCK_NAME, NO_DESKTOP, NO_TRAY, has_desktop, node_command
+from app.ui.application import NO_DESKTOP, NO_TRAY, SHOW, has_desktop, node_command
 from tests.ui import tray_program
 from tests.ui.conftest import is_complaint
 
@@ -27,13 +28,15 @@ async def test_a_desktop_without_tray_icons_is_told(paths: Paths) -> None:
     assert (ended.returncode, ended.stderr.strip()) == (1, NO_TRAY)
 
 
-async def test_a_second_tray_of_a_folder_steps_back(paths: Paths) -> None:
+async def test_a_second_start_shows_the_first_and_ends(paths: Paths) -> None:
     await asyncio.to_thread(paths.ensure)
-    lock = FolderLock(paths.run / LOCK_NAME)
-    await asyncio.to_thread(lock.acquire)
-    ended = await tray(paths, OFFSCREEN)
-    await asyncio.to_thread(lock.release)
-    assert (ended.returncode, ended.stderr.strip()) == (0, ALREADY_THERE)
+    heard: queue.Queue[str] = queue.Queue()
+    held = await asyncio.to_thread(claim, instance_name(paths.data))
+    assert held is not None
+    with held:
+        held.listen(heard.put)
+        ended = await tray(paths, OFFSCREEN)
+    assert (ended.returncode, ended.stderr.strip(), heard.get_nowait()) == (0, "", SHOW)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows always has a desktop")

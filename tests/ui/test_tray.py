@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from PySide6.QtCore import QObject, QUrl, Slot
 from PySide6.QtGui import QAction, QColor, QDesktopServices
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication, QMessageBox, QSystemTrayIcon
 
 from app.schema.engine import EngineStatus
 from app.schema.errors import ErrorInfo
@@ -13,9 +13,16 @@ from app.schema.instance import InstanceState
 from app.schema.node import Status
 from app.system.paths import Paths
 from app.ui.bridge import Bridge
+from app.ui.desk import Wish
+from app.ui.front import Front
+from app.ui.joining.invite import InviteDialog
+from app.ui.joining.join import JoinDialog
 from app.ui.keeper import Attachment
+from app.ui.leaving import LeavingDialog
 from app.ui.notices import Notice
-from app.ui.tray import QUIET, Tray, mixed
+from app.ui.style.theme import Theme
+from app.ui.tray import Tray
+from app.ui.tray_menu import QUIET, mixed
 from tests.ui.conftest import Until
 from tests.ui.samples import PROBLEM, instance, loading, status
 
@@ -27,8 +34,10 @@ class Shown:
     """A tray over a bridge that never starts: the test speaks in its place."""
 
     def __init__(self, paths: Paths) -> None:
+        self.paths = paths
         self.bridge = Bridge(paths, ["no such program"])
-        self.tray = Tray(self.bridge, paths)
+        self.front = Front(self.bridge, Theme(is_dark=False, has_motion=False), paths)
+        self.tray = Tray(self.bridge, self.front, paths)
         self.notices: list[Notice] = []
         self.tray.notified.connect(self.notices.append)
         self.tray.show()
@@ -57,6 +66,9 @@ def shown(application: QApplication, paths: Paths) -> Iterator[Shown]:
     made = Shown(paths)
     yield made
     made.bridge.stop()
+    made.front.finish()
+    if made.front.window is not None:
+        made.front.window.deleteLater()
     made.tray.icon.hide()
     made.tray.menu.deleteLater()
     made.tray.deleteLater()
@@ -96,7 +108,16 @@ def test_before_and_after_a_node(shown: Shown) -> None:
     shown.tell(status(instance(InstanceState.READY)))
     shown.bridge.node_lost.emit()
     QApplication.processEvents()
-    assert shown.lines == ["Caravan is not running", "Start Caravan", "Show logs folder", "Quit"]
+    assert shown.lines == [
+        "Caravan is not running",
+        "Open Caravan",
+        "Chat",
+        "Models",
+        "Start Caravan",
+        "Settings",
+        "Logs",
+        "Quit",
+    ]
 
 
 def test_a_name_with_an_ampersand_is_no_shortcut(shown: Shown) -> None:
@@ -156,7 +177,7 @@ def test_pages_and_logs_are_opened(shown: Shown, paths: Paths) -> None:
     shown.attach()
     shown.tell(status())
     shown.choose("Open API pages")
-    shown.choose("Show logs folder")
+    shown.choose("Logs")
     for scheme in ("http", "file"):
         QDesktopServices.unsetUrlHandler(scheme)
     assert browser.opened == [f"{API}/docs", QUrl.fromLocalFile(str(paths.logs)).toString()]
@@ -182,6 +203,88 @@ def test_quit_says_so_until_the_bridge_has_ended(shown: Shown, until: Until) -> 
     assert shown.lines[0] == "Caravan is ending"
     until(lambda: finished)
     assert not shown.tray.icon.isVisible()
+
+
+def test_a_left_click_opens_the_window_and_entries_turn_its_pages(shown: Shown) -> None:
+    shown.attach()
+    shown.tell(status())
+    assert shown.front.window is None
+    shown.tray.icon.activated.emit(QSystemTrayIcon.ActivationReason.Trigger)
+    assert shown.front.window is not None
+    assert shown.front.window.isVisible()
+    shown.choose("Settings")
+    assert shown.front.window.rail.buttons[Wish.SETTINGS].isChecked()
+
+
+def test_join_and_invite_open_their_dialogs_one_at_a_time(shown: Shown) -> None:
+    shown.attach()
+    shown.tell(status())
+    shown.choose("Invite a PC...")
+    assert isinstance(shown.front.dialog, InviteDialog)
+    shown.choose("Join cluster...")
+    assert isinstance(shown.front.dialog, JoinDialog)
+    shown.front.dialog.reject()
+    assert shown.front.dialog is None
+
+
+def test_the_model_that_was_ready_last_is_offered_again(shown: Shown) -> None:
+    shown.attach()
+    shown.tell(status(instance(InstanceState.READY, model="Qwen3-32B")))
+    shown.tell(status())
+    assert "Load last model (Qwen3-32B)" in shown.lines
+
+
+def leaving(shown: Shown) -> LeavingDialog:
+    return next(each for each in QApplication.topLevelWidgets() if isinstance(each, LeavingDialog) and each.isVisible())
+
+
+def test_quitting_asks_once_whether_to_keep_serving(shown: Shown) -> None:
+    shown.attach()
+    shown.tell(status(instance(InstanceState.READY)))
+    shown.choose("Quit")
+    leaving(shown).reject()
+    assert shown.lines[0] == "Ready · 1 PC · caravan-demo"
+    shown.choose("Quit")
+    leaving(shown).keep.click()
+    assert not shown.tray.icon.isVisible()
+    assert shown.lines[0] == "Ready · 1 PC · caravan-demo"
+    shown.tray.show_window()
+    assert shown.tray.icon.isVisible()
+    shown.tell(status(instance(InstanceState.READY)))
+    assert shown.lines[-2:] == ["Quit (keeps serving)", "Stop serving and quit"]
+    shown.choose("Quit (keeps serving)")
+    assert not shown.tray.icon.isVisible()
+
+
+def test_stopping_everything_ends_the_bridge(shown: Shown, until: Until) -> None:
+    finished: list[bool] = []
+    shown.tray.finished.connect(lambda: finished.append(True))
+    shown.attach()
+    shown.tell(status(instance(InstanceState.READY)))
+    shown.bridge.start()
+    shown.choose("Quit")
+    leaving(shown).stop.click()
+    assert shown.lines[0] == "Caravan is ending"
+    until(lambda: finished)
+
+
+def test_nobody_served_is_nothing_to_ask(shown: Shown) -> None:
+    shown.attach()
+    shown.tell(status())
+    shown.choose("Quit")
+    assert shown.lines[0] == "Caravan is ending"
+
+
+def test_the_first_close_of_the_window_says_where_it_went(shown: Shown) -> None:
+    front = Front(shown.bridge, Theme(is_dark=False, has_motion=False), shown.paths, shown.tray.tell_hidden)
+    for _ in range(2):
+        front.show_window()
+        assert front.window is not None
+        front.window.close()
+    assert [str(each.title) for each in shown.notices] == ["Caravan is still here"]
+    front.finish()
+    assert front.window is not None
+    front.window.deleteLater()
 
 
 @pytest.mark.parametrize(("ink", "ground"), [("#000000", "#ffffff"), ("#ffffff", "#202020"), ("#1F2430", "#efefef")])

@@ -5,10 +5,12 @@ import pytest
 from app.schema.engine import EngineStatus
 from app.schema.errors import ErrorInfo
 from app.schema.instance import InstanceState, InstanceStatus, Lease, Phase, PhaseName, PhaseState
-from app.schema.node import HealthWarning, Status
-from app.schema.record import InstanceId, NodeId
+from app.schema.node import HealthWarning, Peer, Reachability, Status
+from app.schema.plan import Prediction
+from app.schema.record import InstanceId, ModelId, NodeId
+from app.schema.settings import Settings
 from app.ui.face import Icon, Link, face
-from app.ui.menu import Command, MenuEntry, Place, menu_model
+from app.ui.menu import Command, Habits, MenuEntry, Place, is_serving, menu_model
 from app.ui.notices import notices
 from app.ui.words import shortened, tr
 from tests.ui.samples import PROBLEM, instance, loading, status
@@ -87,6 +89,9 @@ def test_face_without_a_status(link: Link, icon: Icon, line: str) -> None:
     assert (shown.icon, str(shown.line)) == (icon, line)
 
 
+WINDOWS = ["--", "Open Caravan", "Chat", "Models"]
+
+
 def told(entries: tuple[MenuEntry, ...]) -> list[str]:
     return [("" if entry.is_enabled else "~") + str(entry.text) if entry.text else "--" for entry in entries]
 
@@ -94,12 +99,18 @@ def told(entries: tuple[MenuEntry, ...]) -> list[str]:
 def test_menu_of_an_idle_node() -> None:
     assert told(menu_model(status(), FOUND)) == [
         "~No model is running",
+        *WINDOWS,
+        "Join cluster...",
+        "Invite a PC...",
         "--",
         "Launch the demo model",
+        "Pause sharing this PC",
         "--",
         "Copy API address",
         "Open API pages",
-        "Show logs folder",
+        "--",
+        "Settings",
+        "Logs",
         "--",
         "Quit",
     ]
@@ -107,8 +118,11 @@ def test_menu_of_an_idle_node() -> None:
 
 def test_menu_of_a_ready_model_unloads_it_by_its_id() -> None:
     entries = menu_model(status(instance(READY, pcs=3, name="the-id")), FOUND)
-    assert told(entries)[:4] == ["~Ready · 3 PCs · caravan-demo", "--", "~Launch the demo model", "Unload caravan-demo"]
-    assert (entries[3].command, entries[3].target) == (Command.UNLOAD, "the-id")
+    lines = told(entries)
+    assert lines[0] == "~Ready · 3 PCs · caravan-demo"
+    assert "~Launch the demo model" in lines
+    unload = entries[lines.index("Unload caravan-demo")]
+    assert (unload.command, unload.target) == (Command.UNLOAD, "the-id")
 
 
 def test_every_live_instance_has_its_entry_newest_first() -> None:
@@ -119,16 +133,35 @@ def test_every_live_instance_has_its_entry_newest_first() -> None:
         instance(FAILED, name="4", model="dead", created_at=3.0),
     )
     lines = told(menu_model(now, FOUND))
-    assert lines[2:6] == ["Launch the demo model", "Cancel the launch of new", "~Unload going", "Unload old"]
+    first = lines.index("Launch the demo model")
+    assert lines[first + 1 : first + 4] == ["Cancel the launch of new", "~Unload going", "Unload old"]
 
 
 def test_menu_before_a_node_is_found() -> None:
-    assert told(menu_model(None)) == ["~Caravan is starting", "--", "Show logs folder", "--", "Quit"]
+    assert told(menu_model(None)) == [
+        "~Caravan is starting",
+        *WINDOWS,
+        "--",
+        "Settings",
+        "Logs",
+        "--",
+        "Quit",
+    ]
 
 
 def test_menu_of_a_lost_node_offers_to_start_it() -> None:
     lines = told(menu_model(None, Place(Link.LOST)))
-    assert lines == ["~Caravan is not running", "--", "Start Caravan", "Show logs folder", "--", "Quit"]
+    assert lines == [
+        "~Caravan is not running",
+        *WINDOWS,
+        "--",
+        "Start Caravan",
+        "--",
+        "Settings",
+        "Logs",
+        "--",
+        "Quit",
+    ]
 
 
 def test_a_node_that_ran_already_stays() -> None:
@@ -141,12 +174,52 @@ def test_quit_cannot_be_chosen_twice() -> None:
 
 def test_without_an_engine_nothing_is_launched_and_the_reason_is_told() -> None:
     lines = told(menu_model(status(engine=EngineStatus(problem=MISSING)), FOUND))
-    assert lines[:4] == [
-        "~Engine missing: WORKSHOP has no llama.cpp.",
-        "What happened, and what to do...",
-        "--",
-        "~Launch the demo model",
-    ]
+    assert lines[:2] == ["~Engine missing: WORKSHOP has no llama.cpp.", "What happened, and what to do..."]
+    assert "~Launch the demo model" in lines
+
+
+def test_the_last_model_is_offered_again_by_its_id() -> None:
+    entries = menu_model(status(), FOUND, Habits(last_model=ModelId("Qwen3-32B")))
+    again = next(each for each in entries if each.command is Command.LAUNCH)
+    assert (str(again.text), again.target, again.is_enabled) == ("Load last model (Qwen3-32B)", "Qwen3-32B", True)
+    running = menu_model(status(instance(READY, model="Qwen3-32B")), FOUND, Habits(last_model=ModelId("Qwen3-32B")))
+    assert not next(each for each in running if each.command is Command.LAUNCH).is_enabled
+
+
+def test_what_is_on_is_ticked() -> None:
+    now = status(settings=Settings(sharing=False))
+    ticks = {each.command: each.is_checked for each in menu_model(now, FOUND, Habits(starts_at_sign_in=True))}
+    assert (ticks[Command.SHARING], ticks[Command.AUTOSTART], ticks[Command.OPEN]) == (True, True, None)
+    assert Command.AUTOSTART not in {each.command for each in menu_model(now, FOUND)}
+
+
+@pytest.mark.parametrize(
+    ("now", "place", "serving"),
+    [
+        (status(), FOUND, False),
+        (status(instance(READY)), FOUND, True),
+        (status(leases=(LEASE,)), FOUND, True),
+        (status(instance(READY)), Place(Link.FOUND, "http://127.0.0.1:1"), False),
+        (None, FOUND, False),
+    ],
+)
+def test_quitting_takes_something_away_only_from_those_that_are_served(
+    now: Status | None, place: Place, serving: bool
+) -> None:
+    assert is_serving(now, place) is serving
+
+
+def test_who_keeps_serving_can_still_stop_all() -> None:
+    lines = told(menu_model(status(instance(READY)), FOUND, Habits(keeps_node=True)))
+    assert lines[-2:] == ["Quit (keeps serving)", "Stop serving and quit"]
+    assert told(menu_model(status(), FOUND, Habits(keeps_node=True)))[-1] == "Quit"
+
+
+def test_an_expected_speed_is_told_as_one() -> None:
+    expected = Prediction(prompt_tokens=1, answer_tokens=1, decode=21.2, prefill=1, first_token=1, answer=1)
+    ready = instance(READY, pcs=3)
+    told_ready = ready.model_copy(update={"plan": ready.plan.model_copy(update={"prediction": expected})})
+    assert str(face(status(told_ready), Link.FOUND).line) == "Ready · 3 PCs · caravan-demo · about 21 tok/s"
 
 
 def test_a_failed_launch_keeps_its_hint() -> None:
@@ -211,3 +284,23 @@ def test_a_failed_launch_is_told_with_sentence_and_hint() -> None:
 
 def test_the_first_status_is_no_news() -> None:
     assert news(None, status(started(ready_at=101.0), instance(FAILED, name="two", error=PROBLEM))) == []
+
+
+def with_peer(reachability: Reachability, problem: str | None = None) -> Status:
+    return status(peers=(Peer(node=NodeId("b" * 64), name="LAPTOP", reachability=reachability, problem=problem),))
+
+
+def test_a_lost_pc_is_told_once() -> None:
+    alive, lost = with_peer(Reachability.ALIVE), with_peer(Reachability.LOST, "It is asleep.")
+    assert news(alive, lost) == [("LAPTOP was lost", "It is asleep.")]
+    assert news(lost, lost) == []
+    assert news(with_peer(Reachability.SUSPECT), with_peer(Reachability.LOST)) == [
+        ("LAPTOP was lost", "It does not answer any more.")
+    ]
+
+
+def test_a_pc_that_comes_is_told_and_one_that_was_lost_already_is_not() -> None:
+    assert news(status(), with_peer(Reachability.CONNECTING)) == [
+        ("LAPTOP joined the cluster", "It can carry a part of a model now.")
+    ]
+    assert news(with_peer(Reachability.ALIVE), with_peer(Reachability.SUSPECT)) == []

@@ -1,0 +1,58 @@
+"""The pages of the window: which there are, and how each is made at its first visit."""
+
+import importlib
+from dataclasses import dataclass
+
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.ui.desk import Desk, Wish
+from app.ui.parts.empty import EmptyState
+from app.ui.parts.labels import Heading
+from app.ui.style.theme import Theme
+from app.ui.style.tokens import EDGE
+from app.ui.window.page import Page
+from app.ui.words import Phrase, tr
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A page in the rail. `module` has the class `page`; it is imported at the first visit: starting is fast."""
+
+    wish: Wish
+    name: Phrase
+    icon: str
+    module: str
+    page: str
+
+
+ENTRIES = (
+    Entry(Wish.CHAT, tr("Chat"), "chat", "app.ui.chat.page", "ChatPage"),
+    Entry(Wish.MODELS, tr("Models"), "models", "app.ui.models.page", "ModelsPage"),
+    Entry(Wish.CLUSTER, tr("Cluster"), "cluster", "app.ui.cluster.page", "ClusterPage"),
+    Entry(Wish.SETTINGS, tr("Settings"), "settings", "app.ui.settings.page", "SettingsPage"),
+)
+"""In the order of the rail; Ctrl+1 is the first."""
+
+
+def make_page(entry: Entry, desk: Desk, theme: Theme, parent: QWidget | None = None) -> Page:
+    """The page itself; one that says so when this version has none."""
+    try:
+        module = importlib.import_module(entry.module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not entry.module.startswith(error.name):
+            raise
+        return Missing(entry, desk, theme, parent)
+    made: Page = getattr(module, entry.page)(desk, theme, parent)
+    return made
+
+
+class Missing(Page):
+    """Stands where this version has no page yet."""
+
+    def __init__(self, entry: Entry, desk: Desk, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(desk, theme, parent)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(EDGE, EDGE, EDGE, EDGE)
+        rows.addWidget(Heading(entry.name))
+        text = tr("This version of Caravan has no such page yet. The command line does what it will do.")
+        rows.addWidget(EmptyState(theme, entry.icon, tr("Not here yet"), text), 1)
