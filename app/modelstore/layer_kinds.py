@@ -18,6 +18,11 @@ _FULL_ATTENTION_INTERVAL: Final[Mapping[str, int]] = {
     **{"qwen3next": 4, "qwen35": 4, "qwen35moe": 4, "qwen4exp": 4, "minimax-01": 8},
 }
 
+_SKIPS_FURTHER_TOKENS: Final = frozenset(
+    {"bailingmoe3", "cohere2moe", "deepseek2", "deepseek32", "deepseek4", "glm-dsa", "glm4moe", "glm5-next", "hy_v3"}
+    | {"mimo2", "nemotron_h", "nemotron_h_moe", "qwen35", "qwen35moe", "qwen3next", "qwen4exp", "step35"}
+)
+
 
 class Slide(NamedTuple):
     """How an architecture slides when its file does not list it layer by layer.
@@ -81,6 +86,15 @@ def layer_kinds(metadata: Metadata, layers: int, kv_heads: tuple[int, ...]) -> L
     window, slides = _sliding(metadata, layers, trunk, recurs)
     slides = tuple(slide and attend for slide, attend in zip(slides, attends, strict=True))
     return LayerKinds(attends, recurs, slides, window if any(slides) else None)
+
+
+def idle_layers(metadata: Metadata, layers: int) -> int:
+    """How many of the last blocks the engine does not load unless it is told to predict further tokens with them.
+
+    Source: `TENSOR_SKIP` under `load_mtp` in `src/models/*.cpp`; a file of such blocks alone is loaded.
+    """
+    further = metadata.number("nextn_predict_layers") or 0
+    return further if metadata.architecture in _SKIPS_FURTHER_TOKENS and further < layers else 0
 
 
 def _recurrent(metadata: Metadata, layers: int, trunk: int, kv_heads: tuple[int, ...]) -> tuple[bool, ...]:

@@ -9,6 +9,7 @@ from typing import Final
 from app.modelstore.file_types import file_type_name
 from app.modelstore.gguf_errors import hostile, unsupported
 from app.modelstore.gguf_header import GgufHeader, TensorInfo
+from app.modelstore.layer_kinds import idle_layers
 from app.modelstore.memory_shape import memory_shape
 from app.modelstore.metadata import Metadata
 from app.schema.model import ModelShape
@@ -137,6 +138,7 @@ def _quantization(metadata: Metadata, weights: _Weights) -> str | None:
 def _facts(metadata: Metadata, layers: int) -> dict[str, object]:
     memory = memory_shape(metadata, layers)
     return {
+        "tokenizer": _tokenizer(metadata),
         "vocabulary": metadata.list_length("tokenizer.ggml.tokens") or metadata.number("vocab_size"),
         "context_length": metadata.number("context_length"),
         "embedding_length": metadata.number("embedding_length"),
@@ -149,6 +151,21 @@ def _facts(metadata: Metadata, layers: int) -> dict[str, object]:
         "sliding_layers": memory.kinds.slides if memory.kinds.window else (),
         "expert_count": metadata.number("expert_count") or None,
         "experts_used": metadata.largest("expert_used_count") or None,
+        "expert_feed_forward_length": metadata.largest("expert_feed_forward_length") or None,
+        "state_space_width": _state_space_width(metadata),
+        "idle_layers": idle_layers(metadata, layers),
         "next_token_layers": min(layers, metadata.number("nextn_predict_layers") or 0),
         "has_chat_template": metadata.general("tokenizer.chat_template") is not None,
     }
+
+
+def _state_space_width(metadata: Metadata) -> int | None:
+    """Elements per token that pass the convolution of a state-space block: inner width and both state projections."""
+    inner = metadata.number("ssm.inner_size")
+    groups, state = metadata.number("ssm.group_count") or 0, metadata.number("ssm.state_size") or 0
+    return inner + 2 * groups * state if inner else None
+
+
+def _tokenizer(metadata: Metadata) -> str | None:
+    kind, splitting = metadata.text("tokenizer.ggml.model"), metadata.text("tokenizer.ggml.pre")
+    return f"{kind}/{splitting}" if kind and splitting else kind

@@ -85,8 +85,14 @@ def kv_bytes(shape: ModelShape, context: int, slots: int, kv_type: KvType) -> tu
         + elements_bytes(_at(shape.value_widths, i) * cells, kv_type)
         + _at(shape.recurrent_elements, i) * F32_BYTES * slots
         for i in range(shape.layers)
-        for cells in (sliding if _slides(shape, i) else full,)
+        for cells in (sliding if is_sliding(shape, i) else full,)
     )
+
+
+def cell_bytes(shape: ModelShape, index: int, kv_type: KvType) -> float:
+    """Cache bytes of one cell of a block: keys and values of one token."""
+    block_bytes, block_elements = KV_BLOCKS[kv_type]
+    return (_at(shape.key_widths, index) + _at(shape.value_widths, index)) * block_bytes / block_elements
 
 
 def head_ram_bytes(shape: ModelShape) -> int:
@@ -99,19 +105,30 @@ class Buffers:
     """Compute buffers of one stage in bytes, by its place in the split (formula: design.md, "Compute buffers").
 
     `width` is one activation of a micro-batch, `block_work` the widest intermediate results of a block, `logits` the
-    vocabulary-sized result, `mask` the attention masks of one copy.
+    vocabulary-sized result, `mask` the attention masks of one copy, `inner` one state-space activation, 0 without.
     """
 
     width: int
     block_work: int
     logits: int
     mask: int
+    inner: int = 0
 
     def of(self, *, first: bool, last: bool, pipelined: bool) -> int:
         """Bytes for a stage that is the first, the last (output layer), both or neither."""
-        widths = (17 if first else 12) if pipelined else (6 if first else 5)
-        work = max(self.block_work, self.logits) if last else self.block_work
-        return work + widths * self.width + self.mask * (PIPELINE_COPIES if pipelined else 1)
+        if pipelined:
+            return self._pipelined(first=first, last=last)
+        work = max(self.block_work, 9 * self.inner // 2) + (6 if first else 5) * self.width + self.mask
+        if not last:
+            return work
+        # The first stage keeps the mask to the end, a later one gives it back before the output layer.
+        return max(work, self.logits + (4 * self.width + self.mask if first else 3 * self.width))
+
+    def _pipelined(self, *, first: bool, last: bool) -> int:
+        widths, inners = (17, 8) if first else (12, 12 if last else 16)
+        work = max(self.block_work, inners * self.inner) + widths * self.width
+        output = self.logits + 8 * self.inner + 10 * self.width if last else 0
+        return max(work, output) + PIPELINE_COPIES * self.mask
 
 
 def buffers(shape: ModelShape, context: int, slots: int) -> Buffers:
@@ -119,13 +136,14 @@ def buffers(shape: ModelShape, context: int, slots: int) -> Buffers:
     row = MICRO_BATCH * F32_BYTES
     width = shape.embedding_length or 0
     attends = [i for i in range(shape.layers) if _at(shape.key_widths, i)]
-    full = padded(context) if any(not _slides(shape, i) for i in attends) else 0
-    sliding = sliding_cells(shape, context, slots) if any(_slides(shape, i) for i in attends) else 0
+    full = padded(context) if any(not is_sliding(shape, i) for i in attends) else 0
+    sliding = sliding_cells(shape, context, slots) if any(is_sliding(shape, i) for i in attends) else 0
     return Buffers(
         width=width * row,
         block_work=_block_width(shape) * row,
         logits=(shape.vocabulary or 0) * row,
         mask=(full + sliding) * MICRO_BATCH * F16_BYTES,
+        inner=(shape.state_space_width or 0) * row,
     )
 
 
@@ -175,12 +193,17 @@ class Demand:
 
 
 def demand(shape: ModelShape, context: int, slots: int, kv_type: KvType) -> Demand:
-    """The demand of a model at a context."""
-    cache = kv_bytes(shape, context, slots, kv_type)
-    blocks = [weight + state for weight, state in zip(shape.layer_bytes, cache, strict=True)]
+    """The demand of a model at a context.
+
+    Blocks the engine does not load (`ModelShape.idle_layers`) count as empty: they keep their place and cost nothing.
+    """
+    loaded = shape.layers - shape.idle_layers
+    cache = tuple(state if i < loaded else 0 for i, state in enumerate(kv_bytes(shape, context, slots, kv_type)))
+    weights = tuple(size if i < loaded else 0 for i, size in enumerate(shape.layer_bytes))
+    blocks = [weight + state for weight, state in zip(weights, cache, strict=True)]
     return Demand(
         context=context,
-        weights=tuple(accumulate(shape.layer_bytes, initial=0)),
+        weights=tuple(accumulate(weights, initial=0)),
         cache=tuple(accumulate(cache, initial=0)),
         prefix=tuple(accumulate(blocks, initial=0)),
         largest_block=max(blocks, default=0),
@@ -194,7 +217,8 @@ def _at(values: tuple[int, ...], index: int) -> int:
     return values[index] if index < len(values) else 0
 
 
-def _slides(shape: ModelShape, index: int) -> bool:
+def is_sliding(shape: ModelShape, index: int) -> bool:
+    """Whether a block attends to a window only."""
     return bool(shape.sliding_window) and index < len(shape.sliding_layers) and shape.sliding_layers[index]
 
 
@@ -208,10 +232,13 @@ def _block_width(shape: ModelShape) -> int:
 
 
 def _expert_width(shape: ModelShape) -> int:
-    """Feed-forward width of one expert, from the bytes of its three matrices at the file's mean bytes per parameter.
+    """Feed-forward width of one expert: as the file states it, else from the bytes of its three matrices.
 
-    A quarter is added because experts are often stored in fewer bits than the mean; never more than the stated width.
+    Those are taken at the file's mean bytes per parameter. A quarter is added because experts are often stored in fewer
+    bits than the mean; never more than the width of the dense network.
     """
+    if shape.expert_feed_forward_length:
+        return shape.expert_feed_forward_length
     stated = shape.feed_forward_length or 0
     matrices = 3 * (shape.embedding_length or 0) * (shape.expert_count or 0) * shape.weight_bytes * 4
     largest = max(shape.layer_expert_bytes, default=0)

@@ -14,6 +14,8 @@ ENGINE_NOWHERE = "engine_nowhere"
 HEAD_UNUSABLE = "head_unusable"
 TOO_FEW_PCS = "too_few_pcs"
 DOES_NOT_FIT = "does_not_fit"
+SHARES_UNUSABLE = "shares_unusable"
+WANTED_UNUSABLE = "wanted_unusable"
 
 
 def unplannable(
@@ -24,6 +26,7 @@ def unplannable(
         _not_a_model(request, shape)
         or _context_too_long(request, shape)
         or _no_head(request, cluster, eligibility, heads)
+        or _wanted(request, cluster, eligibility, heads)
         or _too_few(request, eligibility, heads)
     )
 
@@ -99,6 +102,26 @@ def _head_hint(request: PlanRequest) -> str:
     if request.head is None:
         return "Solve that, or copy the model to another PC."
     return "Choose another PC to run it, or let Caravan choose."
+
+
+def _wanted(
+    request: PlanRequest, cluster: ClusterView, eligibility: Eligibility, heads: Sequence[Candidate]
+) -> Refusal | None:
+    """A PC that must take part but cannot, under any head."""
+    able = [{head.node.node, *(worker.node.node for worker in eligibility.workers(head))} for head in heads]
+    if any(set(request.use) <= together for together in able):
+        return None
+    names = {node.node: node.name for node in cluster.nodes}
+    told = {reason.node: reason.sentence for head in heads[:1] for reason in reasons(eligibility, head)}
+    lacking = [node for node in request.use if node not in able[0]] or list(request.use)
+    said = [told.get(node, sentences.cannot_join(names.get(node))) for node in lacking]
+    return Refusal(
+        model_id=request.model_id,
+        code=WANTED_UNUSABLE,
+        sentence=" ".join(dict.fromkeys(said)),
+        hint="Solve that, or plan without it.",
+        reasons=reasons(eligibility, heads[0]),
+    )
 
 
 def _too_few(request: PlanRequest, eligibility: Eligibility, heads: Sequence[Candidate]) -> Refusal | None:

@@ -99,9 +99,100 @@ def not_asked(node: NodeResources, count: int) -> str:
     return f"{node.name} is not used: {pcs(count)} {'was' if count == 1 else 'were'} asked for."
 
 
-def fits(names: Sequence[str], context: int) -> str:
-    """An alternative that fits."""
-    return f"Fits on {_on(names)} with {number(context)} tokens of context."
+def speed(rate: float) -> str:
+    """Tokens per second: `23 tokens/s`, below 10 with one decimal."""
+    return f"{rate:.0f} tokens/s" if rate >= 9.95 else f"{rate:.1f} tokens/s"
+
+
+def seconds(time: float) -> str:
+    """A time: `4.2 s`, `35 s`."""
+    return f"{time:.0f} s" if time >= 9.95 else f"{time:.1f} s"
+
+
+def _rates(now: float, then: float) -> tuple[str, str]:
+    """Two speeds, with decimals when whole numbers would not tell them apart."""
+    shown = speed(now), speed(then)
+    return shown if shown[0] != shown[1] else (f"{now:.2f} tokens/s", f"{then:.2f} tokens/s")
+
+
+def no_gain(node: NodeResources, now: float, then: float) -> str:
+    """A node that would change next to nothing."""
+    return f"{node.name} is not needed: with it the answer comes at {speed(then)}, without it at {speed(now)}."
+
+
+def slow_link(node: NodeResources, round_trip: float, lost: float) -> str:
+    """A node whose link costs more than the node gives."""
+    trip = f"{round_trip * 1e3:.0f} ms" if round_trip >= 2e-3 else f"{round_trip * 1e3:.1f} ms"
+    return f"{node.name} is left out: its link ({trip}) would cost {speed(lost)}."
+
+
+def slow_device(node: NodeResources, now: float, then: float) -> str:
+    """A node that computes more slowly than those in use."""
+    without, with_it = _rates(now, then)
+    return (
+        f"{node.name} is left out: it is slower than the others. With it the answer comes at {with_it}, not {without}."
+    )
+
+
+def slower_prompt(node: NodeResources, now: float, then: float) -> str:
+    """A node that makes the wait for the first token longer than it makes the answer shorter."""
+    return (
+        f"{node.name} is left out: with it the first token comes after {seconds(then)} instead of {seconds(now)}, "
+        f"which the answer does not make up for."
+    )
+
+
+def drafts(model: str, rate: float, plain: float) -> str:
+    """A draft model that pays."""
+    return f"{model} guesses ahead: about {speed(rate)} instead of {speed(plain)}."
+
+
+def guesses_from_the_text() -> str:
+    """Guesses from repeated text."""
+    return "Text that repeats is guessed ahead."
+
+
+def no_share(node: NodeResources) -> str:
+    """A node without a share in a split the user fixed."""
+    return f"{node.name} has no layers in the split you set."
+
+
+SHARE_TWICE = "A device has two shares. Give each device one."
+SHARE_STRANGER = "The split names a PC that is not in the cluster."
+
+
+def shares_off(model: str, shared: int, layers: int) -> str:
+    """Fixed shares that do not add up."""
+    return f"The split places {shared} layers; {model} has {layers}."
+
+
+def no_such_device(node: NodeResources, device: str) -> str:
+    """A share on a device that is not there."""
+    return f"{node.name} has no device {device}."
+
+
+def processor_first(head: NodeResources) -> str:
+    """A share of the head's processor behind another device."""
+    return f"The layers on the processor of {head.name}, which runs the model, have to be the first ones."
+
+
+def share_too_big(node: NodeResources, device: DeviceResources, layers: int, short: int) -> str:
+    """A share that does not fit its device."""
+    count = "1 layer" if layers == 1 else f"{layers} layers"
+    return f"{count} on {node.name} ({device.device}): {size(short, up=True)} short."
+
+
+def cannot_join(name: str | None) -> str:
+    """A PC that must take part and is not there, or not together with the others."""
+    if name is None:
+        return "A PC that is to take part is not in the cluster."
+    return f"{name} cannot take part together with the other PCs you chose."
+
+
+def fits(names: Sequence[str], context: int, decode: float | None = None) -> str:
+    """An alternative that fits, with the speed to expect where it is known."""
+    where = f"Fits on {_on(names)} with {number(context)} tokens of context"
+    return f"{where}." if decode is None else f"{where}: {speed(decode)}."
 
 
 def falls_short(names: Sequence[str], context: int, short: int) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.planner.eligibility import Candidate, Offer
+from app.planner.line import compute_bytes, on_head_processor
 from app.planner.memory import Demand
-from app.planner.search import compute_bytes, on_head_processor
 from app.schema.plan import DeviceResources, NodeResources
 
 

@@ -12,6 +12,9 @@ class ModelShape(Record):
     tensors, plus a copy of `token_embd` when `tied_embeddings`. `embedding_bytes` always stays on the head's RAM.
     `key_widths[i]` and `value_widths[i]` are KV cache elements per token of block i, 0 where it has none.
     `recurrent_elements[i]` is the f32 state per sequence of block i. `sliding_layers` is empty when no block slides.
+    `tokenizer` names its kind and how it splits text (`gpt2/qwen2`).
+    `state_space_width` is what passes the convolution of a state-space block. The last `idle_layers` blocks only
+    predict further tokens: the engine does not load them unless it is told to.
     """
 
     architecture: str
@@ -19,6 +22,7 @@ class ModelShape(Record):
     size_label: str | None = None
     quantization: str | None = None
     parameters: int
+    tokenizer: str | None = None
     vocabulary: int | None = None
     context_length: int | None = None
     embedding_length: int | None = None
@@ -39,7 +43,10 @@ class ModelShape(Record):
     sliding_layers: tuple[bool, ...] = ()
     expert_count: int | None = None
     experts_used: int | None = None
+    expert_feed_forward_length: int | None = None
+    state_space_width: int | None = None
     next_token_layers: int = 0
+    idle_layers: int = 0
     has_chat_template: bool = False
     is_projector: bool = False
     split_count: int = 1

@@ -110,14 +110,17 @@ class PlanRequest(Record):
     shares: tuple[Share, ...] = ()
     prompt_tokens: Annotated[int, Field(ge=1, le=1 << 24)] | None = None
     answer_tokens: Annotated[int, Field(ge=1, le=1 << 24)] | None = None
+    repetitive: bool = False
+    """The answers repeat what was said, as when code or a text is edited."""
 
 
 class Prediction(Record):
     """The speed to expect of a placement, for `prompt_tokens` in and `answer_tokens` out.
 
-    `decode` and `prefill` are tokens/s; `first_token` (from question to first token), `load` (from launch to ready) and
-    `answer` (the whole exchange) are seconds. `is_measured`: every device and link in it was measured, else some are
-    the planner's estimates. `corrected_by` is the factor learned from earlier runs of this placement, None without.
+    `decode` and `prefill` are tokens/s of one conversation while all slots answer; `first_token` (from question to
+    first token), `load` (from launch to ready) and `answer` (the whole exchange) are seconds. `is_measured`: every
+    device and link in it was measured, else some are the planner's estimates. `corrected_by` is the factor learned from
+    earlier runs of this placement, None without.
     """
 
     prompt_tokens: int
@@ -129,6 +132,29 @@ class Prediction(Record):
     load: float | None = None
     is_measured: bool = False
     corrected_by: float | None = None
+
+
+class SpeculationKind(StrEnum):
+    """How tokens are guessed ahead: from text that repeats, or by a smaller model."""
+
+    NGRAM = "ngram"
+    DRAFT = "draft"
+
+
+class Speculation(Record):
+    """Guessing `guesses` tokens ahead and checking them in one pass.
+
+    With `draft`: the model that guesses, the device of the head it goes on, the bytes it needs there, and `decode`
+    (tokens/s) with an assumed share of right guesses. `sentence` says it to a person.
+    """
+
+    kind: SpeculationKind
+    guesses: int
+    sentence: str
+    draft_model: ModelId | None = None
+    draft_device: str | None = None
+    draft_bytes: Bytes = 0
+    decode: float | None = None
 
 
 class Stage(Record):
@@ -203,6 +229,8 @@ class Plan(Record):
     alternatives: tuple[Alternative, ...] = ()
     prediction: Prediction | None = None
     """None when too little is known of the devices' speed."""
+    speculation: Speculation | None = None
+    """None when guessing ahead does not pay or nothing is known to guess with."""
     notes: tuple[str, ...] = ()
     """What the user should know of this plan, as sentences: a context that was lowered so that it fits."""
 

@@ -99,6 +99,26 @@ def test_experts(tmp_path: Path) -> None:
     assert shape.largest_tensor_bytes == 64 * 64 * 8 * 2
 
 
+def test_the_width_of_one_expert(tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.gguf", expert_count=8, expert_feed_forward_length=96, feed_forward_length=512)
+    assert read_shape(path).expert_feed_forward_length == 96
+    assert read_shape(write_model(tmp_path / "n.gguf")).expert_feed_forward_length is None
+
+
+@pytest.mark.parametrize(("architecture", "idle"), [("glm4moe", 1), ("qwen3next", 1), ("exaone-moe", 0)])
+def test_blocks_for_further_tokens_that_the_engine_leaves_out(tmp_path: Path, architecture: str, idle: int) -> None:
+    shape = read_shape(write_model(tmp_path / "m.gguf", architecture, 5, nextn_predict_layers=1))
+    assert (shape.layers, shape.next_token_layers, shape.idle_layers) == (5, 1, idle)
+    alone = read_shape(write_model(tmp_path / "n.gguf", architecture, 1, nextn_predict_layers=1))
+    assert alone.idle_layers == 0
+
+
+def test_the_tokenizer(tmp_path: Path) -> None:
+    keys = {"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "qwen2"}
+    assert read_shape(write_model(tmp_path / "m.gguf", extra_keys=keys)).tokenizer == "gpt2/qwen2"
+    assert read_shape(write_model(tmp_path / "n.gguf")).tokenizer is None
+
+
 LATENT = {
     "attention__head_count_kv": 1,
     "attention__kv_lora_rank": 32,
@@ -211,11 +231,14 @@ def test_mamba(tmp_path: Path) -> None:
     shape = read_shape(write_model(tmp_path / "m.gguf", "mamba", **MAMBA, attention__head_count=0))
     assert shape.recurrent_elements == (MAMBA_STATE,) * 4
     assert shape.key_widths == shape.value_widths == (0,) * 4
+    assert shape.state_space_width == 128
 
 
 def test_mamba2_counts_its_groups(tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.gguf", "mamba2", **MAMBA, ssm__group_count=2, attention__head_count=0)
-    assert read_shape(path).recurrent_elements == (3 * (128 + 2 * 2 * 16) + 16 * 128,) * 4
+    shape = read_shape(path)
+    assert shape.recurrent_elements == (3 * (128 + 2 * 2 * 16) + 16 * 128,) * 4
+    assert shape.state_space_width == 128 + 2 * 2 * 16
 
 
 def test_rwkv(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Random small clusters: the answer against all device lists and all contiguous splits, tried one by one."""
+"""Random small clusters of unknown speed: the answer against all device lists and all contiguous splits."""
 
 import re
 from array import array
@@ -96,9 +96,6 @@ def list_holds(needs: Demand, head: NodeResources, devices: Sequence[Device]) ->
     """Whether some contiguous split over exactly these devices, at least one block each, stays within every budget."""
     pipelined = len(devices) > 1 and not (devices[0][0] is head and devices[0][1].is_cpu)
     budgets = [budget(needs, head, device) for device in devices]
-    first = needs.buffers.of(first=True, last=False, pipelined=pipelined)
-    if len(devices) > 1 and any(b - first < needs.largest_block for b in budgets):
-        return False  # the rule: of several devices each has room for the largest block
     last = len(devices) - 1
     for cuts in combinations(range(1, needs.layers), last):
         ends = (0, *cuts, needs.layers)
@@ -149,17 +146,19 @@ def answers(request: PlanRequest, model: ModelShape, view: ClusterView) -> Itera
 
 @settings(max_examples=300, deadline=None)
 @given(requests, shapes(), clusters())
-def test_finds_the_first_set_of_pcs_that_holds_the_model(
+def test_nothing_measured_means_fewest_pcs_then_this_head(
     request: PlanRequest, model: ModelShape, view: ClusterView
 ) -> None:
     found = plan(request, model, view)
-    expected = next(answers(request, model, view), None)
+    able = list(answers(request, model, view))
     if isinstance(found, Refusal):
-        assert expected is None
+        assert not able
     else:
-        assert expected is not None
-        assert found.head == expected[0]
-        assert {stage.node for stage in found.stages} | {found.head} == set(expected)
+        assert able
+        assert found.prediction is None
+        used = {stage.node for stage in found.stages} | {found.head}
+        assert (found.head, len(used)) == (able[0][0], len(able[0]))
+        assert used in [set(nodes) for nodes in able]
 
 
 @settings(max_examples=200, deadline=None)

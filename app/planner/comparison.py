@@ -1,0 +1,110 @@
+"""What is told beside a plan: the same on other numbers of PCs, and why each PC that is not used is not."""
+
+from collections.abc import Sequence
+
+from app.planner import sentences
+from app.planner.eligibility import Candidate, worker_problem
+from app.planner.fastest import TIED
+from app.planner.prediction import predict, timed
+from app.planner.question import Question
+from app.planner.search import MOST_COMPARED, Placement, Search
+from app.planner.shortage import Shortage, shortage
+from app.schema.plan import Alternative, NodeReason
+from app.schema.record import NodeId
+
+
+def alternatives(question: Question, search: Search, chosen: Placement | None) -> tuple[Alternative, ...]:
+    """The same question for 1, 2, ... PCs, at most 8, as many as can take part; `chosen` is what the plan says."""
+    numbers = range(1, min(search.most_pcs, MOST_COMPARED) + 1)
+    return tuple(_alternative(question, search, pcs, chosen) for pcs in numbers)
+
+
+def _alternative(question: Question, search: Search, pcs: int, chosen: Placement | None) -> Alternative:
+    context = search.demand.context
+    placement = chosen if chosen is not None and len(chosen.nodes) == pcs else search.on(pcs)
+    if placement is not None:
+        prediction = predict(placement, search.demand, search.ground.work)
+        decode = prediction.decode if prediction else None
+        sentence = sentences.fits(names(question, placement), context, decode)
+        return Alternative(pcs=pcs, fits=True, sentence=sentence, prediction=prediction)
+    _, counted = least_short(question, search, pcs)
+    told = [node.name for node, _ in counted.nodes]
+    sentence = sentences.falls_short(told, context, counted.short)
+    return Alternative(pcs=pcs, fits=False, sentence=sentence, short_bytes=counted.short)
+
+
+def names(question: Question, placement: Placement) -> list[str]:
+    """The names of a placement's PCs: the head, then the others best first."""
+    head = placement.head
+    others = [c for c in question.eligibility.kept if c.node.node in placement.nodes and c is not head]
+    return [head.node.name, *(candidate.node.name for candidate in others)]
+
+
+def least_short(question: Question, search: Search, pcs: int) -> tuple[Candidate, Shortage]:
+    """What that many PCs lack and under which head: the least, the preferred head among equals."""
+    totals = []
+    for head in question.heads:
+        workers = question.eligibility.workers(head)
+        if len(workers) >= pcs - 1:
+            totals.append((head, shortage(search.demand, head, _roomiest(workers, pcs - 1, question.request.use))))
+    return min(totals, key=lambda total: total[1].needed - total[1].free)
+
+
+def _roomiest(workers: Sequence[Candidate], count: int, wanted: Sequence[NodeId]) -> Sequence[Candidate]:
+    """The workers that must take part, then those with most bytes on offer; in their given order."""
+
+    def order(worker: Candidate) -> tuple[bool, int, NodeId]:
+        return (worker.node.node not in wanted, -sum(offer.budget for offer in worker.offers), worker.node.node)
+
+    most = sorted(workers, key=order)[:count]
+    return [worker for worker in workers if worker in most]
+
+
+def left_out(question: Question, search: Search, placement: Placement) -> tuple[NodeReason, ...]:
+    """A reason for every node that is not in the placement, sorted by node id."""
+    found = [reason for reason in question.eligibility.dropped if reason.node not in placement.nodes]
+    for candidate in question.eligibility.kept:
+        node = candidate.node
+        if node.node not in placement.nodes:
+            sentence = _spared(question, search, placement, candidate)
+            found.append(NodeReason(node=node.node, node_name=node.name, sentence=sentence))
+    return tuple(sorted(found, key=lambda reason: reason.node))
+
+
+def _spared(question: Question, search: Search, placement: Placement, candidate: Candidate) -> str:
+    """Why a node that was kept is not used after all."""
+    sentence = worker_problem(candidate, placement.head)
+    if sentence is not None:
+        return sentence
+    if not search.room(candidate, processors=True):
+        return sentences.no_room(candidate.node, search.demand.context)
+    if question.request.shares:
+        return sentences.no_share(candidate.node)
+    if question.request.pcs is not None:
+        return sentences.not_asked(candidate.node, question.request.pcs)
+    if search.by_speed:
+        return _slower(question, search, placement, candidate)
+    if not search.room(candidate, processors=False):
+        return sentences.processor_spared(candidate.node)
+    return sentences.not_needed(candidate.node, names(question, placement))
+
+
+def _slower(question: Question, search: Search, placement: Placement, candidate: Candidate) -> str:
+    """What the best placement that makes use of a PC would cost in speed, and whether its link or its device does."""
+    used = names(question, placement)
+    other = search.with_node(placement, candidate)
+    if other is None:
+        return sentences.not_needed(candidate.node, used)
+    mix = search.ground.work.mix
+    now, then = timed(placement, mix), timed(other, mix)
+    if then.exchange(mix) <= now.exchange(mix) * (1 + TIED):
+        return sentences.no_gain(candidate.node, 1.0 / now.step, 1.0 / then.step)
+    if then.step <= now.step:
+        return sentences.slower_prompt(candidate.node, now.prompt, then.prompt)
+    hops = [c for o, c in zip(other.offers, other.costs, strict=True) if o.node.node == candidate.node.node]
+    lost = 1.0 / now.step - 1.0 / then.step
+    link = sum(cost.hop_step for cost in hops)
+    trip = next((cost.hop.round_trip for cost in hops if cost.hop is not None), None)
+    if trip is not None and link >= (then.step - now.step) / 2:
+        return sentences.slow_link(candidate.node, trip, lost)
+    return sentences.slow_device(candidate.node, 1.0 / now.step, 1.0 / then.step)

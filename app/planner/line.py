@@ -1,0 +1,191 @@
+"""The devices of one head in layer order, with what each can hold and what it costs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from app.planner.eligibility import Candidate, Offer
+from app.planner.memory import Demand
+from app.planner.room import Room, room_of
+from app.planner.speed import BlockTimes, Hop, Mix, StageCost, Work, block_times, hop_of, pace_of, stage_cost
+from app.schema.plan import LinkMeasure
+from app.schema.record import NodeId
+
+TIE = 1e-6
+"""Seconds by which a device counts as dearer, and once more for each better PC before its own: equal choices fall to
+the fewest devices and the first PCs. The head's roomiest device counts as cheaper: the head is there anyway."""
+
+
+def on_head_processor(offer: Offer, head: Candidate) -> bool:
+    """Whether an offer is the processor of the head, which the engine drives without counting it as a device."""
+    return offer.device.is_cpu and offer.node.node == head.node.node
+
+
+def compute_bytes(demand: Demand, head: Candidate, offers: Sequence[Offer]) -> tuple[int, ...]:
+    """Compute buffers of each stage of a split. The engine pipelines when it offloads all to two or more devices."""
+    pipelined = len(offers) > 1 and not on_head_processor(offers[0], head)
+    last = len(offers) - 1
+    return tuple(demand.buffers.of(first=i == 0, last=i == last, pipelined=pipelined) for i in range(len(offers)))
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A device in the line. All costs are seconds of the exchanges.
+
+    `seconds[i]` is what blocks 0..i-1 add there, `prompts[i]` their part of the pipeline's slowest stage, `fixed` what
+    the device adds however little it holds, `last` what the output layer adds. `per_byte` is the least that a byte of
+    any block costs.
+    """
+
+    offer: Offer
+    cost: StageCost
+    room: Room
+    seconds: tuple[float, ...]
+    per_byte: float
+    fixed: float
+    last: float
+
+    @property
+    def prompts(self) -> tuple[float, ...]:
+        """Seconds of blocks 0..i-1 for one prompt."""
+        return self.cost.prompt
+
+
+@dataclass(frozen=True)
+class Line:
+    """The stops of a head in layer order: its processor when it leads, the workers' devices, its own GPUs.
+
+    `pipelined`: the engine overlaps the micro-batches of a prompt. `workers` are the stops of one worker each.
+    """
+
+    head: Candidate
+    mix: Mix
+    pipelined: bool
+    leading: Stop | None
+    workers: tuple[tuple[Stop, ...], ...]
+    own: tuple[Stop, ...]
+
+    @property
+    def batches(self) -> int:
+        """Micro-batches of a prompt that overlap; 1 when none do."""
+        return self.mix.batches if self.pipelined else 1
+
+    @property
+    def weight(self) -> float:
+        """Seconds of the exchange per second of the slowest stage's prompt, beyond what `Stop.seconds` counts."""
+        return self.mix.slots * (self.batches - 1) / self.batches
+
+    def stops(self) -> Iterator[Stop]:
+        """All stops in layer order."""
+        if self.leading:
+            yield self.leading
+        for worker in self.workers:
+            yield from worker
+        yield from self.own
+
+
+class Ground:
+    """What does not change while placements are sought: the model's demand and work, and the measured links.
+
+    What was worked out for a device is kept for the next head.
+    """
+
+    def __init__(self, demand: Demand, work: Work, links: Mapping[frozenset[NodeId], LinkMeasure]) -> None:
+        self.demand = demand
+        self.work = work
+        self._links = links
+        self._times: dict[tuple[NodeId, str], BlockTimes] = {}
+        self._seconds: dict[tuple[NodeId, str, bool], tuple[tuple[float, ...], float]] = {}
+        self._rooms: dict[tuple[int, bool], Room] = {}
+
+    def cost(self, head: Candidate, offer: Offer) -> StageCost:
+        """What a device costs under that head."""
+        key = (offer.node.node, offer.device.device)
+        if key not in self._times:
+            self._times[key] = block_times(self.work, pace_of(offer.device))
+        return stage_cost(self.work, self._times[key], self._hop(head, offer))
+
+    def lines(self, head: Candidate, workers: Sequence[Candidate], *, processors: bool) -> tuple[Line, ...]:
+        """The lines of a head with these workers (best first): over accelerators alone, and after its processor.
+
+        The worker where the output layer costs least comes last, then the head's own devices: design.md, "Order".
+        """
+        offers = head.usable(processors=processors)
+        main = max(offers, key=lambda offer: (not offer.device.is_cpu, offer.budget), default=None)
+        own = [_Priced(offer, self.cost(head, offer), -2 if offer is main else 0) for offer in offers]
+        groups = [
+            [_Priced(offer, self.cost(head, offer), rank) for offer in worker.usable(processors=processors)]
+            for rank, worker in enumerate(workers, 1)
+        ]
+        inner = [sorted(group, key=_output_last) for group in groups if group]
+        ordered = sorted(inner, key=lambda group: _output_last(group[-1]))
+        processor = next((priced for priced in own if priced.offer.device.is_cpu), None)
+        gpus = [priced for priced in own if not priced.offer.device.is_cpu]
+        plain = self._line(head, None, ordered, gpus)
+        return (plain,) if processor is None else (plain, self._line(head, processor, ordered, gpus))
+
+    def _line(
+        self,
+        head: Candidate,
+        processor: "_Priced | None",
+        workers: Sequence[Sequence["_Priced"]],
+        gpus: Sequence["_Priced"],
+    ) -> Line:
+        pipelined = processor is None
+        return Line(
+            head=head,
+            mix=self.work.mix,
+            pipelined=pipelined,
+            leading=self._stop(processor, pipelined, self.demand.head_ram_bytes) if processor else None,
+            workers=tuple(tuple(self._stop(priced, pipelined) for priced in group) for group in workers),
+            own=tuple(self._stop(priced, pipelined) for priced in gpus),
+        )
+
+    def _hop(self, head: Candidate, offer: Offer) -> Hop | None:
+        if offer.node.node == head.node.node:
+            return None
+        return hop_of(self._links.get(frozenset((head.node.node, offer.node.node))))
+
+    def _stop(self, priced: "_Priced", pipelined: bool, beside: int = 0) -> Stop:
+        """A stop; `beside` are bytes something else of the model takes on the device."""
+        mix, cost, offer = self.work.mix, priced.cost, priced.offer
+        seconds, per_byte = self._exchange_seconds(offer, cost, pipelined)
+        return Stop(
+            offer=offer,
+            cost=cost,
+            room=self._room(offer.budget - beside, pipelined),
+            seconds=seconds,
+            per_byte=per_byte,
+            fixed=mix.answer * cost.hop_step + mix.slots * cost.hop_prompt + TIE * (1 + priced.rank),
+            last=mix.answer * cost.output_step + mix.slots * cost.output_prompt,
+        )
+
+    def _room(self, budget: int, pipelined: bool) -> Room:
+        if (budget, pipelined) not in self._rooms:
+            self._rooms[budget, pipelined] = room_of(self.demand, budget, pipelined=pipelined)
+        return self._rooms[budget, pipelined]
+
+    def _exchange_seconds(self, offer: Offer, cost: StageCost, pipelined: bool) -> tuple[tuple[float, ...], float]:
+        """`Stop.seconds` and `Stop.per_byte` of a device."""
+        key = (offer.node.node, offer.device.device, pipelined)
+        if key not in self._seconds:
+            mix = self.work.mix
+            part = mix.slots / (mix.batches if pipelined else 1)
+            seconds = [mix.answer * step + part * prompt for step, prompt in zip(cost.step, cost.prompt, strict=True)]
+            blocks = zip(pairwise(seconds), pairwise(self.demand.prefix), strict=True)
+            rates = [(after - before) / (end - start) for (before, after), (start, end) in blocks if end > start]
+            self._seconds[key] = (tuple(seconds), min(rates, default=0.0))
+        return self._seconds[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Priced:
+    """An offer, what it costs, and the rank of its PC."""
+
+    offer: Offer
+    cost: StageCost
+    rank: int
+
+
+def _output_last(priced: _Priced) -> tuple[float, int]:
+    return (-priced.cost.output_step, -priced.rank)

@@ -1,0 +1,50 @@
+"""One question to the planner: the request with the nodes sorted, and how it is searched at a context."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from app.planner.eligibility import Candidate, Eligibility
+from app.planner.line import Ground
+from app.planner.memory import MICRO_BATCH, demand
+from app.planner.search import Search
+from app.planner.speed import mix_of, work_of
+from app.schema.model import ModelShape
+from app.schema.plan import LinkMeasure, PlanRequest
+from app.schema.record import NodeId
+
+
+@dataclass(frozen=True)
+class Question:
+    """What every step of planning needs. `heads` is not empty; `links` are by the pair of their ends."""
+
+    request: PlanRequest
+    shape: ModelShape
+    eligibility: Eligibility
+    heads: tuple[Candidate, ...]
+    links: Mapping[frozenset[NodeId], LinkMeasure]
+
+    @cached_property
+    def by_speed(self) -> bool:
+        """Whether anything is known of any device's speed."""
+        return any(offer.device.bandwidth for candidate in self.eligibility.kept for offer in candidate.offers)
+
+    def search(self, context: int) -> Search:
+        """A search at a context of that many tokens."""
+        request, mix = self.request, mix_of(self.request, context)
+        if not self.by_speed:
+            # One micro-batch: nothing overlaps, so that more devices than needed promise nothing.
+            mix = replace(mix, prompt=min(mix.prompt, MICRO_BATCH))
+        ground = Ground(
+            demand=demand(self.shape, context, request.slots, request.kv_type),
+            work=work_of(self.shape, mix, request.kv_type),
+            links=self.links,
+        )
+        required = frozenset(request.use)
+        return Search(ground, self.eligibility, self.heads, by_speed=self.by_speed, required=required)
+
+    def numbers(self, search: Search) -> Sequence[int]:
+        """The numbers of PCs the request allows, fewest first."""
+        if self.request.pcs is not None:
+            return (self.request.pcs,)
+        return range(self.request.min_pcs, search.most_pcs + 1)

@@ -1,0 +1,121 @@
+"""The planner's bytes per device against the engine's own projection, for files of eight kinds of architecture.
+
+Three workers on the processor stand in for cards: the engine takes every RPC device for a GPU that can do all.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from app.engine.commands import HeadSpec, fit_command
+from app.modelstore.gguf import read_shape
+from app.planner.memory import MEBI, Demand, demand
+from app.schema.engine import EngineBuild
+from app.schema.plan import KvType
+from app.system.spawn import run_short
+from tests.contract.sparse_models import MODELS
+from tests.link_engine import rpc_server
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+MOST = 32
+"""MiB by which a prediction may be off, where 3 % of what the engine says is less."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Blocks on the head's processor and on each worker."""
+
+    processor: int
+    workers: tuple[int, ...]
+
+    @property
+    def pipelined(self) -> bool:
+        return len(self.workers) > 1 and not self.processor
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def endpoints(engine_folder: Path) -> AsyncIterator[tuple[str, ...]]:
+    async with AsyncExitStack() as stack:
+        ports = [await stack.enter_async_context(rpc_server(engine_folder)) for _ in range(3)]
+        yield tuple(f"127.0.0.1:{port}" for port in ports)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+async def test_every_device_within_3_percent_or_32_mib(
+    kind: str, tmp_path: Path, engine_folder: Path, endpoints: tuple[str, ...]
+) -> None:
+    path = MODELS[kind](tmp_path / "model.gguf")
+    shape = read_shape(path)
+    layers = shape.layers
+    third = layers // 3
+    for context in (4096, 32768):
+        needs = demand(shape, context, 1, KvType.F16)
+        for split in (
+            Split(0, (layers,)),
+            Split(0, (third, third, layers - 2 * third)),
+            Split(third, (layers - third,)),
+            Split(third, (third, layers - 2 * third)),
+        ):
+            printed = await projected(engine_folder, path, endpoints, split, context)
+            for name, wanted in predicted(needs, split).items():
+                found = printed[name]
+                assert abs(wanted / MEBI - found) <= max(MOST, found * 0.03), (kind, context, split, name)
+
+
+async def projected(folder: Path, path: Path, endpoints: tuple[str, ...], split: Split, context: int) -> dict[str, int]:
+    """MiB of each device as `llama-fit-params` prints them: model, cache and compute buffers together."""
+    used = endpoints[: len(split.workers)]
+    spec = HeadSpec(
+        model_path=str(path),
+        alias="model",
+        devices=tuple(f"RPC{i}" for i in range(len(used))),
+        rpc_endpoints=used,
+        gpu_layers=sum(split.workers) + 1,
+        tensor_split=(*split.workers[:-1], split.workers[-1] + 1),
+        context=context,
+        slots=1,
+        kv_type=KvType.F16,
+        port=1,
+        api_key="",
+    )
+    command = fit_command(build(folder), spec)
+    assert command is not None
+    done = await run_short(command.argv, deadline=30, env=command.environment)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    found = {row[0]: sum(map(int, row[1:])) for row in rows if len(row) == 4 and row[1].isdigit()}
+    assert found, done
+    return found
+
+
+def build(folder: Path) -> EngineBuild:
+    """The development engine, with the options this test is about."""
+    return EngineBuild(
+        server=str(folder / "llama-server"),
+        worker=None,
+        fit_params=str(folder / "llama-fit-params"),
+        source="package",
+        build=11434,
+        commit=None,
+        version_text="b11434",
+        flags=frozenset({"--load-mode", "-nr"}),
+    )
+
+
+def predicted(needs: Demand, split: Split) -> dict[str, int]:
+    """Bytes the planner expects on each device, by the engine's names; `Host` is the head's processor."""
+    stages = [("Host", split.processor)] if split.processor else []
+    stages += [(f"RPC{i}", count) for i, count in enumerate(split.workers)]
+    found, first = {}, 0
+    for name, count in stages:
+        end = first + count
+        last = end == needs.layers
+        compute = needs.buffers.of(first=first == 0, last=last, pipelined=split.pipelined)
+        beside = (needs.output_bytes if last else 0) + (needs.head_ram_bytes if name == "Host" else 0)
+        found[name] = needs.prefix[end] - needs.prefix[first] + compute + beside
+        first = end
+    return found

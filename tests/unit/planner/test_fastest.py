@@ -1,0 +1,310 @@
+"""The choice against brute force: thousands of small random clusters, every head, device list and division tried.
+
+The times are worked out here from the formulas of design.md, in plain loops of their own.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, pairwise
+from random import Random
+from typing import NamedTuple
+
+import pytest
+
+from app.planner.memory import Demand, demand, reserve_bytes
+from app.planner.plan import plan
+from app.schema.model import ModelShape
+from app.schema.plan import (
+    ClusterView,
+    DeviceResources,
+    LinkMeasure,
+    NodeResources,
+    Plan,
+    PlanRequest,
+    Refusal,
+)
+from tests.unit.planner.samples import GIB, MIB, ask, cpu, gpu, node, shape
+
+CONTEXT = 2048
+TIED, CLOSE = 0.02, 0.01
+
+Device = tuple[NodeResources, DeviceResources]
+
+
+def random_shape(random: Random) -> ModelShape:
+    """One to six blocks, often of one size, some with experts, some sliding."""
+    count = random.randint(1, 6)
+    sizes = [random.randint(1, 12) * 100 * MIB for _ in range(count)]
+    if random.random() < 0.4:
+        sizes = sizes[:1] * count
+    facts: dict[str, object] = {"key_widths": (512,) * count, "value_widths": (512,) * count}
+    if random.random() < 0.3:
+        facts |= {"expert_count": 8, "experts_used": 2, "layer_expert_bytes": tuple(size * 3 // 4 for size in sizes)}
+    if random.random() < 0.3:
+        facts |= {"sliding_window": 256, "sliding_layers": tuple(random.random() < 0.5 for _ in sizes)}
+    return shape(
+        tuple(sizes),
+        parameters=2 * sum(sizes),
+        output_bytes=random.randint(0, 8) * 100 * MIB,
+        embedding_bytes=random.randint(0, 4) * 100 * MIB,
+        embedding_length=random.choice([0, 4096, 16384]),
+        vocabulary=random.choice([0, 150000]),
+        feed_forward_length=random.choice([0, 20000]),
+        **facts,
+    )
+
+
+def measured(random: Random, device: DeviceResources) -> DeviceResources:
+    low, high = (20e9, 80e9) if device.is_cpu else (100e9, 1000e9)
+    bandwidth = random.uniform(low, high)
+    correction = random.choice([None, None, 0.8, 1.5])
+    compute = bandwidth * random.uniform(5, 80)
+    return device.model_copy(update={"bandwidth": bandwidth, "compute": compute, "correction": correction})
+
+
+def random_node(random: Random, name: str) -> NodeResources:
+    cards = [gpu(random.randint(0, 60) * 100 * MIB, 8 * GIB, f"CUDA{i}") for i in range(random.choice([0, 1, 1, 2]))]
+    if random.random() < 0.6 or not cards:
+        cards.append(cpu(random.randint(0, 60) * 100 * MIB, 16 * GIB))
+    build = random.choice(["11434", "11434", "11434", "11434", "7827"])
+    return node(name, *(measured(random, card) for card in cards), holds=random.random() < 0.5, build=build)
+
+
+def random_view(random: Random) -> ClusterView:
+    nodes = [random_node(random, name) for name in ["ALPHA", "BRAVO", "CHARLIE"][: random.randint(1, 3)]]
+    links = [
+        LinkMeasure(
+            a=a.node,
+            b=b.node,
+            round_trip=10 ** random.uniform(-4, -1.8),
+            throughput=10 ** random.uniform(7, 9),
+            correction=random.choice([None, 2.0]),
+        )
+        for a, b in combinations(nodes, 2)
+    ]
+    return ClusterView(this_node=nodes[0].node, nodes=tuple(nodes), links=tuple(links))
+
+
+class Times(NamedTuple):
+    """Seconds of one step and of one prompt."""
+
+    step: float
+    prompt: float
+
+
+class Reference:
+    """The documented formulas, one placement at a time."""
+
+    def __init__(self, request: PlanRequest, model: ModelShape, view: ClusterView) -> None:
+        self.model, self.view, self.slots = model, view, request.slots
+        room = CONTEXT // request.slots
+        self.prompt = min(request.prompt_tokens or 1000, room - 1)
+        self.answer = min(request.answer_tokens or 400, room - self.prompt)
+        self.batches = -(-self.prompt // 512)
+        self.per_byte = model.parameters / model.weight_bytes
+        self.width = 4 * (model.embedding_length or 0)
+        sliding = sum(model.sliding_layers)
+        self.masks = 2 if 0 < sliding < model.layers else 1
+
+    def cells(self, block: int) -> int:
+        cells = -(-(self.prompt + self.answer // 2) // 256) * 256
+        slides = self.model.sliding_layers and self.model.sliding_layers[block]
+        return min(cells, 256 + 512) if slides else cells
+
+    def block(self, device: DeviceResources, block: int) -> Times:
+        assert device.bandwidth is not None
+        assert device.compute is not None
+        weights = self.model.layer_bytes[block]
+        experts = self.model.layer_expert_bytes[block] if self.model.layer_expert_bytes else 0
+        read = weights - experts * (3 / 4) ** self.slots + self.slots * self.cells(block) * 1024 * 2
+        active = (weights - experts * 3 / 4) * self.per_byte
+        attention = 2 * self.prompt * min(self.cells(block), self.prompt) * (self.model.embedding_length or 0)
+        late = device.correction or 1.0
+        return Times(
+            max(read / device.bandwidth, 2 * self.slots * active / device.compute) * late,
+            max(self.batches * weights / device.bandwidth, (2 * self.prompt * active + attention) / device.compute)
+            * late,
+        )
+
+    def hop(self, head: NodeResources, pc: NodeResources) -> Times:
+        if pc is head:
+            return Times(0.0, 0.0)
+        link, late = self.link(head, pc)
+        up = sum(512 * 512 * (i + 1) for i in range(self.batches)) * 2 * self.masks
+        cells = -(-(self.prompt + self.answer // 2) // 256) * 256
+        step = link[0] + self.slots * (2 * self.width + cells * 2 * self.masks) / link[1]
+        prompt = (self.batches + 4) * link[0] + (2 * self.width * self.prompt + up) / link[1]
+        return Times(step * late, prompt * late)
+
+    def link(self, head: NodeResources, pc: NodeResources) -> tuple[tuple[float, float], float]:
+        found = next(link for link in self.view.links if {link.a, link.b} == {head.node, pc.node})
+        assert found.round_trip is not None
+        assert found.throughput is not None
+        return (found.round_trip, found.throughput), found.correction or 1.0
+
+    def output(self, head: NodeResources, device: Device) -> Times:
+        pc, card = device
+        assert card.bandwidth is not None
+        assert card.compute is not None
+        size, vocabulary = self.model.output_bytes, self.model.vocabulary or 0
+        read = max(size / card.bandwidth, 2 * self.slots * size * self.per_byte / card.compute) * (
+            card.correction or 1.0
+        )
+        if pc is head:
+            return Times(read, read)
+        (_, rate), late = self.link(head, pc)
+        return Times(read + self.slots * 4 * vocabulary / rate * late, read + 4 * vocabulary / rate * late)
+
+    def times(self, head: NodeResources, devices: Sequence[Device], ends: Sequence[int]) -> Times:
+        led = devices[0][0] is head and devices[0][1].is_cpu
+        step, links, stages = 0.0, 0.0, []
+        for (pc, card), (first, end) in zip(devices, pairwise(ends), strict=True):
+            blocks = [self.block(card, i) for i in range(first, end)]
+            hop = self.hop(head, pc)
+            step += sum(block.step for block in blocks) + hop.step
+            links += hop.prompt
+            stages.append(sum(block.prompt for block in blocks))
+        batches = 1 if led else self.batches
+        output = self.output(head, devices[-1])
+        overlapped = sum(stages) / batches + max(stages) * (batches - 1) / batches
+        return Times(step + output.step, overlapped + links + output.prompt)
+
+    def seconds(self, times: Times) -> float:
+        return self.slots * times.prompt + self.answer * times.step
+
+
+def offered(pc: NodeResources) -> list[DeviceResources]:
+    return [device for device in pc.devices if device.free_bytes > reserve_bytes(device)]
+
+
+def rank(pc: NodeResources) -> tuple[bool, int, str]:
+    """Best PC first: a GPU with room, then most bytes on offer there."""
+    able = offered(pc)
+    if any(not device.is_cpu for device in pc.devices):
+        able = [device for device in able if not device.is_cpu]
+    gpus = any(not device.is_cpu for device in able)
+    return (not gpus, -sum(device.free_bytes - reserve_bytes(device) for device in able), pc.node)
+
+
+def in_order(reference: Reference, head: NodeResources, workers: Sequence[NodeResources]) -> list[Device]:
+    """The head's processor; the workers, the one where the output layer costs least last; the head's GPUs."""
+    ranked = sorted(workers, key=rank)
+
+    def dear(device: Device) -> tuple[float, int]:
+        return (-reference.output(head, device).step, -ranked.index(device[0]))
+
+    groups = [sorted(((pc, card) for card in offered(pc)), key=lambda d: _cpu_first(d, dear)) for pc in ranked]
+    groups = sorted((group for group in groups if group), key=lambda group: dear(group[-1]))
+    own = [(head, device) for device in offered(head)]
+    middle = [device for group in groups for device in group]
+    return [d for d in own if d[1].is_cpu] + middle + [d for d in own if not d[1].is_cpu]
+
+
+def _cpu_first(device: Device, dear: object) -> tuple[float, int, bool]:
+    found = dear(device)  # type: ignore[operator]
+    return (found[0], found[1], not device[1].is_cpu)
+
+
+def within_budgets(needs: Demand, head: NodeResources, devices: Sequence[Device], ends: Sequence[int]) -> bool:
+    pipelined = len(devices) > 1 and not (devices[0][0] is head and devices[0][1].is_cpu)
+    last = len(devices) - 1
+    for i, ((pc, card), (first, end)) in enumerate(zip(devices, pairwise(ends), strict=True)):
+        beside = needs.head_ram_bytes if pc is head and card.is_cpu else 0
+        used = needs.prefix[end] - needs.prefix[first] + (needs.output_bytes if i == last else 0) + beside
+        used += needs.buffers.of(first=i == 0, last=i == last, pipelined=pipelined) + reserve_bytes(card)
+        if used > card.free_bytes:
+            return False
+    return True
+
+
+def placements(
+    request: PlanRequest, model: ModelShape, view: ClusterView, reference: Reference
+) -> Iterator[tuple[int, float]]:
+    """Number of PCs and seconds of every placement that fits."""
+    needs = demand(model, CONTEXT, request.slots, request.kv_type)
+    for head in (pc for pc in view.nodes if pc.holds_model):
+        able = [pc for pc in view.nodes if pc is not head and pc.engine_build == head.engine_build and offered(pc)]
+        devices = in_order(reference, head, able)
+        for count in range(1, min(len(devices), model.layers) + 1):
+            for chosen in combinations(devices, count):
+                nodes = {pc.node for pc, _ in chosen} | {head.node}
+                if not set(request.use) <= nodes:
+                    continue
+                for cuts in combinations(range(1, model.layers), count - 1):
+                    ends = (0, *cuts, model.layers)
+                    if within_budgets(needs, head, chosen, ends):
+                        yield len(nodes), reference.seconds(reference.times(head, chosen, ends))
+
+
+def best_by_number(
+    request: PlanRequest, model: ModelShape, view: ClusterView, reference: Reference
+) -> dict[int, float]:
+    best: dict[int, float] = {}
+    for pcs, seconds in placements(request, model, view, reference):
+        best[pcs] = min(best.get(pcs, seconds), seconds)
+    return best
+
+
+def planned_times(found: Plan, view: ClusterView, reference: Reference) -> Times:
+    nodes = {pc.node: pc for pc in view.nodes}
+    devices = [
+        (nodes[stage.node], next(d for d in nodes[stage.node].devices if d.device == stage.device))
+        for stage in found.stages
+    ]
+    ends = [0, *(stage.last_layer + 1 for stage in found.stages)]
+    return reference.times(nodes[found.head], devices, ends)
+
+
+def random_request(random: Random, view: ClusterView) -> PlanRequest:
+    wishes: dict[str, object] = {"context": CONTEXT}
+    if random.random() < 0.2:
+        wishes["pcs"] = random.randint(1, 3)
+    elif random.random() < 0.2:
+        wishes["min_pcs"] = 2
+    if random.random() < 0.2:
+        wishes["use"] = (random.choice(view.nodes).node,)
+    if random.random() < 0.5:
+        wishes |= {"prompt_tokens": random.choice([100, 500, 1500]), "answer_tokens": random.choice([10, 500])}
+    return ask(slots=random.choice([1, 1, 3]), **wishes)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_placement_is_faster(seed: int) -> None:
+    random = Random(seed)
+    for _ in range(300):
+        model, view = random_shape(random), random_view(random)
+        request = random_request(random, view)
+        check(request, model, view)
+
+
+def check(request: PlanRequest, model: ModelShape, view: ClusterView) -> None:
+    reference = Reference(request, model, view)
+    best = best_by_number(request, model, view, reference)
+    allowed = {n: s for n, s in best.items() if n >= request.min_pcs and request.pcs in (None, n)}
+    found = plan(request, model, view)
+    case = (request, model, view)
+    if isinstance(found, Refusal):
+        assert not allowed, case
+        return
+    assert allowed, case
+    check_prediction(found, view, reference)
+    seconds = reference.seconds(planned_times(found, view, reference))
+    least = min(allowed.values())
+    assert seconds <= least * (1 + TIED) * (1 + CLOSE) + 1e-4, case
+    fewer = [s for n, s in allowed.items() if n < found.pcs]
+    assert all(s > least * (1 + TIED) * (1 - CLOSE) - 1e-4 for s in fewer), case
+    for alternative in found.alternatives:
+        assert alternative.fits == (alternative.pcs in best), case
+        if alternative.prediction and alternative.pcs != found.pcs and reference.batches == 1:
+            told = alternative.prediction
+            whole = request.slots * told.first_token + told.answer_tokens / told.decode
+            assert whole == pytest.approx(best[alternative.pcs], rel=1e-6, abs=1e-4), case
+
+
+def check_prediction(found: Plan, view: ClusterView, reference: Reference) -> None:
+    assert found.prediction is not None
+    times = planned_times(found, view, reference)
+    assert found.prediction.decode == pytest.approx(1 / times.step)
+    assert found.prediction.first_token == pytest.approx(times.prompt)
+    assert found.prediction.prefill == pytest.approx(reference.prompt / times.prompt)
+    assert found.prediction.answer == pytest.approx(times.prompt + reference.answer * times.step)
+    assert found.prediction.is_measured

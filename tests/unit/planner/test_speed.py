@@ -1,0 +1,180 @@
+"""Times and predictions worked out by hand."""
+
+import pytest
+
+from app.planner.plan import plan
+from app.planner.speed import Mix, hop_of, load_seconds, mix_of, overlapped, pace_of, work_of
+from app.schema.model import ModelShape
+from app.schema.plan import ClusterView, DeviceResources, KvType, LinkMeasure, Plan, Prediction
+from tests.unit.planner.samples import GIB, ask, cluster, cpu, gpu, node, shape
+
+EIGHT = shape((GIB,) * 8, parameters=16 * GIB, embedding_length=4096)
+FAST = gpu(12 * GIB).model_copy(update={"bandwidth": 400e9, "compute": 20e12})
+SLOW = gpu(12 * GIB).model_copy(update={"bandwidth": 100e9, "compute": 5e12})
+
+
+def linked(view: ClusterView, round_trip: float, throughput: float = 117e6) -> ClusterView:
+    a, b = view.nodes[:2]
+    link = LinkMeasure(a=b.node, b=a.node, round_trip=round_trip, throughput=throughput)
+    return view.model_copy(update={"links": (link,)})
+
+
+def prediction(view: ClusterView, model: ModelShape = EIGHT, **wishes: object) -> Prediction:
+    found = plan(ask(**wishes), model, view)
+    assert isinstance(found, Plan), found
+    assert found.prediction is not None
+    return found.prediction
+
+
+def test_one_card_alone() -> None:
+    told = prediction(cluster(node("WORKSHOP", FAST, holds=True)))
+    # A step reads 8 GiB at 400 GB/s. A prompt is 2 FLOP per parameter and token, attention 2 T T width a block.
+    assert told.decode == pytest.approx(400e9 / (8 * GIB))
+    flops = 2 * 1000 * 16 * GIB
+    assert told.first_token == pytest.approx(flops / 20e12)
+    assert told.prefill == pytest.approx(1000 / told.first_token)
+    assert told.answer == pytest.approx(told.first_token + 400 / told.decode)
+    assert (told.prompt_tokens, told.answer_tokens) == (1000, 400)
+    assert told.load == pytest.approx(8 * GIB / 500e6)
+    assert told.is_measured
+    assert told.corrected_by is None
+
+
+def test_attention_reads_the_cache_and_costs_arithmetic() -> None:
+    model = shape((GIB,), parameters=2 * GIB, embedding_length=4096, key_widths=(1024,), value_widths=(1024,))
+    work = work_of(model, Mix(1000, 400, 1), KvType.F16)
+    # 1 000 + 200 tokens are 1 280 cells of 2 048 elements of 2 bytes.
+    assert work.kinds[0].step_bytes == GIB + 1280 * 2048 * 2
+    assert work.kinds[0].prompt_flops == 2 * 1000 * 2 * GIB + 2 * 1000 * 1000 * 4096
+    quantized = work_of(model, Mix(1000, 400, 1), KvType.Q8_0)
+    assert quantized.kinds[0].step_bytes == GIB + 1280 * 2048 * 34 // 32
+
+
+def test_only_the_experts_in_use_are_read() -> None:
+    facts = {"expert_count": 128, "experts_used": 8, "layer_expert_bytes": (900,), "key_widths": (0,)}
+    model = shape((1000,), parameters=2000, **facts)
+    assert work_of(model, Mix(100, 100, 1), KvType.F16).kinds[0].step_bytes == pytest.approx(100 + 900 * 8 / 128)
+    # Of two answers at once, each expert is wanted with probability 1 - (15/16)^2.
+    both = work_of(model, Mix(100, 100, 2), KvType.F16).kinds[0].step_bytes
+    assert both == pytest.approx(100 + 900 * (1 - (15 / 16) ** 2))
+
+
+def test_a_hop_costs_a_round_trip_the_activations_and_the_mask() -> None:
+    view = linked(cluster(node("NOTEBOOK", cpu(GIB), holds=True), node("DEN", FAST)), 4e-3, 100e6)
+    told = prediction(view)
+    mask = 1280 * 2
+    step = 8 * GIB / 400e9 + 4e-3 + (2 * 4096 * 4 + mask) / 100e6
+    assert told.decode == pytest.approx(1 / step)
+    masks = 512 * 512 * 2 + 512 * 1024 * 2
+    prompt = 2 * 1000 * 16 * GIB / 20e12 + 6 * 4e-3 + (2 * 4096 * 4 * 1000 + masks) / 100e6
+    assert told.first_token == pytest.approx(prompt)
+    # A worker without a cache gets 8 GiB at the link's 100 MB/s.
+    assert told.load == pytest.approx(8 * GIB / 100e6 + 51 * 4e-3)
+
+
+def test_logits_come_back_from_a_remote_output_layer() -> None:
+    model = EIGHT.model_copy(update={"vocabulary": 150_000})
+    view = linked(cluster(node("NOTEBOOK", cpu(GIB), holds=True), node("DEN", FAST)), 1e-3, 100e6)
+    assert 1 / prediction(view, model).decode - 1 / prediction(view).decode == pytest.approx(600_000 / 100e6)
+
+
+def test_later_micro_batches_overlap_all_but_the_slowest_stage() -> None:
+    assert overlapped([6.0, 2.0], 1) == pytest.approx(8.0)
+    assert overlapped([6.0, 2.0], 2) == pytest.approx(4.0 + 3.0)
+    assert overlapped([4.0, 4.0], 4) == pytest.approx(2.0 + 3.0)
+
+
+def test_a_mix_fits_its_slot() -> None:
+    assert mix_of(ask(), 4096) == Mix(1000, 400, 1)
+    assert mix_of(ask(slots=4), 4096) == Mix(1000, 24, 4)
+    assert mix_of(ask(prompt_tokens=9000, answer_tokens=5), 4096) == Mix(4095, 1, 1)
+
+
+def test_stand_ins_are_no_predictions() -> None:
+    bare = gpu(12 * GIB)
+    found = plan(ask(), EIGHT, cluster(node("WORKSHOP", bare, holds=True)))
+    assert isinstance(found, Plan)
+    assert found.prediction is None
+    half = bare.model_copy(update={"bandwidth": 400e9})
+    assert not prediction(cluster(node("WORKSHOP", half, holds=True))).is_measured
+    unlinked = cluster(node("NOTEBOOK", cpu(GIB), holds=True), node("DEN", FAST))
+    assert not prediction(unlinked).is_measured
+    assert prediction(linked(unlinked, 1e-3)).is_measured
+
+
+def test_what_earlier_runs_taught_is_multiplied_in() -> None:
+    late = FAST.model_copy(update={"correction": 1.25})
+    told = prediction(cluster(node("WORKSHOP", late, holds=True)))
+    assert told.decode == pytest.approx(400e9 / (8 * GIB) / 1.25)
+    assert told.corrected_by == pytest.approx(1.25)
+    link = LinkMeasure(a="a", b="b", round_trip=1e-3, throughput=1e8, correction=2.0)
+    assert hop_of(link).seconds(1, 1e6) == pytest.approx(2 * (1e-3 + 1e-2))
+    assert pace_of(late).seconds(400e9, 0) == pytest.approx(1.25)
+
+
+def test_workers_load_one_after_the_other() -> None:
+    hop = hop_of(LinkMeasure(a="a", b="b", round_trip=0.0, throughput=1e9))
+    # Reading at 500 MB/s is slower than sending at 1 GB/s.
+    assert load_seconds(500_000_000, [(hop, 500_000_000), (hop, 500_000_000)]) == pytest.approx(3.0)
+
+
+def stages(view: ClusterView, model: ModelShape = EIGHT, **wishes: object) -> list[tuple[str, str, int]]:
+    found = plan(ask(**wishes), model, view)
+    assert isinstance(found, Plan), found
+    return [(stage.node_name, stage.device, stage.layers) for stage in found.stages]
+
+
+def small(device: DeviceResources) -> DeviceResources:
+    """Room for five blocks of 1 GiB."""
+    return device.model_copy(update={"total_bytes": 6 * GIB, "free_bytes": 6 * GIB})
+
+
+def test_the_fast_card_is_filled_first() -> None:
+    view = linked(cluster(node("WORKSHOP", small(SLOW), holds=True), node("DEN", small(FAST))), 3e-4)
+    assert stages(view) == [("DEN", "CUDA0", 5), ("WORKSHOP", "CUDA0", 3)]
+
+
+def test_one_pc_that_holds_all_is_not_helped_by_a_slow_one() -> None:
+    view = linked(cluster(node("WORKSHOP", FAST, holds=True), node("DEN", SLOW)), 9e-3)
+    found = plan(ask(), EIGHT, view)
+    assert isinstance(found, Plan)
+    assert found.pcs == 1
+    # With one block there, 20.1 ms a step become 9.0 + 0.3 + 8 ms more: 46.6 tokens/s become 27.
+    (reason,) = found.left_out
+    assert reason.sentence.startswith("DEN is left out: its link (9 ms) would cost ")
+    assert [a.fits for a in found.alternatives] == [True, True]
+    alone, both = (a.prediction for a in found.alternatives)
+    assert alone is not None
+    assert both is not None
+    assert alone.decode > both.decode
+    assert found.alternatives[0].sentence == "Fits on WORKSHOP alone with 4 096 tokens of context: 47 tokens/s."
+
+
+def test_a_faster_card_over_a_good_link_wins_over_the_own_one() -> None:
+    view = linked(cluster(node("WORKSHOP", SLOW, holds=True), node("DEN", FAST)), 3e-4)
+    assert stages(view) == [("DEN", "CUDA0", 8)]
+    assert stages(view, pcs=1) == [("WORKSHOP", "CUDA0", 8)]
+
+
+def test_a_tie_goes_to_fewer_pcs() -> None:
+    twin = FAST.model_copy(update={"bandwidth": 402e9})
+    view = linked(cluster(node("WORKSHOP", FAST, holds=True), node("DEN", twin)), 1e-6, 1e12)
+    found = plan(ask(prompt_tokens=100), EIGHT, view)
+    assert isinstance(found, Plan)
+    assert found.pcs == 1
+    assert found.left_out[0].sentence.startswith("DEN is not needed: with it the answer comes at ")
+
+
+def test_a_card_over_a_hop_beats_the_own_processor_when_much_would_spill() -> None:
+    ram = cpu(32 * GIB).model_copy(update={"bandwidth": 50e9, "compute": 5e12})
+    view = linked(cluster(node("WORKSHOP", small(FAST), ram, holds=True), node("DEN", small(SLOW))), 1e-3)
+    assert stages(view) == [("DEN", "CUDA0", 3), ("WORKSHOP", "CUDA0", 5)]
+    # Over a wireless link of 80 ms the processor is better.
+    assert stages(linked(view, 80e-3)) == [("WORKSHOP", "CPU", 3), ("WORKSHOP", "CUDA0", 5)]
+
+
+def test_many_slots_weigh_the_cache() -> None:
+    model = EIGHT.model_copy(update={"key_widths": (1024,) * 8, "value_widths": (1024,) * 8})
+    view = cluster(node("WORKSHOP", gpu(40 * GIB).model_copy(update={"bandwidth": 4e11, "compute": 2e13}), holds=True))
+    one, four = prediction(view, model, context=16384), prediction(view, model, context=16384, slots=4)
+    assert 1 / four.decode - 1 / one.decode == pytest.approx(3 * 8 * 1280 * 4096 / 4e11)
