@@ -4,6 +4,7 @@ from app.schema.engine import EngineBuild, EngineStatus
 from app.schema.hardware import Accelerator, HardwareSnapshot, LoadSample
 from app.schema.node import NodeInfo, Peer, PeerReport, Reachability, Status
 from app.schema.plan import CPU_DEVICE, DeviceResources, LinkMeasure, NodeResources
+from app.schema.record import NodeId
 
 
 def measured_devices(
@@ -87,9 +88,31 @@ def _peer_problem(peer: Peer, report: PeerReport) -> str | None:
     return report.engine.problem.sentence if report.engine.problem else None
 
 
-def links_of(status: Status) -> tuple[LinkMeasure, ...]:
-    """The links from this node, as far as they were measured; those between other PCs are theirs to know."""
+def own_links(status: Status) -> tuple[LinkMeasure, ...]:
+    """The links from this node, as far as they are measured. A throughput that only the other end measured counts."""
     return tuple(
-        LinkMeasure(a=status.node.id, b=peer.node, round_trip=peer.round_trip, throughput=peer.throughput)
+        LinkMeasure(
+            a=status.node.id,
+            b=peer.node,
+            round_trip=peer.round_trip,
+            throughput=peer.throughput or _told_by(peer, status.node.id),
+        )
         for peer in status.peers
     )
+
+
+def _told_by(peer: Peer, own: NodeId) -> float | None:
+    links = peer.report.links if peer.report is not None else ()
+    return next((link.throughput for link in links if link.b == own and link.a == peer.node), None)
+
+
+def links_of(status: Status) -> tuple[LinkMeasure, ...]:
+    """Every link of the cluster that this node knows: its own, and those that its peers tell of between each other."""
+    own = own_links(status)
+    told = (
+        link for peer in status.peers if peer.report is not None for link in peer.report.links if link.a == peer.node
+    )
+    known = {frozenset((link.a, link.b)): link for link in own}
+    for link in told:
+        known.setdefault(frozenset((link.a, link.b)), link)
+    return tuple(known.values())

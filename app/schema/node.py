@@ -9,7 +9,7 @@ from app.schema.cluster import InvitationStatus, JoinStatus, MemberInfo
 from app.schema.engine import EngineInstall, EngineStatus
 from app.schema.hardware import HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus, Lease
-from app.schema.plan import DeviceResources
+from app.schema.plan import DeviceResources, LinkMeasure
 from app.schema.record import NodeId, Record
 from app.schema.settings import Settings
 from app.schema.sighting import Sighting
@@ -36,7 +36,7 @@ class Reachability(StrEnum):
 class PeerReport(Record):
     """What a node tells its peers about itself, with every heartbeat. `devices` is what it offers now.
 
-    Two nodes whose `members_digest` differ exchange their member lists; a new `catalogue_revision` says that its list
+    `links` are those from it. Two nodes whose `members_digest` differ exchange their member lists; a new `catalogue_revision` says that its list
     of models changed.
     """
 
@@ -48,6 +48,7 @@ class PeerReport(Record):
     sharing: bool = True
     leases: tuple[Lease, ...] = ()
     instances: tuple[InstanceStatus, ...] = ()
+    links: tuple[LinkMeasure, ...] = ()
     members_digest: str | None = None
     catalogue_revision: int = 0
 
