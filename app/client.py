@@ -28,6 +28,9 @@ from app.system.paths import Paths
 REQUEST_SECONDS = 30.0
 MEASURE_SECONDS = 60.0
 
+FIX_SECONDS = 600.0
+"""How long a fix may take: Windows waits for the user's answer."""
+
 _MODELS: TypeAdapter[tuple[ModelFile, ...]] = TypeAdapter(tuple[ModelFile, ...])
 _HELD: TypeAdapter[tuple[HeldModel, ...]] = TypeAdapter(tuple[HeldModel, ...])
 _STORY: TypeAdapter[tuple[NumberedEvent, ...]] = TypeAdapter(tuple[NumberedEvent, ...])
@@ -195,6 +198,10 @@ class NodeClient:
             async for _, data in events:
                 if data != "[DONE]":
                     yield _piece(json.loads(data))
+
+    async def fix(self, code: str) -> str:
+        """Put right what a warning of this code says; returns a sentence. Waits for the user's answer to Windows."""
+        return str((await self._ask("POST", f"/fix/{code}", timeout=FIX_SECONDS))["sentence"])
 
     async def _ask(self, method: str, path: str, **options: Any) -> Any:
         try:

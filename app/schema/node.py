@@ -36,8 +36,8 @@ class Reachability(StrEnum):
 class PeerReport(Record):
     """What a node tells its peers about itself, with every heartbeat. `devices` is what it offers now.
 
-    `links` are those from it. Two nodes whose `members_digest` differ exchange their member lists; a new `catalogue_revision` says that its list
-    of models changed.
+    `links` are those from it. Two nodes whose `members_digest` differ exchange their member lists; a new
+    `catalogue_revision` says that its list of models changed.
     """
 
     node: NodeInfo

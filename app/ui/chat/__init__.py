@@ -1,0 +1,1 @@
+"""The chat pane: conversations in SQLite, answers as they stream, Markdown in blocks, and their view."""

@@ -1,0 +1,243 @@
+"""The messages of a conversation, of which only those in sight are widgets."""
+
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QWidget
+
+from app.ui.chat.message_view import MessageView
+from app.ui.said import said
+from app.ui.style.tokens import EDGE, READING_WIDTH
+from app.ui.words import tr
+
+BUDGET_SECONDS = 0.008
+"""How long widgets may be made before the window gets its turn again."""
+
+ABOVE = EDGE
+_STEP = 60
+_NEAR_END = 24
+_ROUNDS = 4
+
+Make = Callable[[str, QWidget], MessageView]
+
+
+class MessageList(QAbstractScrollArea):
+    """`show_keys` says which messages there are; `make` makes a view for one and `estimate` guesses its height.
+
+    It stays at the end while it is there, and where it is when the person has scrolled away.
+    """
+
+    at_end_changed = Signal(bool)
+
+    def __init__(self, make: Make, estimate: Callable[[str, int], int], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._make, self._estimate = make, estimate
+        self._keys: list[str] = []
+        self._places: dict[str, int] = {}
+        self._heights: list[int] = []
+        self._measured: set[str] = set()
+        self._tops: list[int] = [0]
+        self._views: dict[str, MessageView] = {}
+        self._is_moving = False
+        self._column = 0
+        self.is_at_end = True
+        self.setObjectName("messages")
+        self.setAccessibleName(said(tr("Messages")))
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.verticalScrollBar().setSingleStep(_STEP)
+        self.verticalScrollBar().valueChanged.connect(self._scrolled)
+        self._soon = QTimer(self, singleShot=True, interval=0)
+        self._soon.timeout.connect(self.arrange)
+
+    @property
+    def column(self) -> int:
+        """Width of the messages."""
+        return max(min(self.width() - 2 * EDGE, READING_WIDTH), 80)
+
+    def view(self, key: str) -> MessageView | None:
+        """The widget of a message, None when it is out of sight."""
+        return self._views.get(key)
+
+    def views(self) -> list[MessageView]:
+        """All widgets there are now."""
+        return list(self._views.values())
+
+    def show_keys(self, keys: Sequence[str], is_other: bool = False) -> None:
+        """Show these messages; those that were there keep their widget. `is_other`: another conversation, its end."""
+        known = dict(zip(self._keys, self._heights, strict=True)) if not is_other else {}
+        self._keys = list(keys)
+        self._places = {key: index for index, key in enumerate(self._keys)}
+        self._measured &= known.keys() & self._places.keys()
+        width = self.column
+        self._heights = [known[key] if key in known else self._estimate(key, width) for key in self._keys]
+        for key in [key for key in self._views if is_other or key not in self._places]:
+            discard(self._views.pop(key))
+        if is_other:
+            self._set_at_end(True)
+        self._tops = list(accumulate(self._heights, initial=ABOVE))
+        self.arrange()
+
+    def rebuild(self) -> None:
+        """Make all widgets anew: the colours have changed."""
+        for key in list(self._views):
+            discard(self._views.pop(key))
+        self.arrange()
+
+    def refit(self, key: str) -> None:
+        """A message has changed its height."""
+        if key in self._views:
+            self._measured.discard(key)
+            self.arrange()
+
+    def to_end(self) -> None:
+        """Go to the end and stay there."""
+        self._set_at_end(True)
+        self.arrange()
+
+    def reveal(self, key: str) -> None:
+        """Bring the beginning of a message into sight."""
+        if key in self._places:
+            self._set_at_end(False)
+            self._move_to(self._tops[self._places[key]] - EDGE)
+            self.arrange()
+            self._move_to(self._tops[self._places[key]] - EDGE)
+
+    def arrange(self) -> None:
+        """Make the widgets in sight, measure them, put each in its place and drop the others."""
+        deadline = time.perf_counter() + BUDGET_SECONDS
+        anchor, offset = self._anchor()
+        for _ in range(_ROUNDS):
+            self._set_range()
+            self._move_to(self._maximum() if self.is_at_end else self._tops[anchor] + offset)
+            if not self._measure(self._in_sight(), deadline):
+                break
+        self._set_range()
+        self._move_to(self._maximum() if self.is_at_end else self._tops[anchor] + offset)
+        self._put()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: D102
+        super().resizeEvent(event)
+        if self.column != self._column:
+            self._column = self.column
+            self._measured.clear()
+        self.arrange()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: D102
+        holder = self.window().focusWidget()
+        focused = next((key for key, view in self._views.items() if view is holder), None)
+        if focused is not None and event.key() in {Qt.Key.Key_Up, Qt.Key.Key_Down}:
+            self._focus(self._places[focused] + (-1 if event.key() == Qt.Key.Key_Up else 1))
+        elif event.key() == Qt.Key.Key_End:
+            self.to_end()
+        elif event.key() == Qt.Key.Key_Home:
+            self._set_at_end(False)
+            self._move_to(0)
+            self.arrange()
+        else:
+            super().keyPressEvent(event)
+
+    def scrollContentsBy(self, dx: int, dy: int) -> None:  # noqa: D102
+        # The widgets are moved by `_put`.
+        return
+
+    def _focus(self, index: int) -> None:
+        """Give the focus to another message, and bring it into sight."""
+        if not 0 <= index < len(self._keys):
+            return
+        value, height = self.verticalScrollBar().value(), self.viewport().height()
+        if self._tops[index] < value or self._tops[index + 1] > value + height:
+            self.reveal(self._keys[index])
+        view = self._realized(self._keys[index])
+        self.arrange()
+        view.show()
+        view.setFocus(Qt.FocusReason.TabFocusReason)
+
+    def _scrolled(self, value: int) -> None:
+        if self._is_moving:
+            return
+        self._set_at_end(value >= self._maximum() - _NEAR_END)
+        self.arrange()
+
+    def _set_at_end(self, is_at_end: bool) -> None:
+        if is_at_end != self.is_at_end:
+            self.is_at_end = is_at_end
+            self.at_end_changed.emit(is_at_end)
+
+    def _anchor(self) -> tuple[int, int]:
+        """The first message in sight, and how far its beginning is above the edge."""
+        value = self.verticalScrollBar().value()
+        index = min(max(bisect_right(self._tops, value) - 1, 0), max(len(self._keys) - 1, 0))
+        return index, value - self._tops[index]
+
+    def _in_sight(self) -> list[int]:
+        """The messages in sight from the last to the first, then a little beyond."""
+        value, height = self.verticalScrollBar().value(), self.viewport().height()
+        first = max(bisect_right(self._tops, value - height // 4) - 1, 0)
+        last = min(bisect_right(self._tops, value + height + height // 4), len(self._keys))
+        return list(range(first, last))[:: -1 if self.is_at_end else 1]
+
+    def _measure(self, indices: list[int], deadline: float) -> bool:
+        """Measure what is not measured yet; whether any height was another than thought."""
+        has_changed = False
+        for index in indices:
+            key = self._keys[index]
+            if key in self._measured and key in self._views:
+                continue
+            if key not in self._views and time.perf_counter() > deadline:
+                self._soon.start()
+                break
+            height = self._realized(key).fit(self.column)
+            self._measured.add(key)
+            has_changed |= height != self._heights[index]
+            self._heights[index] = height
+        if has_changed:
+            self._tops = list(accumulate(self._heights, initial=ABOVE))
+        return has_changed
+
+    def _realized(self, key: str) -> MessageView:
+        if key not in self._views:
+            made = self._make(key, self.viewport())
+            made.grown.connect(self.refit)
+            self._views[key] = made
+        return self._views[key]
+
+    def _put(self) -> None:
+        value, sight = self.verticalScrollBar().value(), set(self._in_sight())
+        left = (self.width() - self.column) // 2
+        for key, view in list(self._views.items()):
+            index = self._places[key]
+            if index in sight:
+                view.move(left, self._tops[index] - value)
+                view.show()
+            elif not view.isAncestorOf(self.window().focusWidget() or self) and not view.hasFocus():
+                discard(self._views.pop(key))
+            else:
+                view.move(left, self._tops[index] - value)
+
+    def _maximum(self) -> int:
+        return max(self._tops[-1] - self.viewport().height(), 0)
+
+    def _set_range(self) -> None:
+        self._is_moving = True
+        bar = self.verticalScrollBar()
+        bar.setPageStep(max(self.viewport().height() - _STEP, 1))
+        bar.setRange(0, self._maximum())
+        self._is_moving = False
+
+    def _move_to(self, value: int) -> None:
+        """Set the bar without taking it for the person's wish."""
+        self._is_moving = True
+        self.verticalScrollBar().setValue(value)
+        self._is_moving = False
+
+
+def discard(view: MessageView) -> None:
+    """A widget is not needed any more."""
+    view.hide()
+    view.deleteLater()

@@ -1,0 +1,133 @@
+"""PURE: what the chat says in words."""
+
+from app.schema.instance import InstanceState, InstanceStatus
+from app.schema.node import Status
+from app.schema.record import NodeId
+from app.ui.chat.records import Author, Message, Stop
+from app.ui.chat.session import Answer, Gauge
+from app.ui.parts.sizes import count_text, seconds_text
+from app.ui.words import Phrase, tr
+
+SEPARATOR = "  ·  "
+
+_STOPS = {
+    Stop.END: tr("stopped: end"),
+    Stop.LIMIT: tr("stopped: token limit"),
+    Stop.CONTEXT: tr("stopped: context is full"),
+    Stop.STOPPED: tr("stopped by you"),
+    Stop.FAILED: tr("broke off"),
+    Stop.INTERRUPTED: tr("broke off"),
+}
+
+
+def figures(message: Message) -> list[Phrase]:
+    """What is known of an answer, for the quiet line below it."""
+    known = message.figures
+    parts: list[Phrase] = []
+    if known.rate is not None:
+        parts.append(
+            tr("{rate} tok/s", rate=f"{known.rate:.1f}" if known.rate < 1000 else count_text(round(known.rate)))
+        )
+    if known.first_word is not None:
+        parts.append(tr("first word {time}", time=seconds_text(known.first_word)))
+    if known.answer_tokens is not None:
+        parts.append(
+            tr("1 token") if known.answer_tokens == 1 else tr("{count} tokens", count=count_text(known.answer_tokens))
+        )
+    if message.stop is not None and message.author is Author.ASSISTANT:
+        parts.append(_STOPS[message.stop])
+    return parts
+
+
+def thinking(is_thinking: bool, seconds: float | None) -> Phrase:
+    """The line over the model's reasoning."""
+    if seconds is None:
+        return tr("Thinking") if is_thinking else tr("Thoughts")
+    whole = seconds_text(seconds) if not is_thinking else tr("{number} s", number=int(seconds))
+    return tr("Thinking {time}", time=whole) if is_thinking else tr("Thought for {time}", time=whole)
+
+
+def waiting(answer: Answer, now: float) -> Phrase | None:
+    """What happens before the first word, None after it."""
+    if answer.first_word_at is not None or answer.is_over:
+        return None
+    if answer.reading is not None and answer.reading.total:
+        return tr(
+            "Reading {done} of {total} tokens",
+            done=count_text(answer.reading.done),
+            total=count_text(answer.reading.total),
+        )
+    return tr("Waiting for the first word, {time}", time=seconds_text(max(now - answer.asked_at, 0.0)))
+
+
+def fullness(gauge: Gauge) -> Phrase:
+    """The context gauge in words."""
+    if gauge.used is None:
+        return tr("{room} tokens of context", room=count_text(gauge.room)) if gauge.room else tr("Context unknown")
+    if not gauge.room:
+        return tr("{used} tokens used", used=count_text(gauge.used))
+    return tr("{used} of {room} tokens of context used", used=count_text(gauge.used), room=count_text(gauge.room))
+
+
+def short_fullness(gauge: Gauge) -> Phrase:
+    """The same as a short label beside the gauge."""
+    if gauge.room is None:
+        return tr("")
+    return tr(
+        "{used} / {room}", used="–" if gauge.used is None else count_text(gauge.used), room=count_text(gauge.room)
+    )
+
+
+def why_not(status: Status | None, model: str | None) -> Phrase | None:
+    """Why nothing can be asked now, as a sentence with what to do; None when a model is ready."""
+    if status is None:
+        return tr("Caravan is not running on this PC. Start it to go on.")
+    instances = running(status)
+    if any(each.state is InstanceState.READY for each in instances):
+        return None
+    if starting := next((each for each in instances if each.state is InstanceState.STARTING), None):
+        return tr("{model} is loading. You can write meanwhile, and send when it is ready.", model=starting.model_id)
+    if failed := next((each for each in instances if each.state is InstanceState.FAILED and each.error), None):
+        said = failed.error.sentence if failed.error else ""
+        return tr("{model} is not running. {sentence}", model=failed.model_id, sentence=said)
+    if model:
+        return tr("{model} is not running. Launch it, or another model, to go on.", model=model)
+    return tr("No model is running. Launch one to go on.")
+
+
+def nobody(status: Status | None) -> Phrase:
+    """Why no model answers, in few words, for the line below the title."""
+    if status is None:
+        return tr("Caravan is not running")
+    starting = next((each for each in running(status) if each.state is InstanceState.STARTING), None)
+    return tr("{model} is loading", model=starting.model_id) if starting else tr("No model is running")
+
+
+def running(status: Status) -> tuple[InstanceStatus, ...]:
+    """Every instance of the cluster that this PC knows of, its own first, each once."""
+    found = {each.id: each for each in status.instances}
+    for peer in status.peers:
+        for each in peer.report.instances if peer.report else ():
+            found.setdefault(each.id, each)
+    return tuple(found.values())
+
+
+def ready(status: Status | None) -> tuple[InstanceStatus, ...]:
+    """The instances that answer, the newest first."""
+    if status is None:
+        return ()
+    those = [each for each in running(status) if each.state is InstanceState.READY]
+    return tuple(sorted(those, key=lambda each: -(each.ready_at or each.created_at)))
+
+
+def places(status: Status, instance: InstanceStatus) -> list[str]:
+    """The names of the PCs that carry a model, the head last."""
+    names: dict[NodeId, str] = {}
+    for stage in sorted(instance.plan.stages, key=lambda stage: stage.node == instance.head):
+        names[stage.node] = stage.node_name
+    return list(names.values()) or [status.node.name]
+
+
+def is_on_its_way(status: Status | None) -> bool:
+    """Whether a model is loading."""
+    return status is not None and any(each.state is InstanceState.STARTING for each in running(status))
