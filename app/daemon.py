@@ -33,6 +33,7 @@ from app.node.bus import Bus
 from app.node.cluster_room import ClusterPlace, ClusterRoom
 from app.node.engine_install import EngineInstaller, InstallTools, install_place
 from app.node.engine_room import EngineRoom
+from app.node.health import Health, tools_here
 from app.node.instance_desk import InstanceDesk
 from app.node.inventory import Inventory
 from app.node.library import Library
@@ -41,6 +42,7 @@ from app.node.node import Node, Services
 from app.node.own_link import OwnLink
 from app.node.resources import measured_devices
 from app.node.settings import SettingsStore
+from app.node.wakefulness import PeerCalls, Wakefulness
 from app.node.warnings import WarningBoard
 from app.schema.endpoint import Endpoint
 from app.schema.errors import ApiPortBusy
@@ -55,6 +57,7 @@ from app.system.lock import FolderLock
 from app.system.logs import LogHandle, Secrets, configure
 from app.system.paths import Paths, resources_folder
 from app.system.ports import bind_loopback, port_owner
+from app.system.power import KeepAwake
 from app.system.signals import on_end_request
 
 logger = logging.getLogger("caravan.daemon")
@@ -237,9 +240,16 @@ class Building:
         installer = EngineInstaller(InstallTools(place_for_engine, inventory.engine_changed, bus.publish))
         instances = InstanceDesk(bus, library, lending, supervisor, cluster)
         shut_down = self._ended.quit
-        node = Node(Services(bus, settings, library, lending, cluster, instances, installer, paths.logs, shut_down))
+        health = self._health(bus, cluster, board)
+        node = Node(
+            Services(bus, settings, library, lending, cluster, instances, installer, health, paths.logs, shut_down)
+        )
         announcer = Announcer(bus, node.report, lambda: cluster.link.peers.links)
-        services = (inventory.run, library.run, lending.run, cluster.run, installer.run, announcer.run)
+        wakefulness = self._wakefulness(bus, cluster)
+        services = (
+            *(inventory.run, library.run, lending.run, cluster.run, installer.run, announcer.run),
+            *(health.run, wakefulness.keep_awake, wakefulness.watch_sleep),
+        )
         return Parts(info, node, bus, supervisor, lending, services)
 
     def _info(self, settings: SettingsStore) -> NodeInfo:
@@ -259,6 +269,18 @@ class Building:
             start_anew=self._ended.start_anew,
         )
         return ClusterRoom(place, bus.publish, board)
+
+    def _health(self, bus: Bus, cluster: ClusterRoom, board: WarningBoard) -> Health:
+        def engines() -> tuple[str, ...]:
+            build = bus.status.engine.build
+            return tuple(each for each in (build.server, build.worker) if each) if build is not None else ()
+
+        tools = tools_here(lambda: cluster.link.port, engines, on_the_lan=not self._options.hosts)
+        return Health(tools, lambda warnings: board.set("network", warnings))
+
+    def _wakefulness(self, bus: Bus, cluster: ClusterRoom) -> Wakefulness:
+        link = cluster.link
+        return Wakefulness(bus, KeepAwake(), PeerCalls(link.peers.say_goodbye, link.cut_all, link.peers.ask_all))
 
     def _folders(self, settings: SettingsStore, legacy: tuple[str, ...]) -> tuple[Path, ...]:
         own = (self._paths.models, *(Path(each) for each in (*settings.current.model_folders, *legacy)))

@@ -16,7 +16,9 @@ PROTECTED = "/caravan/"
 
 def local_app(node: Node, upstream: Upstream, token: str) -> FastAPI:
     """The application over one node. Only `/caravan/...` needs the token; the rest is open to programs on this PC."""
-    app: FastAPI = FastAPIOffline(title="Caravan", version=__version__, summary="One GGUF model over the PCs of a LAN.")
+    app: FastAPI = FastAPIOffline(
+        title="Caravan", version=__version__, summary="One GGUF model over the PCs of a LAN.", redoc_url=None
+    )
     app.add_middleware(LoopbackGuard, protected=PROTECTED, token=token)
     add_error_answers(app)
 

@@ -39,6 +39,12 @@ class Measured(Record):
     throughput: float
 
 
+class Fixed(Record):
+    """What became of a fix, in a sentence."""
+
+    sentence: str
+
+
 class Done(Record):
     """A command was accepted."""
 
@@ -134,6 +140,11 @@ def _add_commands(router: APIRouter, node: Node) -> None:
         """End the node and everything it runs."""
         node.shut_down()
         return Done()
+
+    @router.post("/fix/{code}")
+    async def fix(code: str) -> Fixed:
+        """Put right what a warning of this code says; Windows asks the user of this PC first."""
+        return Fixed(sentence=await node.fix(code))
 
 
 def _add_cluster(router: APIRouter, node: Node) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import cluster_command, demo, engine_command, facts, running
+from app.cli import bench_command, cluster_command, demo, doctor_command, engine_command, facts, plan_command, running
 from app.cli.console import new_session
 from app.cli.node_command import RunNode, node_command
 
@@ -36,7 +36,7 @@ def build(run_node: RunNode) -> typer.Typer:
     commands: tuple[Callable[..., None], ...] = (
         facts.status,
         facts.models,
-        running.plan,
+        plan_command.plan,
         running.launch,
         running.stop,
         running.chat,
@@ -47,6 +47,8 @@ def build(run_node: RunNode) -> typer.Typer:
         cluster_command.peers,
         cluster_command.leave,
         cluster_command.remove,
+        bench_command.bench,
+        doctor_command.doctor,
     )
     for command in commands:
         cli.command()(command)

@@ -1,4 +1,4 @@
-"""Commands that place, start, stop and use models: plan, launch, stop, chat."""
+"""Commands that start, stop and use models: launch, stop, chat."""
 
 import os
 import sys
@@ -36,29 +36,11 @@ _MARKS = {
 }
 
 
-def plan(
-    context: typer.Context, model: Model, pcs: Pcs = None, tokens: Context = None, as_json: AsJson = False
-) -> None:
-    """Where a model would run, and what each PC would hold."""
-    to = session(context)
-
-    async def work() -> int:
-        async with to.client() as client:
-            answer = await client.plan(_request(model, pcs, tokens))
-        if as_json:
-            show_json(answer)
-            return 0 if isinstance(answer, Plan) else 1
-        show_plan(to, planned(answer))
-        return 0
-
-    run(to, work, as_json)
-
-
 def _request(model: str, pcs: int | None, tokens: int | None) -> PlanRequest:
-    return PlanRequest(model_id=_model_name(model), pcs=pcs, context=tokens)
+    return PlanRequest(model_id=model_name(model), pcs=pcs, context=tokens)
 
 
-def _model_name(text: str) -> ModelId:
+def model_name(text: str) -> ModelId:
     """A path is told to the node in full, because the node runs in a folder of its own. Raises InputError."""
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise InputError(f"This name is no text: {text!r}.", "Rename the file, or type the name anew.")
@@ -76,6 +58,17 @@ def planned(answer: Plan | Refusal) -> Plan:
 
 def show_plan(to: Session, found: Plan) -> None:
     """A plan as a table of its stages, the comparison with other numbers of PCs, and who is left out."""
+    show_stages(to, found)
+    for note in found.notes:
+        to.say(f"  ! {note}")
+    for each in found.alternatives:
+        to.say(f"  {each.sentence}", "dim")
+    for reason in found.left_out:
+        to.say(f"  {reason.sentence}", "dim")
+
+
+def show_stages(to: Session, found: Plan) -> None:
+    """The stages of a plan as a table."""
     pcs = f"{found.pcs} PC" + ("s" if found.pcs > 1 else "")
     to.say(f"{found.model_id}: {found.layers} layers, {words.number(found.context)} tokens, {pcs}", "bold")
     table = Table(box=None, pad_edge=False)
@@ -86,12 +79,6 @@ def show_plan(to: Session, found: Plan) -> None:
         sizes = (stage.weight_bytes, stage.kv_bytes, stage.compute_bytes, stage.free_bytes)
         table.add_row(stage.node_name, stage.device, held, *(words.size(each) for each in sizes))
     to.out.print(table)
-    for note in found.notes:
-        to.say(f"  ! {note}")
-    for each in found.alternatives:
-        to.say(f"  {each.sentence}", "dim")
-    for reason in found.left_out:
-        to.say(f"  {reason.sentence}", "dim")
 
 
 def launch(

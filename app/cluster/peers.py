@@ -113,6 +113,15 @@ class Peers:
         alive = (each for each in self._watched.values() if each.peer.reachability is Reachability.ALIVE)
         return tuple(each.link for each in alive if each.link is not None)
 
+    def ask_all(self) -> None:
+        """Ask every member how it is, now and not at the next heartbeat."""
+        for watched in self._watched.values():
+            watched.prod.set()
+
+    async def say_goodbye(self) -> None:
+        """Tell every member that answers that this PC is away from now on."""
+        await asyncio.gather(*(_goodbye(link) for link in self.links))
+
     def told(self, node: NodeId, report: PeerReport) -> None:
         """A member gave its report before it was asked. One in another's name, or of a lost member, is passed over."""
         watched = self._watched.get(node)
@@ -124,7 +133,7 @@ class Peers:
         """A peer said goodbye: it counts as lost until it answers again."""
         if (watched := self._watched.get(node)) is not None:
             watched.misses = MISSES_TO_LOSE
-            problem = f"Caravan was ended on {watched.peer.called}."
+            problem = f"{watched.peer.called} went to sleep, or Caravan was ended there."
             lost = {"reachability": Reachability.LOST, "problem": problem, "address": None}
             self._set(watched, watched.peer.model_copy(update=lost))
 
@@ -169,8 +178,12 @@ async def _end(watched: _Watched, goodbye: bool = False) -> None:
         await asyncio.gather(watched.task, return_exceptions=True)
     if watched.link is None:
         return
-    with contextlib.suppress(CaravanError):
-        if goodbye and watched.peer.reachability is not Reachability.LOST:
-            await watched.link.goodbye()
+    if goodbye and watched.peer.reachability is not Reachability.LOST:
+        await _goodbye(watched.link)
     with contextlib.suppress(CaravanError):
         await watched.link.close()
+
+
+async def _goodbye(link: PeerLink) -> None:
+    with contextlib.suppress(CaravanError):
+        await link.goodbye()

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.engine.commands import TRACE_VERBOSITY
-from app.engine.diagnosis import DETAIL_LINES
+from app.engine.diagnosis import DETAIL_LINES, GUARDED_HINT, VISUAL_CPP, diagnose_start
 from app.engine.events import FailureKind
-from app.engine.exit_codes import exit_meaning, is_library_missing
+from app.engine.exit_codes import exit_meaning, is_guarded, is_library_trouble
 from app.engine.failures import parse_failure
 from app.engine.fingerprint import fingerprint
 from app.engine.locate import Candidate
 from app.schema.engine import EngineBuild, EngineDevice
-from app.schema.errors import CaravanError, EngineBroken, EngineLacksRpc, EngineLibraryMissing, EngineMissing
+from app.schema.errors import CaravanError, EngineBroken, EngineLacksRpc, EngineLibraryMissing
 from app.system.spawn import Finished, ProgramMissing, ProgramTimedOut, run_short
 
 ANSWER_SECONDS = 30.0
@@ -177,9 +177,7 @@ async def _ask(program: Path, question: str, deadline: float = ANSWER_SECONDS) -
     try:
         answer = await run_short((str(program), question), deadline=deadline)
     except ProgramMissing as error:
-        raise EngineMissing(
-            f"The engine program cannot be started: {error}.", "Check that the file is there and may be run."
-        ) from error
+        raise diagnose_start(str(program), error.code, str(error), "this PC") from error
     except ProgramTimedOut as error:
         raise EngineBroken(
             f"{program.name} did not answer {question} within {deadline:g} s.",
@@ -193,15 +191,13 @@ async def _ask(program: Path, question: str, deadline: float = ANSWER_SECONDS) -
 def _broken(program: Path, question: str, answer: Finished) -> CaravanError:
     failures = [failure for line in _lines(answer) if (failure := parse_failure(line)) is not None]
     library = next((failure.subject for failure in failures if failure.kind is FailureKind.LIBRARY_MISSING), None)
-    if library is not None or is_library_missing(answer.returncode):
-        return EngineLibraryMissing(
-            f"{program.name} cannot start: {f'library {library}' if library else 'a library it needs'} was not found.",
-            "Install the engine again; on Windows also the Microsoft Visual C++ runtime.",
-            _lines(answer),
-        )
+    if library is not None or is_library_trouble(answer.returncode):
+        trouble = f"library {library} was not found" if library else exit_meaning(answer.returncode)
+        hint = f"Install the engine again; on Windows also the {VISUAL_CPP}."
+        return EngineLibraryMissing(f"{program.name} cannot start: {trouble}.", hint, _lines(answer))
     return EngineBroken(
         f"{program.name} {question} failed: {exit_meaning(answer.returncode)} (exit code {answer.returncode}).",
-        "Install the engine again, or choose another build.",
+        GUARDED_HINT if is_guarded(answer.returncode) else "Install the engine again, or choose another build.",
         _lines(answer),
     )
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.engine.commands import Command
-from app.engine.diagnosis import DETAIL_LINES, diagnose_head
-from app.schema.errors import EngineBroken, EngineMissing
+from app.engine.diagnosis import DETAIL_LINES, diagnose_head, diagnose_start
+from app.schema.errors import EngineBroken
 from app.system.spawn import Finished, ProgramMissing, ProgramTimedOut, run_short
 
 FIT_SECONDS = 30.0
@@ -44,7 +44,8 @@ async def measure(
 ) -> dict[str, DeviceMemory]:
     """Run a `fit_command` and read its answer. `names` maps each worker's `host:port` to its PC's name, for errors.
 
-    Raises what `diagnose_head` says when it fails, EngineMissing, or EngineBroken when it hangs or says nothing of use.
+    Raises what `diagnose_head` says when it fails, what `diagnose_start` says when it is not even started, or
+    EngineBroken when it hangs or says nothing of use.
     """
     ended = await _run(command, node_name, deadline)
     memory = parse(ended.stdout)
@@ -62,9 +63,7 @@ async def _run(command: Command, node_name: str, deadline: float) -> Finished:
     try:
         return await run_short(command.argv, deadline=deadline, env=command.environment)
     except ProgramMissing as error:
-        raise EngineMissing(
-            f"The engine's memory check on {node_name} cannot be started: {error}.", "Install the engine again."
-        ) from error
+        raise diagnose_start(command.argv[0], error.code, str(error), node_name) from error
     except ProgramTimedOut as error:
         raise EngineBroken(
             f"The engine's memory check on {node_name} did not end within {deadline:g} s.",

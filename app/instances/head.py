@@ -115,7 +115,7 @@ class Head:
         port = free_port(tools.first_port)
         self.url = f"http://{LOOPBACK}:{port}"
         command = head_command(tools.build, head_spec(place, tools, port, self.api_key))
-        self._process = EngineProcess(command, log, self._take)
+        self._process = EngineProcess(command, tools.node_name, log, self._take)
         names = {endpoint: stage_label(stage) for endpoint, stage in place.stages_by_endpoint.items()}
         self._progress = LoadProgress(expected_bytes(place.plan), names, tools.clock, first, tools.steady)
         self._stopping = False
@@ -132,7 +132,7 @@ class Head:
         return self._process.pid
 
     async def start(self) -> None:
-        """Start the process. Raises EngineMissing."""
+        """Start the process. Raises EngineMissing or EngineBroken."""
         self._progress.advanced_at = self._tools.steady()
         await self._process.start()
         self._end_watch = asyncio.create_task(self._await_end(), name="end of the head")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from app.engine.commands import Command
-from app.schema.errors import EngineMissing
+from app.engine.diagnosis import diagnose_start
 from app.system.spawn import Child, ProgramMissing, start_child
 
 TAIL_LINES = 200
@@ -30,10 +30,13 @@ class LineSink(Protocol):
 
 
 class EngineProcess:
-    """A child of the engine. `on_line` sees every output line after it was kept."""
+    """A child of the engine on the PC called `node_name`. `on_line` sees every output line after it was kept."""
 
-    def __init__(self, command: Command, sink: LineSink, on_line: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, command: Command, node_name: str, sink: LineSink, on_line: Callable[[str], None] | None = None
+    ) -> None:
         self._command = command
+        self._node_name = node_name
         self._sink = sink
         self._on_line = on_line
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -56,7 +59,7 @@ class EngineProcess:
         return tuple(self._tail)
 
     async def start(self) -> None:
-        """Start the process. Raises EngineMissing when the program is not there."""
+        """Start the process. Raises EngineMissing or EngineBroken when the system does not start the program."""
         try:
             self._child = await start_child(
                 self._command.argv,
@@ -66,9 +69,7 @@ class EngineProcess:
             )
         except ProgramMissing as error:
             self._sink.close()
-            raise EngineMissing(
-                f"The engine program cannot be started: {error}.", "Install the engine again: caravan engine."
-            ) from error
+            raise diagnose_start(self._command.argv[0], error.code, str(error), self._node_name) from error
         self._ended = asyncio.create_task(self._child.wait(), name=f"end of {self._child.pid}")
 
     async def wait(self) -> int:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.engine.commands import WorkerSpec, worker_command
-from app.engine.hello import HelloProblem, probe_worker
+from app.engine.hello import HelloProblem, WorkerHello, probe_worker
 from app.engine.output import diagnose_worker
+from app.instances.engine_cache import CACHE_PROTOCOL, CacheSession, EngineCache
 from app.instances.process import EngineProcess, LineSink
 from app.schema.engine import EngineBuild
 from app.schema.errors import CaravanError, PortInUse, WorkerFailed
@@ -27,7 +28,7 @@ _POLL_SECONDS = 0.05
 class WorkerPlace:
     """Where and with what a worker runs. `open_log` makes the file for its output by a name.
 
-    `first_port` is where the search for a free port begins, None for any.
+    `first_port` is where the search for a free port begins, None for any. `cache` keeps weights for the next load.
     """
 
     node_name: str
@@ -35,6 +36,7 @@ class WorkerPlace:
     threads: int | None
     first_port: int | None
     open_log: Callable[[str], LineSink]
+    cache: EngineCache | None = None
 
 
 class RpcWorker:
@@ -44,11 +46,15 @@ class RpcWorker:
         self._lease = lease
         self._place = place
         self._process: EngineProcess | None = None
+        self._cached: CacheSession | None = None
         self._port: int | None = None
         self._serving = False
 
     async def start(self) -> None:
-        """Start it and return when it answers a hello. Raises WorkerFailed, PortInUse or EngineMissing."""
+        """Start it and return when it answers a hello.
+
+        Raises WorkerFailed, PortInUse, EngineMissing, EngineBroken or EngineLibraryMissing.
+        """
         for attempt in range(PORT_TRIES):
             try:
                 await self._start_on(free_port(self._place.first_port))
@@ -60,23 +66,47 @@ class RpcWorker:
                 return
 
     async def _start_on(self, port: int) -> None:
-        self._port = port
-        spec = WorkerSpec(device=self._lease.device, port=port, threads=self._place.threads, cache_folder=None)
-        name = f"worker-{self._lease.instance_id}-{self._lease.device}"
-        log = await asyncio.to_thread(self._place.open_log, name)
-        self._process = EngineProcess(worker_command(self._place.build, spec), log)
-        await self._process.start()
-        await self._until_serving(self._process, port)
+        hello = await self._launch(port)
+        if self._cached is not None and hello.version[0] < CACHE_PROTOCOL and self._place.cache is not None:
+            self._place.cache.refuse(self._place.build.identity)
+            await self.stop()
+            await self._launch(port)
         self._serving = True
 
-    async def _until_serving(self, process: EngineProcess, port: int) -> None:
+    async def _launch(self, port: int) -> WorkerHello:
+        self._port = port
+        name = f"worker-{self._lease.instance_id}-{self._lease.device}"
+        await self._open_cache()
+        folder = str(self._cached.folder) if self._cached is not None else None
+        spec = WorkerSpec(device=self._lease.device, port=port, threads=self._place.threads, cache_folder=folder)
+        log = await asyncio.to_thread(self._place.open_log, name)
+        on_line = self._cached.heard if self._cached is not None else None
+        self._process = EngineProcess(worker_command(self._place.build, spec), self._place.node_name, log, on_line)
+        if self._cached is not None:
+            self._cached.begin()
+        await self._process.start()
+        return await self._until_serving(self._process, port)
+
+    async def _open_cache(self) -> None:
+        cache, build = self._place.cache, self._place.build.identity
+        if cache is None:
+            return
+        opening = asyncio.create_task(asyncio.to_thread(cache.open, self._lease.id, build, self._lease.size_bytes))
+        try:
+            self._cached = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The thread goes on, and `stop` must know of the folder.
+            self._cached = await opening
+            raise
+
+    async def _until_serving(self, process: EngineProcess, port: int) -> WorkerHello:
         give_up = time.monotonic() + START_SECONDS
         while True:
             if process.returncode is not None:
                 await process.wait()
                 raise self._why(process)
             try:
-                await probe_worker(LOOPBACK, port, 2.0)
+                hello = await probe_worker(LOOPBACK, port, 2.0)
             except HelloProblem as problem:
                 if time.monotonic() > give_up:
                     raise WorkerFailed(
@@ -89,6 +119,7 @@ class RpcWorker:
             break
         if process.pid is not None and await asyncio.to_thread(owns_port, process.pid, port) is False:
             raise PortInUse(f"Another program took port {port} on {self._place.node_name}.", "Launch again.")
+        return hello
 
     def _why(self, process: EngineProcess) -> CaravanError:
         return diagnose_worker(process.tail, process.returncode or 0, self._place.node_name)
@@ -109,3 +140,6 @@ class RpcWorker:
         """End it; an rpc-server has nothing to save, so it is not asked first."""
         if self._process is not None:
             await self._process.stop(polite=False)
+        cached, self._cached = self._cached, None
+        if cached is not None:
+            await cached.close()

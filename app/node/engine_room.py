@@ -12,6 +12,7 @@ from app.engine.extra_arguments import check, legacy_settings
 from app.engine.fit import measure
 from app.engine.installed import installed_folder
 from app.engine.locate import Places, locate
+from app.instances.engine_cache import EngineCache
 from app.instances.head import Head, HeadPlace, HeadTools, head_spec
 from app.instances.memory_check import judge
 from app.instances.phases import Phases
@@ -22,7 +23,7 @@ from app.schema.engine import EngineBuild, EngineStatus
 from app.schema.errors import CaravanError, EngineMissing, InputError
 from app.schema.instance import Lease
 from app.system.logs import LineFile, Secrets, prune
-from app.system.paths import Paths
+from app.system.paths import Paths, bundled_engine_folder
 
 logger = logging.getLogger("caravan.node.engine")
 
@@ -47,6 +48,7 @@ class EngineRoom:
         self._secrets = secrets
         self._build = build
         self._prober = Prober()
+        self._cache = EngineCache(paths.cache / "engine")
         self._legacy = legacy_settings(os.environ)
         self._legacy_arguments: tuple[str, ...] = ()
 
@@ -79,7 +81,7 @@ class EngineRoom:
     def _places(self) -> Places:
         setting = self._settings.current.engine_path
         installed = installed_folder(self._paths.engine) or self._paths.engine
-        return Places(setting=Path(setting) if setting else None, bundled=None, installed=installed)
+        return Places(setting=Path(setting) if setting else None, bundled=bundled_engine_folder(), installed=installed)
 
     def make_worker(self, lease: Lease) -> RpcWorker:
         """The rpc-server for a lease, not started yet."""
@@ -89,6 +91,7 @@ class EngineRoom:
             threads=self._settings.current.cpu_threads,
             first_port=self._legacy.worker_port,
             open_log=self._open_log,
+            cache=self._cache if self._settings.current.engine_cache else None,
         )
         return RpcWorker(lease, place)
 

@@ -124,6 +124,15 @@ class LinkRoom:
         mouth = await self.service.open_mouth(node)
         return TunnelLink(node, name, mouth, self.service)
 
+    async def cut_all(self) -> None:
+        """Cut every connection from and to peers: after a sleep they only look whole."""
+        for member in self._trusted:
+            try:
+                await self.service.cut(member.node)
+            except CaravanError as error:
+                logger.warning("old connections could not be cut: %s", error.sentence)
+                return
+
     async def _apply(self) -> None:
         async with self._applying:
             wanted = tuple(self._link_peer(member) for member in self._trusted)

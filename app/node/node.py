@@ -10,8 +10,10 @@ from app.instances.lending import Lending
 from app.node.bus import Bus, Subscription
 from app.node.cluster_room import ClusterRoom
 from app.node.engine_install import EngineInstaller
+from app.node.health import Health
 from app.node.instance_desk import InstanceDesk
 from app.node.library import Library
+from app.node.resources import own_links
 from app.node.settings import SettingsStore
 from app.schema.engine import EngineInstall, EngineInstallRequest
 from app.schema.errors import (
@@ -35,6 +37,7 @@ class Services:
     cluster: ClusterRoom
     instances: InstanceDesk
     installer: EngineInstaller
+    health: Health
     logs: Path
     request_shutdown: Callable[[], None]
 
@@ -94,6 +97,10 @@ class Node:
         """End the install that runs. Raises NotFound when none does."""
         self._services.installer.cancel()
 
+    async def fix(self, code: str) -> str:
+        """Put right what a warning says; returns a sentence. Raises InputError, NotAllowed, NodeError."""
+        return await self._services.health.fix(code)
+
     def report(self) -> PeerReport:
         """What this node tells its peers."""
         status = self.status
@@ -106,6 +113,7 @@ class Node:
             sharing=self.settings.sharing,
             leases=status.leases,
             instances=status.instances,
+            links=own_links(status),
             members_digest=self.cluster.digest,
             catalogue_revision=status.catalogue.revision,
         )

@@ -11,6 +11,9 @@ NVML_ROLE = "nvml-child"
 TUNNEL_ROLE = "tunnel"
 """First argument of the process that carries the peer link's bytes."""
 
+ELEVATED_ROLE = "elevated"
+"""First argument of the short-lived helper with administrator rights; a fixed verb follows."""
+
 
 class NodeOptions(Record):
     """The options of `caravan node`. Port 0 takes any free one.

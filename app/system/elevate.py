@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.system.elevated import ELEVATED_ROLE, Answer, Verb
+from app.schema.options import ELEVATED_ROLE
+from app.system.elevated import Answer, Verb
 from app.system.program import own_command
 
 DEADLINE = 120.0

@@ -24,9 +24,6 @@ from app.system.firewall import (
 from app.system.firewall_state import FirewallState, firewall_state, same_program
 from app.system.network_profile import ConnectedNetwork, NetworkCategory, adapter_index, networks
 
-ELEVATED_ROLE = "elevated"
-"""First argument of this role; the verb follows."""
-
 OUR_PROGRAMS = ("Caravan.exe", "caravan-cli.exe")
 """The installed programs that other PCs may reach."""
 

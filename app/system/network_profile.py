@@ -31,6 +31,7 @@ if sys.platform == "win32":
     import contextlib
     import ctypes
     import logging
+    import winreg
     from collections.abc import Iterator
     from ctypes import wintypes
     from typing import Any
@@ -51,6 +52,8 @@ if sys.platform == "win32":
     _NETWORK_CATEGORY = 18
 
     _CATEGORIES = {0: NetworkCategory.PUBLIC, 1: NetworkCategory.PRIVATE, 2: NetworkCategory.DOMAIN}
+
+    _ADAPTERS = r"SYSTEM\CurrentControlSet\Control\Network\{4D36E972-E325-11CE-BFC1-08002BE10318}"
 
     _log = logging.getLogger("caravan.system")
 
@@ -149,6 +152,17 @@ if sys.platform == "win32":
             raise ctypes.WinError(code)
         return int(code)
 
+    def adapter_name(adapter: uuid.UUID) -> str | None:
+        """What people call an adapter (`Ethernet`), None when Windows has no name for it. Blocking."""
+        try:
+            with winreg.OpenKey(
+                winreg.HKEY_LOCAL_MACHINE, rf"{_ADAPTERS}\{{{str(adapter).upper()}}}\Connection"
+            ) as key:
+                name = winreg.QueryValueEx(key, "Name")[0]
+        except OSError:
+            return None
+        return name if isinstance(name, str) else None
+
     def adapter_index(adapter: uuid.UUID) -> int | None:
         """The number by which Windows' own commands know an adapter; None when there is no such adapter."""
         helper = ctypes.WinDLL("iphlpapi")
@@ -168,6 +182,10 @@ else:
 
     def networks() -> tuple[ConnectedNetwork, ...] | None:
         """Unknown: this system puts networks into no categories."""
+        return None
+
+    def adapter_name(adapter: uuid.UUID) -> str | None:
+        """Unknown here."""
         return None
 
     def adapter_index(adapter: uuid.UUID) -> int | None:

@@ -6,11 +6,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from platformdirs import PlatformDirs
-
-from app.schema.errors import DataFolderUnusable
 from app.system.files import plain_reason
+
+if TYPE_CHECKING:
+    from app.schema.errors import DataFolderUnusable
 
 _PROBE_BYTES = 4096
 
@@ -31,6 +32,9 @@ class Paths:
     @classmethod
     def for_user(cls) -> "Paths":
         """This user's own folders, as the platform names them. On Windows all lie in `%LOCALAPPDATA%\\Caravan`."""
+        # Here, as below: the tray's icon is there before anything is loaded that it can do without.
+        from platformdirs import PlatformDirs
+
         folders = PlatformDirs("Caravan", appauthor=False)
         settings = folders.user_config_path / "settings.json"
         return cls(folders.user_data_path, settings, folders.user_cache_path, folders.user_log_path)
@@ -106,7 +110,9 @@ def _prove_writable(folder: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def _unusable(folder: Path, error: OSError) -> DataFolderUnusable:
+def _unusable(folder: Path, error: OSError) -> "DataFolderUnusable":
+    from app.schema.errors import DataFolderUnusable
+
     return DataFolderUnusable(
         f"Caravan cannot use its folder {folder}: {plain_reason(error)}.",
         "Make room or allow writing there, or choose another folder with --data-dir.",

@@ -30,7 +30,9 @@ class OwnedTasks:
         while tasks := tuple(self._tasks):
             for task in tasks:
                 task.cancel()
+            # `gather` of tasks that are all done does not let the loop go on, so `_ended` may not have had its turn.
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._tasks.difference_update(tasks)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

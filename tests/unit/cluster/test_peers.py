@@ -124,9 +124,7 @@ async def test_what_the_link_measures_is_told() -> None:
     watching = Watching(SmallLink(), period=LONG)
     async with watching.running() as peers:
         await watching.until(Reachability.ALIVE)
-        state = LinkState(
-            peer=ID, connected=True, address="10.0.0.2:1", round_trip_p50=0.0004, round_trip_p95=0.001
-        )
+        state = LinkState(peer=ID, connected=True, address="10.0.0.2:1", round_trip_p50=0.0004, round_trip_p95=0.001)
         peers.linked(state)
         peers.measured(ID, 1e8)
     last = [each.peer for each in watching.seen if isinstance(each, PeerChanged)][-1]
@@ -142,7 +140,28 @@ async def test_a_goodbye_counts_at_once() -> None:
         last = watching.seen[-1]
         assert isinstance(last, PeerChanged)
         assert last.peer.reachability is Reachability.LOST
-        assert last.peer.problem == "Caravan was ended on WORKER."
+        assert last.peer.problem == "WORKER went to sleep, or Caravan was ended there."
+
+
+async def test_peers_are_asked_at_once_when_this_pc_woke_up() -> None:
+    link = SmallLink()
+    watching = Watching(link, period=LONG)
+    async with watching.running() as peers:
+        await watching.until(Reachability.ALIVE)
+        link.answers = False
+        peers.ask_all()
+        await watching.until(Reachability.SUSPECT)
+
+
+async def test_goodbye_is_said_to_those_that_answer() -> None:
+    one, other = SmallLink(), SmallLink(OTHER)
+    other.answers = False
+    watching = Watching(one, other, period=LONG)
+    async with watching.running() as peers:
+        await watching.until(Reachability.ALIVE)
+        await peers.say_goodbye()
+        assert one.last_word
+        assert not other.last_word
 
 
 async def test_members_come_and_go() -> None:

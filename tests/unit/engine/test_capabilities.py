@@ -6,6 +6,7 @@ import pytest
 
 from app.engine.capabilities import Prober, parse_devices, parse_flags, parse_version
 from app.engine.commands import TRACE_VERBOSITY
+from app.engine.diagnosis import VISUAL_CPP
 from app.engine.locate import Candidate, Places, candidates
 from app.schema import errors
 from tests.fakes.fake_llama import write_programs
@@ -113,8 +114,9 @@ async def test_a_changed_program_is_probed_again(tmp_path: Path) -> None:
 async def test_a_missing_library_is_named(tmp_path: Path) -> None:
     server = write_programs(tmp_path, {"FAKE_LLAMA_MISSING_LIBRARY": "libggml-base.so.0"})
     candidate = await candidate_of(server)
-    with pytest.raises(errors.EngineLibraryMissing, match=r"libggml-base\.so\.0"):
+    with pytest.raises(errors.EngineLibraryMissing, match=r"libggml-base\.so\.0") as told:
         await Prober().probe(candidate)
+    assert VISUAL_CPP in told.value.hint
 
 
 @posix_only
@@ -148,5 +150,5 @@ async def test_a_file_that_may_not_be_run_is_a_missing_engine(tmp_path: Path) ->
     server = write_programs(tmp_path)
     server.chmod(0o644)
     candidate = await candidate_of(server)
-    with pytest.raises(errors.EngineMissing, match="cannot be started"):
+    with pytest.raises(errors.EngineMissing, match="llama-server on this PC cannot be started"):
         await Prober().probe(candidate)

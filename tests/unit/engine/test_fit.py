@@ -51,5 +51,5 @@ async def test_a_hanging_check_ends() -> None:
 
 
 async def test_a_missing_program(tmp_path: Path) -> None:
-    with pytest.raises(errors.EngineMissing):
+    with pytest.raises(errors.EngineMissing, match="program gone on Study cannot be started"):
         await measure(Command((str(tmp_path / "gone"),)), "Study", {})

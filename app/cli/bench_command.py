@@ -1,0 +1,332 @@
+"""`caravan bench`: prompt and answer speed, time to first token, load and link of the running cluster.
+
+The planned split, llama.cpp's own default one and the memory-proportional one are launched in turn, so that a change of
+the weather on the machine meets them all.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.text import Text
+
+from app.cli import bench_splits as splits
+from app.cli.bench_report import (
+    FIGURES,
+    BenchReport,
+    BenchSettings,
+    LinkFacts,
+    Sample,
+    SplitResult,
+    all_facts,
+    gains,
+    markdown,
+    middle,
+)
+from app.cli.console import Session, run, session, show_json
+from app.cli.facts import AsJson
+from app.cli.running import ENDED, Context, Model, follow, launch_and_follow, model_name, planned, show_stages
+from app.client import NodeClient
+from app.schema.errors import CaravanError, InputError, ModelNotFound, from_info
+from app.schema.model import ModelFile
+from app.schema.node import Status
+from app.schema.plan import Plan, PlanRequest, Refusal
+from app.schema.record import InstanceId
+from app.system.files import plain_reason, write_atomically
+
+Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write the report there; here when left out.")]
+Runs = Annotated[int, typer.Option(min=1, max=100, help="Launches of every split.")]
+PromptTokens = Annotated[int, typer.Option("--prompt-tokens", min=16, max=1 << 17, help="About how many tokens in.")]
+AnswerTokens = Annotated[int, typer.Option("--answer-tokens", min=8, max=1 << 14, help="How many tokens out.")]
+
+_WARM_UP_TOKENS = 8
+_WORDS = ("caravan", "wagon", "river", "stone", "bridge", "market", "winter", "lantern", "copper", "valley", "harbour")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked for."""
+
+    model: str
+    context: int | None
+    runs: int
+    prompt_tokens: int
+    answer_tokens: int
+
+
+Tell = Callable[[str], None]
+
+
+def bench(
+    context: typer.Context,
+    model: Model,
+    tokens: Context = None,
+    runs: Runs = 3,
+    prompt_tokens: PromptTokens = 512,
+    answer_tokens: AnswerTokens = 128,
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a model on this cluster: the planned split, llama.cpp's own and the memory-proportional one, in turn."""
+    to = session(context)
+    wish = Wish(model, tokens, runs, prompt_tokens, answer_tokens)
+
+    async def work() -> int:
+        folder = await asyncio.to_thread(_folder, out or Path.cwd())
+        async with to.client() as client:
+            with _teller(to, quiet=as_json) as tell:
+                report = await measure(client, wish, tell)
+        written = await asyncio.to_thread(_write, folder, report)
+        if as_json:
+            show_json(report)
+        else:
+            _show(to, report, written)
+        return 0 if any(split.samples for split in report.splits) else 1
+
+    run(to, work, as_json)
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The folder {path} cannot be made: {plain_reason(error)}.", "Choose another with --out."
+        ) from error
+    return path
+
+
+def _write(folder: Path, report: BenchReport) -> tuple[Path, Path]:
+    stamp = datetime.fromtimestamp(report.began_at, UTC).strftime("%Y%m%d-%H%M%S")
+    texts = {"md": markdown(report), "json": report.model_dump_json(indent=2) + "\n"}
+    paths = {kind: folder / f"caravan-bench-{stamp}.{kind}" for kind in texts}
+    for kind, path in paths.items():
+        try:
+            write_atomically(path, texts[kind].encode())
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be written: {plain_reason(error)}.", "Choose another folder with --out."
+            ) from error
+    return paths["md"], paths["json"]
+
+
+@contextlib.contextmanager
+def _teller(to: Session, quiet: bool) -> Iterator[Tell]:
+    """What says the current step: one changing line on a terminal, a line per step elsewhere."""
+    if quiet:
+        yield lambda _: None
+    elif not to.out.is_terminal:
+        yield to.say
+    else:
+        with Live(console=to.out, refresh_per_second=8, transient=True) as live:
+            yield lambda line: live.update(Text(line, no_wrap=True, overflow="ellipsis"))
+
+
+async def measure(client: NodeClient, wish: Wish, tell: Tell) -> BenchReport:
+    """The whole bench. Nothing of it runs any more when this ends, however it ends. Raises CaravanError."""
+    began = time.time()
+    status = await client.status()
+    _check_free(status)
+    file = await _model_file(client, wish)
+    found = list(await candidates(client, wish, status))
+    links = await _links(client, status, tell)
+    for again in range(wish.runs):
+        found = [await _one_more(client, each, wish, again, tell) for each in found]
+    return _report(began, wish, file, status, links, tuple(found))
+
+
+async def _one_more(client: NodeClient, split: SplitResult, wish: Wish, again: int, tell: Tell) -> SplitResult:
+    """The split with one more sample, or with what went wrong; it is not tried again then."""
+    if split.plan is None or split.problem is not None:
+        return split
+
+    def tell_step(step: str) -> None:
+        tell(f"run {again + 1} of {wish.runs}, {split.names[0]}: {step}")
+
+    try:
+        sample = await _sample(client, split.plan, wish, again, tell_step)
+    except CaravanError as error:
+        return split.model_copy(update={"problem": error.sentence})
+    return split.model_copy(update={"samples": (*split.samples, sample)})
+
+
+def _check_free(status: Status) -> None:
+    if any(each.state not in ENDED for each in status.all_instances):
+        raise InputError("A model is running, which would disturb the figures.", "End it first: `caravan stop`.")
+
+
+async def _model_file(client: NodeClient, wish: Wish) -> ModelFile:
+    answer = planned(await client.plan(PlanRequest(model_id=model_name(wish.model))))
+    held = await client.models()
+    found = next((each for each in held if each.id == answer.model_id), None)
+    if found is None:
+        raise ModelNotFound(f"{answer.model_id} is not on this PC.", "Run the bench on a PC that holds the file.")
+    return found
+
+
+async def candidates(client: NodeClient, wish: Wish, status: Status) -> tuple[SplitResult, ...]:
+    """The splits to measure, equal ones together; one that does not fit has a problem instead of a plan."""
+    request = PlanRequest(
+        model_id=model_name(wish.model),
+        context=wish.context,
+        prompt_tokens=wish.prompt_tokens,
+        answer_tokens=wish.answer_tokens,
+    )
+    chosen = planned(await client.plan(request))
+    fixed = request.model_copy(update={"context": chosen.context, "head": chosen.head})
+    pcs = splits.benches(status)
+    found = [SplitResult(names=(splits.PLANNED,), plan=chosen)]
+    makers = ((splits.DEFAULT, splits.default_shares), (splits.PROPORTIONAL, splits.proportional_shares))
+    for name, shares in makers:
+        wanted = fixed.model_copy(update={"shares": shares(pcs, chosen.head, chosen.layers)})
+        found = add_split(found, name, await client.plan(wanted))
+    return tuple(found)
+
+
+def add_split(found: list[SplitResult], name: str, answer: Plan | Refusal) -> list[SplitResult]:
+    """PURE: one more split; one that is there already only gets the further name."""
+    if isinstance(answer, Refusal):
+        return [*found, SplitResult(names=(name,), problem=answer.sentence)]
+    same = next((each for each in found if each.plan and splits.same_placement(each.plan, answer)), None)
+    if same is None:
+        return [*found, SplitResult(names=(name,), plan=answer)]
+    named = same.model_copy(update={"names": (*same.names, name)})
+    return [named if each is same else each for each in found]
+
+
+async def _links(client: NodeClient, status: Status, tell: Tell) -> tuple[LinkFacts, ...]:
+    found = []
+    for pc in splits.benches(status)[1:]:
+        tell(f"link to {pc.name}")
+        throughput = None
+        with contextlib.suppress(CaravanError):
+            throughput = await client.measure_link(pc.node)
+        peer = next((each for each in status.peers if each.node == pc.node), None)
+        round_trip = peer.round_trip if peer else None
+        found.append(LinkFacts(pc=pc.name, round_trip=round_trip, throughput=throughput))
+    return tuple(found)
+
+
+@contextlib.asynccontextmanager
+async def _running(client: NodeClient, plan: Plan, tell: Tell) -> AsyncIterator[tuple[InstanceId, float]]:
+    """A launched plan and the seconds it took; it has ended when the block has. Raises its error."""
+    tell("loading")
+    started = await launch_and_follow(client, plan, lambda _: None)
+    try:
+        if started.error is not None:
+            raise from_info(started.error)
+        yield started.id, (started.ready_at or started.created_at) - started.created_at
+    finally:
+        if started.state not in ENDED:
+            await client.stop(started.id)
+            await follow(client, started.id, lambda _: False)
+
+
+async def _sample(client: NodeClient, plan: Plan, wish: Wish, again: int, tell: Tell) -> Sample:
+    async with _running(client, plan, tell) as (instance, load):
+        tell("warming up")
+        per_word = await _tokens_per_word(client, instance)
+        tell("measuring")
+        count = max(round(wish.prompt_tokens / per_word), 1)
+        timings, first = await _ask(client, instance, prompt(count, again + 1), wish.answer_tokens)
+    return Sample(
+        prompt_tokens=int(timings["prompt_n"]),
+        answer_tokens=int(timings["predicted_n"]),
+        prompt_speed=timings["prompt_per_second"],
+        decode_speed=timings["predicted_per_second"],
+        first_token=first,
+        load=load,
+    )
+
+
+def prompt(words: int, seed: int) -> str:
+    """PURE: a text of so many words, another one for every seed, the same ones on every PC."""
+    return " ".join(random.Random(seed).choices(_WORDS, k=words))
+
+
+async def _tokens_per_word(client: NodeClient, instance: InstanceId) -> float:
+    """How this model's tokenizer counts: from two short questions, which also warm it up."""
+    few, many = 20, 120
+    counts = [(await _ask(client, instance, prompt(each, 0), _WARM_UP_TOKENS))[0]["prompt_n"] for each in (few, many)]
+    return max((counts[1] - counts[0]) / (many - few), 0.25)
+
+
+async def _ask(client: NodeClient, instance: InstanceId, text: str, answer: int) -> tuple[dict[str, float], float]:
+    """The head's timings of one question, and the seconds until its first piece."""
+    request: dict[str, Any] = {
+        "model": instance,
+        "messages": [{"role": "user", "content": text}],
+        "max_tokens": answer,
+        "temperature": 0,
+        "ignore_eos": True,
+        "cache_prompt": False,
+    }
+    began, first, timings = time.perf_counter(), 0.0, None
+    async with aclosing(client.chat(request)) as pieces:
+        async for piece in pieces:
+            if (piece.text or piece.reasoning) and not first:
+                first = time.perf_counter() - began
+            timings = piece.timings or timings
+    if timings is None:
+        raise InputError("The engine told no timings.", "Install the llama.cpp build that comes with Caravan.")
+    return timings, first or time.perf_counter() - began
+
+
+def _report(
+    began: float,
+    wish: Wish,
+    file: ModelFile,
+    status: Status,
+    links: tuple[LinkFacts, ...],
+    results: tuple[SplitResult, ...],
+) -> BenchReport:
+    plan = results[0].plan
+    context, kv_type = (plan.context, plan.kv_type.value) if plan else (0, "-")
+    command = (
+        f"caravan bench {file.id} --context {context} --runs {wish.runs} "
+        f"--prompt-tokens {wish.prompt_tokens} --answer-tokens {wish.answer_tokens}"
+    )
+    return BenchReport(
+        began_at=began,
+        date=datetime.fromtimestamp(began, UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        command=command,
+        settings=BenchSettings(
+            model=file.id,
+            runs=wish.runs,
+            prompt_tokens=wish.prompt_tokens,
+            answer_tokens=wish.answer_tokens,
+            context=context,
+            kv_type=kv_type,
+        ),
+        # A report is for others: where the file lies on this PC is nobody's business.
+        model_file=file.model_copy(update={"path": "", "folder": "", "parts": (), "projector_path": None}),
+        pcs=all_facts(status),
+        links=links,
+        splits=results,
+    )
+
+
+def _show(to: Session, report: BenchReport, written: tuple[Path, Path]) -> None:
+    for split in report.splits:
+        to.say(", ".join(split.names), "bold")
+        if split.plan is not None:
+            show_stages(to, split.plan)
+        if split.problem is not None:
+            to.say(f"  ! {split.problem}")
+        if split.samples:
+            figures = (f"{title} {form.format(middle(split.samples, each))}" for title, form, each, _ in FIGURES)
+            to.say(f"  {'; '.join(figures)}")
+    if len(report.splits) == 1 and len(report.splits[0].names) > 1:
+        to.say("All three splits are the same here, so one was measured.")
+    for name, value in gains(report):
+        to.say(f"{name}: {value:.2f} times as fast")
+    to.say(f"Report: {written[0]} and {written[1]}", "dim")

@@ -1,0 +1,188 @@
+"""A cluster described in a JSON file, to ask about PCs before they are bought. `resources/examples/cluster.json`.
+
+    {
+      "pcs": [
+        {"name": "desk", "holds_model": true,
+         "devices": [{"device": "CUDA0", "name": "RTX 4090", "total": "24 GB", "free": "22.5 GB",
+                      "bandwidth": "800 GB/s", "compute": "80 TFLOP/s"}]},
+        {"name": "attic", "devices": [{"device": "CPU", "total": "32 GB", "free": "24 GB", "bandwidth": "35 GB/s"}]}
+      ],
+      "links": [{"between": ["desk", "attic"], "round_trip": "0.5 ms", "throughput": "1 Gbit/s"}]
+    }
+
+The first PC is the one that asks. `device` is the engine's name: CUDA0, Vulkan0, ROCm0, CPU. `free` counts as `total`
+when left out; `bandwidth` is what the device reads of weights per second, about three quarters of its data sheet; what
+is left out is estimated. A value is a number in bytes, bytes/s, FLOP/s or seconds, or a text with a unit.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from app.schema.errors import InputError
+from app.schema.plan import CPU_DEVICE, ClusterView, DeviceResources, LinkMeasure, NodeResources
+from app.schema.record import NodeId
+
+ENGINE = "described"
+"""The engine build of every described PC: they all have the same."""
+
+LARGEST_FILE = 1 << 20
+EXAMPLE = "resources/examples/cluster.json in the source shows one."
+
+_PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(B|bit/s|B/s|FLOP/s|FLOPS)?\s*", re.IGNORECASE)
+_TIME = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|ms|us)\s*")
+_TIMES = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
+
+
+def _amount(unit: str) -> Callable[[Any], Any]:
+    """A reader of numbers and of texts like `24 GB` or `1 Gbit/s`. Memory counts in 1024, rates in 1000."""
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        found = _AMOUNT.fullmatch(value)
+        told = (found[3] or unit).upper().replace("FLOPS", "FLOP/S") if found else ""
+        if found is None or (told != unit.upper() and not (unit == "B/s" and told == "BIT/S")):
+            raise ValueError(f"{value!r} is no amount in {unit}; write for example {_SAMPLES[unit]!r}")
+        prefix = found[2].upper()
+        scale = float(1024 ** " KMGT".index(prefix or " ")) if unit == "B" else _PREFIXES[prefix]
+        amount = float(found[1]) * scale / (8 if told == "BIT/S" else 1)
+        return round(amount) if unit == "B" else amount
+
+    return read
+
+
+_SAMPLES = {"B": "24 GB", "B/s": "800 GB/s", "FLOP/s": "80 TFLOP/s"}
+
+
+def _seconds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    found = _TIME.fullmatch(value)
+    if found is None:
+        raise ValueError(f"{value!r} is no time; write for example '0.5 ms'")
+    return float(found[1]) * _TIMES[found[2]]
+
+
+Memory = Annotated[int, BeforeValidator(_amount("B")), Field(ge=0, le=1 << 50)]
+Rate = Annotated[float, BeforeValidator(_amount("B/s")), Field(gt=0, lt=1e18)]
+Compute = Annotated[float, BeforeValidator(_amount("FLOP/s")), Field(gt=0, lt=1e21)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, lt=60)]
+Name = Annotated[str, Field(min_length=1, max_length=60)]
+
+
+class _Described(BaseModel):
+    """Unknown fields are mistakes here: a misspelt one would be silently estimated."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DescribedDevice(_Described):
+    """A GPU, or the processor with its RAM as `CPU`."""
+
+    device: Name
+    name: Name | None = None
+    total: Memory
+    free: Memory | None = None
+    bandwidth: Rate | None = None
+    compute: Compute | None = None
+
+
+class DescribedPc(_Described):
+    """A PC. `holds_model`: its disk has the file, so it can be the head."""
+
+    name: Name
+    holds_model: bool = False
+    devices: Annotated[tuple[DescribedDevice, ...], Field(min_length=1, max_length=16)]
+
+
+class DescribedLink(_Described):
+    """The link between two PCs by their names."""
+
+    between: tuple[Name, Name]
+    round_trip: Seconds | None = None
+    throughput: Rate | None = None
+
+
+class DescribedCluster(_Described):
+    """The whole file."""
+
+    pcs: Annotated[tuple[DescribedPc, ...], Field(min_length=1, max_length=64)]
+    links: Annotated[tuple[DescribedLink, ...], Field(max_length=2048)] = ()
+
+
+def read_cluster(path: Path) -> ClusterView:
+    """The cluster in a file. Raises InputError that names the place in it and what is expected there."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST_FILE + 1)
+        if len(text) > LARGEST_FILE:
+            raise InputError(f"{path} is too large for the description of a cluster.", EXAMPLE)
+        return cluster_view(DescribedCluster.model_validate(json.loads(text.decode("utf-8-sig"))))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.", EXAMPLE) from error
+    except ValidationError as error:
+        raise InputError(f"{path} does not describe a cluster: {_first(error)}", EXAMPLE) from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {error}.", EXAMPLE) from error
+
+
+def _first(error: ValidationError) -> str:
+    found = error.errors()[0]
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]).lstrip(".")
+    meaning = (
+        "there is no such field" if found["type"] == "extra_forbidden" else found["msg"].removeprefix("Value error, ")
+    )
+    return f"{where or 'the whole'}: {meaning}."
+
+
+def cluster_view(described: DescribedCluster) -> ClusterView:
+    """PURE: the cluster as the planner takes it; a PC's id is its name. Raises InputError for names that clash."""
+    names = [pc.name for pc in described.pcs]
+    for name in names:
+        if sum(name.casefold() == each.casefold() for each in names) > 1:
+            raise InputError(f"Two PCs in the file are named {name}.", "Give each PC a name of its own.")
+    if not any(pc.holds_model for pc in described.pcs):
+        raise InputError("No PC in the file holds the model.", 'Write "holds_model": true for at least one.')
+    nodes = tuple(_node(pc) for pc in described.pcs)
+    return ClusterView(
+        this_node=nodes[0].node, nodes=nodes, links=tuple(_link(each, names) for each in described.links)
+    )
+
+
+def _node(pc: DescribedPc) -> NodeResources:
+    return NodeResources(
+        node=NodeId(pc.name),
+        name=pc.name,
+        holds_model=pc.holds_model,
+        engine_build=ENGINE,
+        devices=tuple(_device(pc, each) for each in pc.devices),
+    )
+
+
+def _device(pc: DescribedPc, each: DescribedDevice) -> DeviceResources:
+    free = each.total if each.free is None else each.free
+    if free > each.total:
+        raise InputError(f"{each.device} of {pc.name} has more memory free than in all.", "Check `free` and `total`.")
+    return DeviceResources(
+        device=each.device,
+        name=each.name or each.device,
+        total_bytes=each.total,
+        free_bytes=free,
+        is_cpu=each.device.upper() == CPU_DEVICE,
+        bandwidth=each.bandwidth,
+        compute=each.compute,
+    )
+
+
+def _link(link: DescribedLink, names: list[str]) -> LinkMeasure:
+    for name in link.between:
+        if name not in names:
+            raise InputError(f"A link names {name}, which is no PC of the file.", f"The PCs are {', '.join(names)}.")
+    one, other = (NodeId(name) for name in link.between)
+    return LinkMeasure(a=one, b=other, round_trip=link.round_trip, throughput=link.throughput)

@@ -1,0 +1,287 @@
+"""How fast a device really is: the engine itself run on files of random weights for a few seconds.
+
+llama-bench is not in every build, llama-server always is, and it is what answers later: its own times per token and
+per prompt are used. The files are written for the run and removed after it.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from app.engine.calibration_model import (
+    CONTEXT,
+    SHAPES,
+    SHORT,
+    SLIM,
+    VOCABULARY,
+    WIDE_Q4,
+    WIDE_Q8,
+    CalibrationShape,
+    write_model,
+)
+from app.engine.commands import HeadSpec, head_command
+from app.schema.engine import EngineBuild
+from app.schema.plan import CPU_DEVICE, KvType
+from app.schema.speed import FormatSpeed
+from app.system.loopback_http import loopback_client
+from app.system.ports import LOOPBACK, free_port
+from app.system.spawn import ProgramMissing, start_child
+
+logger = logging.getLogger("caravan.engine.calibration")
+
+START_SECONDS = 60.0
+"""How long the engine may take to load a file: the first start of a graphics driver compiles its programs."""
+
+REQUEST_SECONDS = 30.0
+
+DEADLINE_SECONDS = 150.0
+"""How long a device may take in all. A quiet one takes about ten seconds."""
+
+NEEDED_BYTES = 1 << 30
+"""Free memory a device must have to be measured: the largest file, the driver's own and room to spare."""
+
+ANSWER_TOKENS = 32
+MOST_ANSWER_TOKENS = 512
+ANSWER_SECONDS = 0.4
+"""How long an answer is made, within those lengths: what lasts a moment only measures the scheduler."""
+
+PROMPT_STEPS = (32, 128, 512)
+"""Lengths of prompts that are tried, each only while the one before took less than `STEP_SECONDS`."""
+
+STEP_SECONDS = 0.6
+MOST_REPETITIONS = 12
+AGREEMENT = 1.08
+"""Times count when the fastest ones agree within this factor: whatever disturbs a run makes it slower."""
+
+ROUNDS = 40
+"""Of the solution by turns; it is exact to a thousandth long before."""
+
+_POLL_SECONDS = 0.05
+
+
+class CalibrationFailed(Exception):
+    """A device could not be measured. The message says why, for a log."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one file took: seconds per token of an answer, and tokens and seconds of its longest prompt."""
+
+    token_seconds: float
+    prompt_tokens: int
+    prompt_seconds: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The cost of a device, the terms of `DeviceSpeed`: seconds per token and per block, and speeds per format."""
+
+    token_seconds: float
+    block_seconds: float
+    formats: tuple[FormatSpeed, ...]
+
+
+@dataclass(frozen=True)
+class CalibrationPlace:
+    """Where to measure: the build, a folder for the files, and the processor's threads as instances get them."""
+
+    build: EngineBuild
+    folder: Path
+    threads: int | None
+
+
+async def calibrate(place: CalibrationPlace, device: str) -> Calibration:
+    """Measure one device by its engine name (`CUDA0`, `CPU`); about ten seconds of its full load.
+
+    Cancelling ends the engine at once. Raises CalibrationFailed, also when something else keeps the device busy.
+    """
+    timings: dict[str, Timing] = {}
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            for shape in SHAPES:
+                timings[shape.name] = await _timing(place, device, shape)
+    except TimeoutError as error:
+        raise CalibrationFailed(f"{device} took longer than {DEADLINE_SECONDS:g} s") from error
+    return solve(timings)
+
+
+def solve(timings: Mapping[str, Timing]) -> Calibration:
+    """PURE: the device's terms from the times of all `SHAPES`, by their name. Raises CalibrationFailed.
+
+    A token of n blocks takes t = token + n * block + bytes / bandwidth. The wide file, where blocks are few, gives the
+    bandwidth, the slim one, where they are many, the time per block, the short one the time per token. Terms that
+    noise makes negative are zero. A prompt takes 2 FLOP per parameter and token.
+    """
+    wide, slim, short = (timings[each.name].token_seconds for each in (WIDE_Q4, SLIM, SHORT))
+    reads = {shape: shape.described().read_bytes for shape in SHAPES}
+    bandwidth, block, token = _bytes_rate(reads[WIDE_Q4], wide), 0.0, 0.0
+    for _ in range(ROUNDS):
+        # Each file has a little of the others' terms; every round takes out what the round before found.
+        token = max(short - SHORT.blocks * block - reads[SHORT] / bandwidth, 0.0)
+        block = max((slim - token - reads[SLIM] / bandwidth) / SLIM.blocks, 0.0)
+        bandwidth = _bytes_rate(reads[WIDE_Q4], wide - token - WIDE_Q4.blocks * block)
+    eight = _bytes_rate(reads[WIDE_Q8], timings[WIDE_Q8.name].token_seconds - token - WIDE_Q8.blocks * block)
+    formats = tuple(
+        FormatSpeed(format=shape.format, bandwidth=rate, compute=_compute(shape, timings[shape.name]))
+        for shape, rate in ((WIDE_Q4, bandwidth), (WIDE_Q8, eight))
+    )
+    return Calibration(token, block, formats)
+
+
+def _bytes_rate(count: int, seconds: float) -> float:
+    if seconds <= 0:
+        raise CalibrationFailed("the times of the files contradict each other")
+    return count / seconds
+
+
+def _compute(shape: CalibrationShape, timing: Timing) -> float:
+    if timing.prompt_seconds <= 0:
+        raise CalibrationFailed("a prompt took no time")
+    return 2.0 * shape.described().parameters * timing.prompt_tokens / timing.prompt_seconds
+
+
+async def _timing(place: CalibrationPlace, device: str, shape: CalibrationShape) -> Timing:
+    path = place.folder / f"{shape.name}-{secrets.token_hex(4)}.gguf"
+    try:
+        await asyncio.to_thread(write_model, path, shape)
+        async with _server(place, device, path) as client:
+            return await _measure(client)
+    except (OSError, httpx.HTTPError, ProgramMissing, TimeoutError) as error:
+        raise CalibrationFailed(f"{shape.name} on {device}: {type(error).__name__} {error}") from error
+    finally:
+        await asyncio.to_thread(_remove, path)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        # Windows lets go of a mapped file a moment after its process; `sweep` takes it at the next start.
+        logger.info("%s stays for now: %s", path.name, error)
+
+
+def sweep(folder: Path) -> None:
+    """Remove files that a killed run left behind (blocking)."""
+    for shape in SHAPES:
+        for path in folder.glob(f"{shape.name}-????????.gguf"):
+            _remove(path)
+
+
+@contextlib.asynccontextmanager
+async def _server(place: CalibrationPlace, device: str, path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """llama-server with the file on that device alone, ready; it ends with the block, however that ends."""
+    spec = calibration_spec(place, device, str(path), free_port(), secrets.token_urlsafe(16))
+    command = head_command(place.build, spec)
+    lines: list[str] = []
+    child = await start_child(
+        command.argv, on_line=lambda _, line: _keep(lines, line), env=command.environment, with_stdin=True
+    )
+    headers = {"Authorization": f"Bearer {spec.api_key}"}
+    try:
+        base = f"http://{LOOPBACK}:{spec.port}"
+        async with loopback_client(base_url=base, headers=headers, timeout=REQUEST_SECONDS) as client:
+            async with asyncio.timeout(START_SECONDS):
+                await _until_healthy(client, lambda: child.returncode, lines)
+            yield client
+    finally:
+        await child.stop(grace=0.0)
+
+
+def calibration_spec(place: CalibrationPlace, device: str, path: str, port: int, api_key: str) -> HeadSpec:
+    """PURE: a head on one device, at low priority, computing as it does together with other PCs (no repacking)."""
+    is_cpu = device == CPU_DEVICE
+    wanted = (("--prio", ("--prio", "-1")), ("-nr", ("-nr",)))
+    extra = tuple(part for flag, parts in wanted if place.build.accepts(flag) for part in parts)
+    return HeadSpec(
+        model_path=path,
+        alias="calibration",
+        devices=() if is_cpu else (device,),
+        rpc_endpoints=(),
+        gpu_layers=0,
+        tensor_split=(),
+        context=CONTEXT,
+        slots=1,
+        kv_type=KvType.F16,
+        port=port,
+        api_key=api_key,
+        threads=place.threads,
+        extra_arguments=extra,
+    )
+
+
+def _keep(lines: list[str], line: str) -> None:
+    lines.append(line)
+    del lines[:-20]
+
+
+async def _until_healthy(client: httpx.AsyncClient, returncode: Callable[[], int | None], lines: Sequence[str]) -> None:
+    while returncode() is None:
+        with contextlib.suppress(httpx.HTTPError):
+            if (await client.get("/health")).status_code == httpx.codes.OK:
+                return
+        await asyncio.sleep(_POLL_SECONDS)
+    raise CalibrationFailed(f"the engine ended: {' | '.join(lines[-3:])}")
+
+
+async def _measure(client: httpx.AsyncClient) -> Timing:
+    """Prompts of growing length until one takes long enough, then answers, each some times."""
+    tokens, seconds = 0, 0.0
+    for tokens in PROMPT_STEPS:
+        # The first prompt of a length builds the engine's graph for it.
+        seconds = (await _complete(client, tokens, 1, 0))["prompt_ms"] / 1e3
+        if seconds > STEP_SECONDS:
+            break
+    prompt = await _settled(2, lambda again: _prompt_seconds(client, tokens, again))
+    first = await _token_seconds(client, ANSWER_TOKENS, 0)
+    length = min(max(round(ANSWER_SECONDS / first), ANSWER_TOKENS), MOST_ANSWER_TOKENS)
+    return Timing(await _settled(3, lambda again: _token_seconds(client, length, again)), tokens, prompt)
+
+
+async def _settled(needed: int, once: Callable[[int], Awaitable[float]]) -> float:
+    """Repeat until the fastest `needed` times agree; the slowest of those. Raises CalibrationFailed."""
+    times: list[float] = []
+    for again in range(MOST_REPETITIONS):
+        times = sorted((*times, await once(again)))
+        if settled(times, needed):
+            return times[needed - 1]
+    raise CalibrationFailed(f"something else keeps the device busy: {times[0]:.2g} to {times[-1]:.2g} s")
+
+
+def settled(times: Sequence[float], needed: int) -> bool:
+    """PURE: whether the fastest `needed` of the sorted times agree."""
+    return len(times) >= needed and times[needed - 1] <= times[0] * AGREEMENT
+
+
+async def _prompt_seconds(client: httpx.AsyncClient, tokens: int, again: int) -> float:
+    return (await _complete(client, tokens, 1, 1 + again))["prompt_ms"] / 1e3
+
+
+async def _token_seconds(client: httpx.AsyncClient, length: int, again: int) -> float:
+    timings = await _complete(client, 4, length, again)
+    return timings["predicted_ms"] / 1e3 / timings["predicted_n"]
+
+
+async def _complete(client: httpx.AsyncClient, prompt: int, answer: int, seed: int) -> dict[str, float]:
+    """llama-server's own timings of one request: a prompt of that many tokens, an answer of so many."""
+    first_word = 259
+    body = {
+        "prompt": [first_word + (seed * 31 + position * 7) % (VOCABULARY - first_word) for position in range(prompt)],
+        "n_predict": answer,
+        "ignore_eos": True,
+        "cache_prompt": False,
+        "temperature": 0,
+    }
+    answered = await client.post("/completion", json=body)
+    try:
+        timings: dict[str, float] = answered.raise_for_status().json()["timings"]
+        if timings["prompt_n"] < prompt or timings["predicted_n"] < 1:
+            raise ValueError("fewer tokens than asked for")
+    except (ValueError, KeyError, TypeError) as error:
+        raise CalibrationFailed(f"the engine's answer has no use: {error}") from error
+    return timings

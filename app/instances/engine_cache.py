@@ -1,0 +1,250 @@
+"""Weights that a worker was sent once and keeps on this PC's disk, so that the next load need not send them again.
+
+rpc-server's own cache writes a file per tensor above 10 MiB, named by its hash, in place, and believes later whatever
+it finds under that name: half a file makes silently wrong answers. So a worker never sees a file that was not proven
+whole. Each start gets a folder of its own with hard links to the proven ones, and what it saves there is taken over
+only when `Whole` says so. design.md tells why that is enough.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.system.safe_paths import engine_cache_folder
+from app.system.single_instance import instance_name
+
+logger = logging.getLogger("caravan.instances.cache")
+
+LIMIT_BYTES = 50 << 30
+"""What is kept at most; the oldest go first."""
+
+RESERVE_BYTES = 10 << 30
+"""Free space that a load must leave on the disk, if it has to save all it is sent."""
+
+MARGIN_BYTES = 4 << 30
+"""Less free space than this at any look, and nothing that is saved is believed any more."""
+
+LOOK_SECONDS = 1.0
+"""Time between two looks at what a worker saves."""
+
+LATE_SECONDS = 3.0
+"""A look that comes later than this after the last one cannot vouch for the disk in between."""
+
+CACHE_PROTOCOL = 7
+"""Before this major version, rpc-server also saves what belongs to a prompt, whenever it is larger than 10 MiB."""
+
+_SAVED = "saved to"
+_PROVEN = re.compile(r"([0-9a-f]{16})\.(\d{1,15})")
+_FRESH = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at a worker's folder: when (seconds), free bytes on the disk, and size and time (ns) of what it saved."""
+
+    at: float
+    free_bytes: int
+    files: Mapping[str, tuple[int, int]]
+
+
+class Whole:
+    """PURE: which saved files are whole, from looks in their order."""
+
+    def __init__(self, first: Look) -> None:
+        self._last = first
+        self._doubtful = set(first.files)
+        self._is_full = first.free_bytes < MARGIN_BYTES
+
+    def names(self, now: Look, reported: int) -> tuple[str, ...]:
+        """The files that are whole at this look; `reported` is how many rpc-server said it saved until then.
+
+        It says so after each write, so as many are written to their end, the oldest first. A write fails without a
+        word when the disk is full: a file counts only when the disk had room at the looks before and after it appeared.
+        """
+        before, self._last = self._last, now
+        self._is_full = self._is_full or now.free_bytes < MARGIN_BYTES
+        if now.at - before.at > LATE_SECONDS:
+            self._doubtful.update(now.files.keys() - before.files.keys())
+        ended = sorted(now.files, key=lambda name: now.files[name][1])[:reported]
+        if self._is_full:
+            return ()
+        return tuple(name for name in ended if name not in self._doubtful and before.files.get(name) == now.files[name])
+
+
+class EngineCache:
+    """The proven files, named by hash and size, and the folders of workers that run. Its methods block."""
+
+    def __init__(
+        self, folder: Path, limit_bytes: int = LIMIT_BYTES, free_bytes: Callable[[Path], int] | None = None
+    ) -> None:
+        self._asked = folder
+        self._limit_bytes = limit_bytes
+        self._free_bytes = free_bytes or _free_bytes
+        self._root: Path | None = None
+        self._lock = threading.Lock()
+        self._open: set[str] = set()
+        self._refused: set[str] = set()
+
+    def refuse(self, build: str) -> None:
+        """This build (its identity) saves more than weights: no cache for it any more."""
+        self._refused.add(build)
+
+    def open(self, name: str, build: str, size_bytes: int) -> "CacheSession | None":
+        """A folder for a worker that holds at most `size_bytes`; None when there is no room, or on a build refused.
+
+        A folder that cannot be made is no reason not to start: it is logged, and None.
+        """
+        if build in self._refused or size_bytes > self._limit_bytes:
+            return None
+        with self._lock:
+            try:
+                return self._opened(name, size_bytes)
+            except OSError as error:
+                logger.warning("weights are not kept: %s", error)
+                return None
+
+    def _opened(self, name: str, size_bytes: int) -> "CacheSession | None":
+        root = self._ready_root()
+        self._sweep(root)
+        if self._free_bytes(root) < RESERVE_BYTES + size_bytes:
+            logger.info("weights are not kept: the disk of %s has too little room", root)
+            return None
+        folder = root / "workers" / name
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "rpc").mkdir(parents=True)
+        given = set()
+        for proven in self._proven(root):
+            os.link(proven, folder / "rpc" / proven.stem)
+            given.add(proven.stem)
+        self._open.add(name)
+        return CacheSession(self, folder, frozenset(given))
+
+    def _ready_root(self) -> Path:
+        if self._root is None:
+            self._asked.mkdir(parents=True, exist_ok=True)
+            root = engine_cache_folder(self._asked)
+            # The stand-in is one folder for all data folders of this user.
+            self._root = root if root.samefile(self._asked) else root / instance_name(self._asked)
+        for part in ("weights", "workers"):
+            (self._root / part).mkdir(parents=True, exist_ok=True)
+        return self._root
+
+    def _sweep(self, root: Path) -> None:
+        """Remove what ended workers left, what is no longer as it was, and the oldest above the limit."""
+        for folder in (root / "workers").iterdir():
+            if folder.name not in self._open:
+                shutil.rmtree(folder, ignore_errors=True)
+        proven = sorted(self._proven(root), key=lambda each: each.stat().st_mtime_ns)
+        total = sum(each.stat().st_size for each in proven)
+        for oldest in proven:
+            if total <= self._limit_bytes and self._free_bytes(root) >= RESERVE_BYTES:
+                return
+            total -= oldest.stat().st_size
+            _remove(oldest)
+
+    def _proven(self, root: Path) -> tuple[Path, ...]:
+        found = []
+        for path in (root / "weights").iterdir():
+            named = _PROVEN.fullmatch(path.name)
+            if named is not None and path.stat().st_size == int(named[2]):
+                found.append(path)
+            else:
+                _remove(path)
+        return tuple(found)
+
+    def look(self, folder: Path, given: frozenset[str]) -> Look:
+        """What a worker saved besides what it was given. Raises OSError."""
+        files = {}
+        for path in (folder / "rpc").iterdir():
+            if path.name not in given and _FRESH.fullmatch(path.name):
+                status = path.stat()
+                files[path.name] = (status.st_size, status.st_mtime_ns)
+        return Look(time.monotonic(), self._free_bytes(folder), files)
+
+    def keep(self, path: Path) -> None:
+        """Take over a file that is whole; it is on the disk before anybody is given it. Raises OSError."""
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
+        with self._lock, contextlib.suppress(FileExistsError):
+            os.link(path, self._ready_root() / "weights" / f"{path.name}.{path.stat().st_size}")
+
+    def close(self, folder: Path) -> None:
+        """A worker ended: its folder goes, and the oldest files above the limit."""
+        with self._lock:
+            self._open.discard(folder.name)
+            try:
+                self._sweep(self._ready_root())
+            except OSError as error:
+                logger.warning("the kept weights could not be cleaned up: %s", error)
+
+
+class CacheSession:
+    """One worker's folder while it runs. `folder` is what rpc-server takes as its cache."""
+
+    def __init__(self, cache: EngineCache, folder: Path, given: frozenset[str]) -> None:
+        self.folder = folder
+        self._cache = cache
+        self._given = given
+        self._whole = Whole(cache.look(folder, given))
+        self._reported = 0
+        self._kept: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, period: float = LOOK_SECONDS) -> None:
+        """Take over from now on what the worker saves, until `close`."""
+        self._task = asyncio.create_task(self._follow(period), name=f"weights of {self.folder.name}")
+
+    def heard(self, line: str) -> None:
+        """An output line of the worker."""
+        if _SAVED in line:
+            self._reported += 1
+
+    async def close(self) -> None:
+        """The worker ended. What is not proven by now is lost."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._kept:
+            logger.info("%d tensors are kept for the next load", len(self._kept))
+        await asyncio.to_thread(self._cache.close, self.folder)
+
+    async def _follow(self, period: float) -> None:
+        """Look again and again, also while files are written through to a slow disk."""
+        whole: asyncio.Queue[str] = asyncio.Queue()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._look(whole, period))
+                group.create_task(self._keep(whole))
+        except* OSError as errors:
+            logger.warning("weights are not kept: %s", errors.exceptions[0])
+
+    async def _look(self, whole: asyncio.Queue[str], period: float) -> None:
+        while True:
+            await asyncio.sleep(period)
+            reported = self._reported
+            now = await asyncio.to_thread(self._cache.look, self.folder, self._given)
+            for name in self._whole.names(now, reported):
+                if name not in self._kept:
+                    self._kept.add(name)
+                    whole.put_nowait(name)
+
+    async def _keep(self, whole: asyncio.Queue[str]) -> None:
+        while True:
+            await asyncio.to_thread(self._cache.keep, self.folder / "rpc" / await whole.get())
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()

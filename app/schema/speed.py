@@ -1,0 +1,99 @@
+"""What was measured of a device's speed, what past runs taught, and the user's typical question and answer."""
+
+from enum import StrEnum
+
+from app.schema.record import Bytes, NodeId, Record
+
+
+class WeightFormat(StrEnum):
+    """The element types that are measured. Every quantization is judged by the nearer of them: `nearest_format`."""
+
+    Q4_K = "Q4_K"
+    Q8_0 = "Q8_0"
+
+
+class FormatSpeed(Record):
+    """A device at one element type: `bandwidth` is bytes of weights/s while answering, `compute` FLOP/s on a prompt.
+
+    Both are what the engine reaches, without the time per token and per block that `DeviceSpeed` tells apart.
+    """
+
+    format: WeightFormat
+    bandwidth: float
+    compute: float
+
+
+class DeviceSpeed(Record):
+    """A device as the engine itself measured it, at `measured_at` (seconds since the epoch).
+
+    `key` is the accelerator's, or the processor's name; `driver`, `engine` (build identity) and `threads` are what it
+    was measured with: another one makes it stale. One token through n blocks takes
+    `token_seconds + n * block_seconds + bytes / bandwidth`.
+    """
+
+    key: str
+    device: str
+    name: str
+    driver: str | None = None
+    engine: str
+    threads: int | None = None
+    measured_at: float
+    token_seconds: float
+    block_seconds: float
+    formats: tuple[FormatSpeed, ...]
+
+    def at(self, wanted: WeightFormat) -> FormatSpeed | None:
+        """The figures of one element type, None when they were not measured."""
+        return next((each for each in self.formats if each.format is wanted), None)
+
+
+class SpeedBook(Record):
+    """The file of measured devices, one entry per key."""
+
+    speeds: tuple[DeviceSpeed, ...] = ()
+
+
+class Mix(Record):
+    """What this PC's users typically send and get, in tokens: rolling averages of `runs` exchanges."""
+
+    prompt_tokens: float = 1000.0
+    answer_tokens: float = 400.0
+    runs: int = 0
+
+
+class Correction(Record):
+    """How many times longer one placement took than the cost model says, as moving averages of `runs` exchanges.
+
+    A placement is its head and its `devices` as `node/device`, sorted. `load` says the same of loading, None before the
+    first launch. `changed_at` is seconds since the epoch.
+    """
+
+    head: NodeId
+    devices: tuple[str, ...]
+    factor: float = 1.0
+    load: float | None = None
+    runs: int = 0
+    changed_at: float = 0.0
+
+
+class CorrectionBook(Record):
+    """The file of what past runs taught."""
+
+    corrections: tuple[Correction, ...] = ()
+    mix: Mix = Mix()
+
+
+class CalibrationFile(Record):
+    """A file of random weights that is measured: its bytes read per token and its multiplied parameters per token."""
+
+    format: WeightFormat
+    blocks: int
+    read_bytes: Bytes
+    parameters: int
+
+
+def nearest_format(quantization: str | None) -> WeightFormat:
+    """The measured element type that is nearest to a quantization's name (`Q5_K_M`, `F16`); unknown counts as Q4_K."""
+    name = (quantization or "").upper()
+    wide = name.startswith(("Q8", "F16", "BF16", "F32", "MOSTLY_F16"))
+    return WeightFormat.Q8_0 if wide else WeightFormat.Q4_K

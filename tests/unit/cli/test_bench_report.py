@@ -1,0 +1,107 @@
+"""What a bench tells, from samples whose figures are known."""
+
+import pytest
+
+from app.cli.bench_command import add_split, prompt
+from app.cli.bench_report import (
+    BenchReport,
+    BenchSettings,
+    LinkFacts,
+    PcFacts,
+    Sample,
+    SplitResult,
+    gain,
+    gains,
+    markdown,
+)
+from app.schema.model import ModelFile
+from app.schema.plan import Plan, Prediction, Refusal
+from app.schema.record import ModelId
+from tests.unit.instances.plans import HEAD, plan, stage
+
+TOLD = Prediction(prompt_tokens=500, answer_tokens=100, decode=18.0, prefill=400.0, first_token=1.0, answer=7.0)
+
+
+def sample(decode: float, prefill: float = 500.0) -> Sample:
+    return Sample(
+        prompt_tokens=500, answer_tokens=100, prompt_speed=prefill, decode_speed=decode, first_token=1.1, load=3.0
+    )
+
+
+def other_plan() -> Plan:
+    return plan(stage("h", "CPU", 0, 9), stage("a", "CPU", 10, 11, output=True))
+
+
+def report(*splits: SplitResult) -> BenchReport:
+    return BenchReport(
+        began_at=0.0,
+        date="2026-11-21 01:00 UTC",
+        command="caravan bench tiny --runs 3",
+        settings=BenchSettings(model="tiny", runs=3, prompt_tokens=500, answer_tokens=100, context=4096, kv_type="f16"),
+        model_file=ModelFile(id=ModelId("tiny"), path="", folder="", size_bytes=10, modified=0.0, parts=()),
+        pcs=(PcFacts(node=HEAD, name="a|b", operating_system="o", processor="p", ram_bytes=1, caravan="1"),),
+        links=(LinkFacts(pc="ATTIC", round_trip=0.0005),),
+        splits=splits,
+    )
+
+
+PLANNED = SplitResult(
+    names=("planned",),
+    plan=plan().model_copy(update={"prediction": TOLD}),
+    samples=(sample(20.0), sample(22.0), sample(15.0)),
+)
+SLOWER = SplitResult(names=("llama.cpp default",), plan=other_plan(), samples=(sample(10.0, 250.0),))
+
+
+def test_the_gain_is_of_the_whole_exchange_at_median_speeds() -> None:
+    found = report(PLANNED, SLOWER)
+    assert gain(found, "planned", "llama.cpp default") == pytest.approx((500 / 250 + 100 / 10) / (500 / 500 + 100 / 20))
+    assert [name for name, _ in gains(found)] == ["planned against llama.cpp default"]
+
+
+def test_several_gains_have_a_geometric_mean() -> None:
+    third = SLOWER.model_copy(update={"names": ("memory-proportional",), "samples": (sample(20.0, 500.0),)})
+    found = dict(gains(report(PLANNED, SLOWER, third)))
+    assert found["geometric mean"] == pytest.approx(found["planned against llama.cpp default"] ** 0.5)
+
+
+def test_what_was_not_measured_has_no_gain() -> None:
+    failed = SplitResult(names=("llama.cpp default",), problem="attic is 3 GB short.")
+    found = report(PLANNED, failed)
+    assert gains(found) == ()
+    assert "Not measured: attic is 3 GB short." in markdown(found)
+
+
+def test_people_read_medians_spread_and_the_prediction() -> None:
+    text = markdown(report(PLANNED, SLOWER))
+    assert "| answer, tok/s | 20.00 (15.00 to 22.00) | 18.00 | 0.90 |" in text
+    assert "| load, s | 3.00 (3.00 to 3.00) | - | - |" in text
+    assert "Link to ATTIC: round trip 0.50 ms, throughput not measured." in text
+    assert "`caravan bench tiny --runs 3`" in text
+    assert "| a/b |" in text
+
+
+def test_the_json_is_the_whole_report() -> None:
+    found = report(PLANNED, SLOWER)
+    assert BenchReport.model_validate_json(found.model_dump_json()) == found
+
+
+def test_on_one_pc_one_split_has_all_names() -> None:
+    found = add_split([PLANNED], "llama.cpp default", plan())
+    assert [each.names for each in found] == [("planned", "llama.cpp default")]
+    text = markdown(report(*found))
+    assert "All splits are the same here" in text
+    assert "times as fast" not in text
+
+
+def test_a_split_that_does_not_fit_says_so() -> None:
+    refusal = Refusal(model_id=ModelId("tiny"), code="c", sentence="ATTIC is 3 GB short.", hint="")
+    found = add_split([PLANNED], "memory-proportional", refusal)
+    assert found[1] == SplitResult(names=("memory-proportional",), problem="ATTIC is 3 GB short.")
+
+
+def test_a_prompt_is_as_long_as_asked_and_never_the_same() -> None:
+    texts = [prompt(200, seed) for seed in range(100)]
+    assert {len(text.split()) for text in texts} == {200}
+    assert len(set(texts)) == 100
+    assert prompt(200, 7) == texts[7]

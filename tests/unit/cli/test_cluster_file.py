@@ -1,0 +1,81 @@
+"""Describing a cluster in a file: what is understood, and how mistakes are told."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.cli.cluster_file import read_cluster
+from app.planner.plan import plan
+from app.schema.errors import InputError
+from app.schema.plan import Plan
+from app.system.paths import resources_folder
+from tests.unit.planner.samples import ask, shape
+
+DESK: dict[str, Any] = {"name": "desk", "holds_model": True, "devices": [{"device": "CUDA0", "total": "24 GB"}]}
+ATTIC: dict[str, Any] = {"name": "attic", "devices": [{"device": "CPU", "total": 8, "free": 4}]}
+
+
+def written(folder: Path, content: object) -> Path:
+    path = folder / "Mein Cluster ü.json"
+    path.write_text(json.dumps(content), "utf-8")
+    return path
+
+
+def test_the_example_is_understood_and_can_be_planned() -> None:
+    view = read_cluster(resources_folder() / "examples" / "cluster.json")
+    assert [node.name for node in view.nodes] == ["desk", "attic", "laptop"]
+    assert view.nodes[0].devices[0].free_bytes == round(14.5 * (1 << 30))
+    assert view.nodes[0].devices[0].bandwidth == 500e9
+    assert view.nodes[1].devices[1].compute == 0.25e12
+    assert view.links[0].round_trip == pytest.approx(0.0004)
+    assert view.links[0].throughput == pytest.approx(312.5e6)
+    found = plan(ask(), shape((600 << 20,) * 32, parameters=8 * 10**9), view)
+    assert isinstance(found, Plan)
+    assert found.prediction is not None
+
+
+def test_numbers_are_plain_units_and_free_defaults_to_all(tmp_path: Path) -> None:
+    link = {"between": ["desk", "attic"], "round_trip": 0.001, "throughput": 1e8}
+    view = read_cluster(written(tmp_path, {"pcs": [DESK, ATTIC], "links": [link]}))
+    assert view.nodes[0].devices[0].free_bytes == 24 << 30
+    assert view.nodes[1].devices[0].is_cpu
+    assert (view.links[0].round_trip, view.links[0].throughput) == (0.001, 1e8)
+    assert view.this_node == "desk"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"pcs": []}, "pcs"),
+        ({"pcs": [DESK | {"devices": []}]}, "pcs[0].devices"),
+        ({"pcs": [DESK | {"hold_model": True}]}, "pcs[0].hold_model: there is no such field"),
+        ({"pcs": [DESK | {"devices": [{"device": "CUDA0", "total": "24 apples"}]}]}, "write for example '24 GB'"),
+        ({"pcs": [DESK | {"devices": [{"device": "CUDA0", "total": "24 GB/s"}]}]}, "no amount in B"),
+        ({"pcs": [DESK | {"devices": [{"device": "CPU", "total": 1, "free": 2}]}]}, "more memory free than in all"),
+        ({"pcs": [DESK, ATTIC | {"name": "DESK"}]}, "Two PCs in the file are named"),
+        ({"pcs": [ATTIC]}, "No PC in the file holds the model"),
+        ({"pcs": [DESK], "links": [{"between": ["desk", "cellar"]}]}, "names cellar"),
+        ({"pcs": [DESK], "links": [{"between": ["desk", "desk"], "round_trip": "soon"}]}, "'soon' is no time"),
+        ([], "does not describe a cluster"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(tmp_path: Path, content: object, told: str) -> None:
+    with pytest.raises(InputError) as error:
+        read_cluster(written(tmp_path, content))
+    assert told in error.value.sentence
+    assert error.value.hint
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe\x00", b"[" * 100_000, b" " * (2 << 20)])
+def test_what_is_no_json_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "c.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"c\.json"):
+        read_cluster(path)
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_cluster(tmp_path / "none.json")

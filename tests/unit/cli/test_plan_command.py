@@ -1,0 +1,84 @@
+"""`caravan plan`: names of PCs, and how speeds are told."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from app.cli.console import Session
+from app.cli.plan_command import comparison, find_pc, pcs_of_status, show_answer, speed_line
+from app.schema.errors import InputError
+from app.schema.node import Peer, Reachability
+from app.schema.plan import Alternative, NodeReason, Plan, Prediction
+from app.schema.record import NodeId
+from tests.unit.instances.plans import plan
+from tests.unit.node.test_speeds import HEAD, status
+
+ATTIC, BARN = NodeId("a" * 64), NodeId("b" * 64)
+
+
+def told(decode: float, **facts: object) -> Prediction:
+    known = {"prompt_tokens": 1000, "answer_tokens": 400, "decode": decode, "prefill": 500.0, "first_token": 2.0}
+    return Prediction.model_validate(known | {"answer": 2.0 + 400 / decode, "load": 12.0} | facts)
+
+
+def peer(node: NodeId, name: str) -> Peer:
+    return Peer(node=node, name=name, reachability=Reachability.ALIVE)
+
+
+def test_pcs_are_known_by_name_and_twins_by_their_id() -> None:
+    twins = status().model_copy(update={"peers": (peer(ATTIC, "Attic"), peer(BARN, "Attic"))})
+    names = pcs_of_status(twins)
+    assert find_pc("pc", names) == HEAD
+    assert find_pc(ATTIC, names) == ATTIC
+    with pytest.raises(InputError):
+        find_pc("attic", names)
+
+
+def test_an_unknown_pc_is_told_with_the_nearest_name() -> None:
+    names = pcs_of_status(status().model_copy(update={"peers": (peer(ATTIC, "Attic"),)}))
+    assert find_pc("ATTIC", names) == ATTIC
+    with pytest.raises(InputError) as error:
+        find_pc("atic", names)
+    assert error.value.hint == "Did you mean Attic?"
+    with pytest.raises(InputError) as error:
+        find_pc("zzzz", names)
+    assert error.value.hint == "The PCs are PC, Attic."
+
+
+def test_a_speed_says_what_it_is_for_and_what_it_rests_on() -> None:
+    line = speed_line(told(20.0))
+    assert line.startswith("Expected: 20.0 tok/s, first token after 2.0 s, prompt 500 tok/s, ready after 12 s")
+    assert "1 000 tokens in, 400 out; partly estimated" in line
+    assert "measured devices and links, corrected by earlier runs" in speed_line(
+        told(20.0, is_measured=True, corrected_by=0.9)
+    )
+
+
+def answer() -> Plan:
+    others = (
+        Alternative(pcs=1, fits=False, sentence="HEAD alone is 3.1 GB short.", short_bytes=3),
+        Alternative(pcs=2, fits=True, sentence="Fits on two.", prediction=told(11.0)),
+    )
+    reason = NodeReason(node=BARN, node_name="CELLAR", sentence="CELLAR is left out: it is slower.")
+    return plan().model_copy(update={"prediction": told(14.0), "alternatives": others, "left_out": (reason,)})
+
+
+def test_numbers_of_pcs_that_fit_are_compared() -> None:
+    assert [(pcs, chosen) for pcs, chosen, _ in comparison(answer())] == [(2, False), (3, True)]
+
+
+def test_the_answer_has_stages_speeds_and_reasons() -> None:
+    out = io.StringIO()
+    to = Session(None, Console(file=out, width=160, highlight=False, markup=False), Console())
+    show_answer(to, answer())
+    text = out.getvalue()
+    for expected in ("ATTIC", "Expected: 14.0 tok/s", "11.0", "planned", "3.1 GB short", "CELLAR is left out"):
+        assert expected in text
+    assert "Fits on two." not in text
+
+
+def test_an_unknown_speed_is_said() -> None:
+    out = io.StringIO()
+    show_answer(Session(None, Console(file=out, width=160), Console()), plan())
+    assert "not known" in out.getvalue()

@@ -1,0 +1,192 @@
+"""Measuring a device: the arithmetic on made-up devices, the files by two readers, one run of a real engine."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import gguf
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.engine.calibration import (
+    Calibration,
+    CalibrationFailed,
+    CalibrationPlace,
+    Timing,
+    _timing,
+    calibrate,
+    calibration_spec,
+    settled,
+    solve,
+    sweep,
+)
+from app.engine.calibration_model import SHAPES, SHORT, SLIM, WIDE_Q4, CalibrationShape, write_model
+from app.engine.capabilities import Prober
+from app.engine.locate import Places, locate
+from app.modelstore.gguf import read_shape
+from app.schema.engine import EngineBuild
+from app.schema.errors import CaravanError
+from app.schema.speed import WeightFormat
+
+TOKEN, BLOCK = st.floats(1e-6, 1e-3), st.floats(1e-6, 3e-4)
+BANDWIDTH, COMPUTE = st.floats(5e9, 2e12), st.floats(2e10, 1e14)
+
+
+def timing(shape: CalibrationShape, token: float, block: float, bandwidth: float, compute: float) -> Timing:
+    """What a device with those terms takes for a file."""
+    file = shape.described()
+    seconds = token + shape.blocks * block + file.read_bytes / bandwidth
+    return Timing(seconds, 512, 2 * file.parameters * 512 / compute)
+
+
+def timings(token: float, block: float, four: float, eight: float, compute: float) -> dict[str, Timing]:
+    rates = {WeightFormat.Q4_K: four, WeightFormat.Q8_0: eight}
+    return {each.name: timing(each, token, block, rates[each.format], compute) for each in SHAPES}
+
+
+@given(TOKEN, BLOCK, BANDWIDTH, BANDWIDTH, COMPUTE)
+def test_the_terms_of_a_device_are_found_again(
+    token: float, block: float, four: float, eight: float, compute: float
+) -> None:
+    found = solve(timings(token, block, four, eight, compute))
+    predicted = timings(
+        found.token_seconds,
+        found.block_seconds,
+        found.formats[0].bandwidth,
+        found.formats[1].bandwidth,
+        found.formats[0].compute,
+    )
+    for name, measured in timings(token, block, four, eight, compute).items():
+        assert predicted[name].token_seconds == pytest.approx(measured.token_seconds, rel=0.01)
+        assert predicted[name].prompt_seconds == pytest.approx(measured.prompt_seconds, rel=0.01)
+    assert found.formats[0].bandwidth == pytest.approx(four, rel=0.05)
+
+
+def test_noise_makes_no_term_negative() -> None:
+    found = timings(1e-4, 3e-5, 30e9, 40e9, 4e11)
+    found[SLIM.name] = Timing(found[SLIM.name].token_seconds / 2, 512, 1.0)
+    solved = solve(found)
+    assert solved.block_seconds == 0
+    assert solved.token_seconds >= 0
+
+
+def test_times_that_contradict_each_other_are_no_result() -> None:
+    found = timings(1e-4, 3e-5, 30e9, 40e9, 4e11)
+    found[SLIM.name] = Timing(found[WIDE_Q4.name].token_seconds * 10, 512, 1.0)
+    with pytest.raises(CalibrationFailed):
+        solve(found)
+
+
+@given(st.lists(st.floats(0.9, 1.0), min_size=3, max_size=8), st.lists(st.floats(1.2, 9.0), max_size=8))
+def test_times_settle_when_the_fastest_agree(quiet: list[float], disturbed: list[float]) -> None:
+    fastest = sorted([each**0.3 for each in quiet])
+    assert settled([*fastest, *sorted(disturbed)], 3)
+
+
+def test_one_lucky_time_does_not_settle() -> None:
+    assert not settled([0.8, 1.0, 1.01, 1.02], 3)
+    assert not settled([1.0, 1.01], 3)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_a_file_is_what_it_is_said_to_be(shape: CalibrationShape, tmp_path: Path) -> None:
+    path = tmp_path / "ein Modell ü.gguf"
+    write_model(path, shape)
+    read, said = read_shape(path), shape.described()
+    assert (read.architecture, read.layers, read.embedding_length) == ("llama", shape.blocks, shape.width)
+    norms = 4 * shape.width
+    matrices = sum(each - 2 * norms for each in read.layer_bytes) + read.output_bytes - norms
+    assert said.read_bytes == matrices
+    assert said.blocks == read.layers
+
+
+def test_a_file_is_the_same_on_every_pc(tmp_path: Path) -> None:
+    for name in "ab":
+        write_model(tmp_path / name, SHORT)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_another_reader_sees_the_same_tensors(tmp_path: Path) -> None:
+    write_model(tmp_path / "short.gguf", SHORT)
+    reader = gguf.GGUFReader(tmp_path / "short.gguf")
+    tensors = {each.name: each for each in reader.tensors}
+    assert len(tensors) == 3 + 9 * SHORT.blocks
+    assert tensors["blk.1.ffn_down.weight"].shape.tolist() == [SHORT.feed_forward, SHORT.width]
+    assert tensors["blk.0.attn_norm.weight"].data.tolist() == [1.0] * SHORT.width
+    weights = gguf.quants.dequantize(tensors["blk.0.attn_q.weight"].data, tensors["blk.0.attn_q.weight"].tensor_type)
+    assert 0 < abs(weights).max() < 1
+
+
+def test_only_own_files_are_swept(tmp_path: Path) -> None:
+    for name in ("wide-q4-0123abcd.gguf", "wide-q4-mine.gguf", "speeds.json"):
+        (tmp_path / name).touch()
+    sweep(tmp_path)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["speeds.json", "wide-q4-mine.gguf"]
+
+
+def engine(flags: frozenset[str]) -> EngineBuild:
+    return EngineBuild(
+        server="llama-server", worker=None, source="path", build=1, commit="c", version_text="", flags=flags
+    )
+
+
+def test_a_processor_is_measured_alone_and_at_low_priority(tmp_path: Path) -> None:
+    place = CalibrationPlace(engine(frozenset({"--prio", "-nr"})), tmp_path, threads=6)
+    spec = calibration_spec(place, "CPU", "m.gguf", 1, "key")
+    assert (spec.devices, spec.threads, spec.extra_arguments) == ((), 6, ("--prio", "-1", "-nr"))
+    old = CalibrationPlace(engine(frozenset()), tmp_path, threads=None)
+    assert calibration_spec(old, "CUDA0", "m.gguf", 1, "key").extra_arguments == ()
+    assert calibration_spec(old, "CUDA0", "m.gguf", 1, "key").devices == ("CUDA0",)
+
+
+async def test_an_engine_that_is_not_there_is_told(tmp_path: Path) -> None:
+    place = CalibrationPlace(engine(frozenset()).model_copy(update={"server": str(tmp_path / "no")}), tmp_path, None)
+    with pytest.raises(CalibrationFailed, match="ProgramMissing"):
+        await calibrate(place, "CPU")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+async def real(tmp_path: Path) -> CalibrationPlace:
+    try:
+        build = await Prober().probe(await locate(Places(), os.environ))
+    except CaravanError as error:
+        pytest.skip(f"no real engine: {error.sentence}")
+    return CalibrationPlace(build, tmp_path, None)
+
+
+LONG = CalibrationShape("short", WeightFormat.Q4_K, 16, 256, 768, 4, 2)
+"""Eight times the blocks of SHORT, so still quick where many tests run at once."""
+
+
+async def test_a_real_engine_takes_longer_for_more(real: CalibrationPlace) -> None:
+    try:
+        short, long = await _timing(real, "CPU", SHORT), await _timing(real, "CPU", LONG)
+    except CalibrationFailed as error:
+        pytest.skip(f"this machine is busy: {error}") if "busy" in str(error) else pytest.fail(str(error))
+    assert 0 < short.token_seconds < long.token_seconds
+    assert short.prompt_seconds / short.prompt_tokens < long.prompt_seconds / long.prompt_tokens
+    assert list(real.folder.iterdir()) == []
+
+
+async def test_a_device_the_engine_does_not_have_is_told(real: CalibrationPlace) -> None:
+    with pytest.raises(CalibrationFailed, match="the engine ended"):
+        await _timing(real, "CUDA7", SHORT)
+    assert list(real.folder.iterdir()) == []
+
+
+async def test_cancelling_leaves_no_program_and_no_file(real: CalibrationPlace) -> None:
+    async def measured() -> Calibration:
+        return await calibrate(real, "CPU")
+
+    task = asyncio.create_task(measured())
+    async with asyncio.timeout(30):
+        while not (children := psutil.Process().children()):
+            await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not any(child.is_running() for child in children)
+    assert list(real.folder.iterdir()) == []

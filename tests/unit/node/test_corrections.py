@@ -1,0 +1,195 @@
+"""What past runs teach, against a placement whose true speed is known."""
+
+import asyncio
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.node.corrections import (
+    LEAST,
+    MOST,
+    Corrections,
+    Exchange,
+    after_load,
+    after_run,
+    better_split,
+    devices_of,
+    next_mix,
+    with_corrections,
+)
+from app.schema.instance import InstanceState, InstanceStatus
+from app.schema.plan import ClusterView, DeviceResources, LinkMeasure, NodeResources, Plan, Prediction
+from app.schema.record import InstanceId, ModelId, NodeId
+from app.schema.speed import CorrectionBook, Mix
+from tests.unit.instances.plans import HEAD, plan, stage
+
+ATTIC, BARN = NodeId("a" * 64), NodeId("b" * 64)
+SPEED = Prediction(
+    prompt_tokens=1000, answer_tokens=400, decode=20.0, prefill=500.0, first_token=2.0, answer=22.0, load=10.0
+)
+SPLIT = plan().model_copy(update={"prediction": SPEED})
+ALONE = plan(stage("h", "CPU", 0, 11, output=True)).model_copy(update={"prediction": SPEED})
+
+
+def run_at(decode: float, prefill: float, prompt: int = 1000, answer: int = 400) -> Exchange:
+    return Exchange(prompt, answer, prefill, decode)
+
+
+def factor(book: CorrectionBook, of: Plan) -> float:
+    found = [each.factor for each in book.corrections if each.devices == devices_of(of)]
+    return found[0] if found else 1.0
+
+
+def view() -> ClusterView:
+    def node(identity: NodeId, device: str) -> NodeResources:
+        each = DeviceResources(device=device, name=device, total_bytes=1, free_bytes=1, is_cpu=device == "CPU")
+        return NodeResources(node=identity, name="x", holds_model=True, engine_build="b", devices=(each,))
+
+    nodes = (node(HEAD, "CPU"), node(ATTIC, "CPU"), node(BARN, "CUDA0"))
+    return ClusterView(this_node=HEAD, nodes=nodes, links=(LinkMeasure(a=ATTIC, b=HEAD), LinkMeasure(a=ATTIC, b=BARN)))
+
+
+@given(st.floats(0.25, 4.0), st.integers(16, 4000), st.integers(0, 8000))
+def test_the_first_run_is_learned_in_full(slower: float, answer: int, prompt: int) -> None:
+    book = after_run(CorrectionBook(), SPLIT, run_at(20 / slower, 500 / slower, prompt, answer), now=1.0)
+    assert factor(book, SPLIT) == pytest.approx(slower)
+
+
+@given(st.floats(0.25, 4.0), st.integers(1, 30))
+def test_learning_from_corrected_plans_does_not_run_away(slower: float, runs: int) -> None:
+    book, shown = CorrectionBook(), SPLIT
+    for number in range(runs):
+        book = after_run(book, shown, run_at(20 / slower, 500 / slower), now=float(number))
+        now = factor(book, SPLIT)
+        told = {
+            "decode": 20 / now,
+            "prefill": 500 / now,
+            "first_token": 2 * now,
+            "answer": 22 * now,
+            "corrected_by": now,
+        }
+        shown = SPLIT.model_copy(update={"prediction": SPEED.model_copy(update=told)})
+    assert factor(book, SPLIT) == pytest.approx(slower)
+
+
+@given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=20))
+def test_no_factor_leaves_its_bounds(speeds: list[float]) -> None:
+    book = CorrectionBook()
+    for speed in speeds:
+        book = after_run(book, SPLIT, run_at(speed, speed), now=1.0)
+    assert LEAST <= factor(book, SPLIT) <= MOST
+
+
+def test_later_runs_move_it_slowly_and_evenly() -> None:
+    book = after_run(CorrectionBook(), SPLIT, run_at(20, 500), now=1.0)
+    twice = after_run(book, SPLIT, run_at(10, 250), now=2.0)
+    half = after_run(book, SPLIT, run_at(40, 1000), now=2.0)
+    assert 1.1 < factor(twice, SPLIT) < 1.5
+    assert math.log(factor(twice, SPLIT)) == pytest.approx(-math.log(factor(half, SPLIT)))
+
+
+@pytest.mark.parametrize(
+    "exchange",
+    [run_at(20, 500, answer=3), Exchange(10, 100, 500.0, None), Exchange(10, 100, 500.0, 0.0), run_at(math.inf, 500)],
+)
+def test_what_says_nothing_of_speed_teaches_nothing(exchange: Exchange) -> None:
+    assert after_run(CorrectionBook(), SPLIT, exchange, now=1.0).corrections == ()
+
+
+def test_a_plan_without_prediction_teaches_only_the_mix() -> None:
+    book = after_run(CorrectionBook(), plan(), run_at(20, 500, 3000, 100), now=1.0)
+    assert book.corrections == ()
+    assert book.mix.runs == 1
+    assert book.mix.prompt_tokens > 1000
+    assert book.mix.answer_tokens < 400
+
+
+@given(st.lists(st.tuples(st.integers(0, 9000), st.integers(0, 9000)), max_size=60))
+def test_the_mix_stays_between_what_was_sent(exchanges: list[tuple[int, int]]) -> None:
+    mix = Mix()
+    for prompt, answer in exchanges:
+        mix = next_mix(mix, prompt, answer)
+    real = [each for each in exchanges if min(each) > 0]
+    assert mix.runs == len(real)
+    assert min([1000, *(prompt for prompt, _ in real)]) - 1e-6 <= mix.prompt_tokens
+    assert mix.prompt_tokens <= max([1000, *(prompt for prompt, _ in real)]) + 1e-6
+    assert mix.answer_tokens <= max([400, *(answer for _, answer in real)]) + 1e-6
+
+
+def test_all_parts_of_a_placement_get_its_factor() -> None:
+    book = after_run(CorrectionBook(), SPLIT, run_at(10, 250), now=1.0)
+    seen = with_corrections(view(), book)
+    assert [device.correction for node in seen.nodes for device in node.devices] == pytest.approx([2.0, 2.0, 2.0])
+    assert seen.links[0].correction == pytest.approx(2.0)
+    assert seen.links[1].correction is None
+
+
+def test_a_device_that_ran_alone_has_its_own_factor() -> None:
+    book = after_run(CorrectionBook(), SPLIT, run_at(10, 250), now=1.0)
+    book = after_run(book, ALONE, run_at(25, 625), now=2.0)
+    seen = with_corrections(view(), book)
+    assert seen.nodes[0].devices[0].correction == pytest.approx(0.8)
+    assert seen.nodes[1].devices[0].correction == pytest.approx(2.0)
+
+
+def test_without_runs_nothing_is_corrected() -> None:
+    seen = with_corrections(view(), after_load(CorrectionBook(), SPLIT, 20.0, now=1.0))
+    assert seen == view()
+
+
+def test_another_split_must_win_by_fifteen_percent() -> None:
+    def at(decode: float, context: int = 4096) -> Plan:
+        stages = (stage("h", "CPU", 0, 5), stage("b", "CUDA0", 6, 11, output=True))
+        told = SPEED.model_copy(update={"decode": decode, "prefill": 500 * decode / 20})
+        return plan(*stages).model_copy(update={"prediction": told, "context": context})
+
+    assert better_split(SPLIT, at(20 * 1.16))
+    assert not better_split(SPLIT, at(20 * 1.14))
+    assert not better_split(SPLIT, at(60.0, context=2048))
+    assert not better_split(SPLIT, SPLIT)
+    assert not better_split(SPLIT, at(60.0).model_copy(update={"prediction": None}))
+
+
+def instance(of: Plan, took: float = 20.0) -> InstanceStatus:
+    return InstanceStatus(
+        id=InstanceId("i"),
+        model_id=ModelId("tiny"),
+        head=HEAD,
+        state=InstanceState.READY,
+        plan=of,
+        created_at=100.0,
+        ready_at=100.0 + took,
+    )
+
+
+async def test_it_is_all_there_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "corrections.json"
+    first = await asyncio.to_thread(Corrections, path, lambda: 5.0)
+    await first.observe(instance(SPLIT), 1000, 400, 250.0, 10.0)
+    await first.observe_ready(instance(SPLIT))
+    second = await asyncio.to_thread(Corrections, path)
+    assert second.factor(SPLIT) == pytest.approx(2.0)
+    assert second.factor(ALONE) == 1.0
+    assert second.load_seconds(SPLIT) == pytest.approx(20.0)
+    assert second.mix == first.mix
+    assert second.with_corrections(view()) == first.with_corrections(view())
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"corrections": [{"head": 7}]}', b"[]", json.dumps([1]).encode()])
+async def test_a_damaged_file_is_begun_anew(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "corrections.json"
+    await asyncio.to_thread(path.write_bytes, content)
+    store = await asyncio.to_thread(Corrections, path)
+    await store.observe(instance(SPLIT), 1000, 400, 250.0, 10.0)
+    again = await asyncio.to_thread(Corrections, path)
+    assert again.factor(SPLIT) == pytest.approx(2.0)
+
+
+async def test_a_full_disk_stops_nothing(tmp_path: Path) -> None:
+    store = await asyncio.to_thread(Corrections, tmp_path / "no folder" / "corrections.json")
+    await store.observe(instance(SPLIT), 1000, 400, 250.0, 10.0)
+    assert store.factor(SPLIT) == pytest.approx(2.0)
