@@ -20,6 +20,7 @@ from app.schema.instance import InstanceStatus, LaunchRequest
 from app.schema.model import HeldModel, ModelFile
 from app.schema.node import Delta, Status
 from app.schema.plan import Plan, PlanAnswer, PlanRequest, Refusal
+from app.schema.question import PlanQuestion
 from app.schema.record import InstanceId, NodeId
 from app.schema.settings import Settings
 from app.system.loopback_http import loopback_client
@@ -119,6 +120,10 @@ class NodeClient:
     async def plan(self, request: PlanRequest) -> Plan | Refusal:
         """Where a model would run, or why nowhere."""
         return _PLAN.validate_python(await self._ask("POST", "/plan", json=request.model_dump(mode="json")))
+
+    async def plan_for(self, question: PlanQuestion) -> Plan | Refusal:
+        """Where a model would run among PCs that the question describes."""
+        return _PLAN.validate_python(await self._ask("POST", "/plan/described", json=question.model_dump(mode="json")))
 
     async def launch(self, request: LaunchRequest) -> InstanceId:
         """Launch a plan; follow it with `watch`."""

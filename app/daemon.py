@@ -31,17 +31,21 @@ from app.modelstore.folders import default_folders
 from app.node.announcer import Announcer
 from app.node.bus import Bus
 from app.node.cluster_room import ClusterPlace, ClusterRoom
+from app.node.corrections import Corrections
 from app.node.engine_install import EngineInstaller, InstallTools, install_place
 from app.node.engine_room import EngineRoom
+from app.node.forecast import Forecast
 from app.node.health import Health, tools_here
 from app.node.instance_desk import InstanceDesk
 from app.node.inventory import Inventory
 from app.node.library import Library
+from app.node.link_measurer import LinkMeasurer
 from app.node.link_room import LinkGate
 from app.node.node import Node, Services
 from app.node.own_link import OwnLink
 from app.node.resources import measured_devices
 from app.node.settings import SettingsStore
+from app.node.speeds import Speeds, SpeedsPlace
 from app.node.wakefulness import PeerCalls, Wakefulness
 from app.node.warnings import WarningBoard
 from app.schema.endpoint import Endpoint
@@ -215,8 +219,11 @@ class Building:
         board = WarningBoard(bus.publish)
         engine = EngineRoom(info.name, paths, settings, self._secrets, lambda: bus.status.engine.build)
 
+        speeds = Speeds(SpeedsPlace(lambda: bus.status, lambda: settings.current.cpu_threads, paths.cache))
+
         def devices() -> tuple[DeviceResources, ...]:
-            return measured_devices(bus.status.hardware, bus.status.load, bus.status.engine.build)
+            found = measured_devices(bus.status.hardware, bus.status.load, bus.status.engine.build)
+            return speeds.with_speeds(found)
 
         cluster = await self._cluster(info, bus, board)
         gate = LinkGate(info.id, cluster.link.service)
@@ -238,17 +245,37 @@ class Building:
             return await install_place(paths, settings.current, await inventory.hardware())
 
         installer = EngineInstaller(InstallTools(place_for_engine, inventory.engine_changed, bus.publish))
-        instances = InstanceDesk(bus, library, lending, supervisor, cluster)
-        shut_down = self._ended.quit
+        forecast = Forecast(
+            bus=bus,
+            library=library,
+            lending=lending,
+            models=cluster.models,
+            speeds=speeds,
+            corrections=await asyncio.to_thread(Corrections, paths.cache / "corrections.json"),
+            answered=lambda instance, told: supervisor.answered(instance.id, told.decode, told.prefill),
+        )
         health = self._health(bus, cluster, board)
         node = Node(
-            Services(bus, settings, library, lending, cluster, instances, installer, health, paths.logs, shut_down)
+            Services(
+                bus=bus,
+                settings=settings,
+                library=library,
+                lending=lending,
+                cluster=cluster,
+                instances=InstanceDesk(bus, library, supervisor, cluster, forecast),
+                installer=installer,
+                health=health,
+                speeds=speeds,
+                logs=paths.logs,
+                request_shutdown=self._ended.quit,
+            )
         )
         announcer = Announcer(bus, node.report, lambda: cluster.link.peers.links)
         wakefulness = self._wakefulness(bus, cluster)
         services = (
-            *(inventory.run, library.run, lending.run, cluster.run, installer.run, announcer.run),
+            *(inventory.run, library.run, lending.run, cluster.run, installer.run, announcer.run, forecast.run),
             *(health.run, wakefulness.keep_awake, wakefulness.watch_sleep),
+            *((speeds.run, LinkMeasurer(lambda: bus.status, cluster.measure).run) if self._options.measure else ()),
         )
         return Parts(info, node, bus, supervisor, lending, services)
 

@@ -15,6 +15,7 @@ from app.schema.instance import InstanceStatus, LaunchRequest
 from app.schema.model import HeldModel, ModelFile
 from app.schema.node import Status
 from app.schema.plan import PlanAnswer, PlanRequest
+from app.schema.question import PlanQuestion
 from app.schema.record import InstanceId, NodeId, Record
 from app.schema.settings import Settings
 
@@ -107,6 +108,11 @@ def _add_commands(router: APIRouter, node: Node) -> None:
     async def plan(request: PlanRequest) -> PlanAnswer:
         """Where a model would run: a plan, or a refusal with every reason."""
         return await node.instances.plan(request)
+
+    @router.post("/plan/described")
+    async def plan_for(question: PlanQuestion) -> PlanAnswer:
+        """Where a model would run among PCs that the question describes: to ask before you buy."""
+        return await node.instances.plan_for(question)
 
     @router.post("/instances", status_code=202)
     async def launch(request: LaunchRequest) -> Launched:

@@ -7,7 +7,8 @@ llama-server stop generating.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from app.api.answers import SSE_HEADERS
 from app.instances.head import Head
+from app.node.forecast import TAIL_BYTES
 from app.node.node import Node
 from app.node.serving import Serving
 from app.schema.errors import HeadFailed, InputError, LaunchCancelled
@@ -33,6 +35,9 @@ _BODY = {
     }
 }
 
+
+Learn = Callable[[InstanceStatus, bytes], Awaitable[None]]
+"""Hears the last bytes of an answer, in which the engine tells its figures."""
 
 Serve = Callable[[str | None], Serving]
 """Chooses who answers for a model's name, or for none. Raises InstanceNotFound."""
@@ -87,12 +92,12 @@ def openai_routes(node: Node, upstream: Upstream) -> APIRouter:
     @router.post("/chat/completions", openapi_extra=_BODY)
     async def chat(request: Request) -> Response:
         """Chat with a running model; `stream` gives server-sent events."""
-        return await pass_on(node.instances.serving, upstream, request, "/v1/chat/completions")
+        return await pass_on(node.instances.serving, node.instances.observe, upstream, request, "/v1/chat/completions")
 
     @router.post("/completions", openapi_extra=_BODY)
     async def completions(request: Request) -> Response:
         """Complete a text with a running model; `stream` gives server-sent events."""
-        return await pass_on(node.instances.serving, upstream, request, "/v1/completions")
+        return await pass_on(node.instances.serving, node.instances.observe, upstream, request, "/v1/completions")
 
     return router
 
@@ -101,10 +106,10 @@ def _model_card(status: InstanceStatus) -> dict[str, Any]:
     return {"id": status.model_id, "object": "model", "created": int(status.created_at), "owned_by": "caravan"}
 
 
-async def pass_on(serve: Serve, upstream: Upstream, request: Request, path: str) -> Response:
+async def pass_on(serve: Serve, learn: Learn, upstream: Upstream, request: Request, path: str) -> Response:
     """Answer a request by whoever serves its model; when the client goes, so does the request.
 
-    Raises what the request or the model lacks.
+    `learn` hears the end of each answer of this node's own models. Raises what the request or the model lacks.
     """
     body = await request.body()
     wanted = _parse(body)
@@ -113,8 +118,11 @@ async def pass_on(serve: Serve, upstream: Upstream, request: Request, path: str)
     kind = answer.headers.get("content-type", "application/json")
     if answer.is_error or not kind.startswith("text/event-stream"):
         content = await _unless_gone(request, _whole(answer))
+        if serving.link is None:
+            await learn(serving.status, content[-TAIL_BYTES:])
         return Response(content, status_code=answer.status_code, media_type=kind)
-    return StreamingResponse(_through(answer), media_type=kind, headers=SSE_HEADERS)
+    pieces = _through(answer) if serving.link is not None else _heard(_through(answer), serving.status, learn)
+    return StreamingResponse(pieces, media_type=kind, headers=SSE_HEADERS)
 
 
 def _parse(body: bytes) -> dict[str, Any]:
@@ -158,7 +166,7 @@ async def _gone(request: Request) -> None:
         pass
 
 
-async def _through(answer: httpx.Response) -> AsyncIterator[bytes]:
+async def _through(answer: httpx.Response) -> AsyncGenerator[bytes, None]:
     try:
         async for piece in answer.aiter_raw():
             yield piece
@@ -167,6 +175,16 @@ async def _through(answer: httpx.Response) -> AsyncIterator[bytes]:
         yield _broken_stream()
     finally:
         await answer.aclose()
+
+
+async def _heard(pieces: AsyncGenerator[bytes, None], instance: InstanceStatus, learn: Learn) -> AsyncIterator[bytes]:
+    """The same pieces; who learns gets the last of them when all have passed."""
+    tail = b""
+    async with aclosing(pieces):
+        async for piece in pieces:
+            tail = (tail + piece)[-TAIL_BYTES:]
+            yield piece
+    await learn(instance, tail)
 
 
 def _broken_stream() -> bytes:

@@ -125,8 +125,10 @@ def _add_instances(router: APIRouter, node: Node, upstream: Upstream) -> None:
 
     @router.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
-        return await pass_on(node.instances.serving_here, upstream, request, "/v1/chat/completions")
+        return await pass_on(
+            node.instances.serving_here, node.instances.observe, upstream, request, "/v1/chat/completions"
+        )
 
     @router.post("/v1/completions")
     async def completions(request: Request) -> Response:
-        return await pass_on(node.instances.serving_here, upstream, request, "/v1/completions")
+        return await pass_on(node.instances.serving_here, node.instances.observe, upstream, request, "/v1/completions")

@@ -97,7 +97,7 @@ async def _start(stack: AsyncExitStack, program: Program, folder: Path, threads:
     paths.ensure()
     settings = Settings(name=folder.name, use_known_folders=False, cpu_threads=threads)
     write_atomically(paths.settings, settings.model_dump_json().encode())
-    here = ("--host", LOOPBACK, "--peer-port", "0", "--pair-port", "0")
+    here = ("--host", LOOPBACK, "--peer-port", "0", "--pair-port", "0", "--no-measure")
     command = program("node", "--data-dir", str(folder), "--api-port", "0", *here)
     lines: list[str] = []
     child = await start_child(command, on_line=lambda _, line: lines.append(line))

@@ -29,6 +29,9 @@ def node_command(run_node: RunNode) -> Callable[..., None]:
             list[str] | None,
             typer.Option(help="Hear other PCs only at this address of this PC, without discovery; repeat for more."),
         ] = None,
+        measure: Annotated[
+            bool, typer.Option(help="Measure how fast this PC's devices are, when it has nothing else to do.")
+        ] = True,
         verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print the log.")] = False,
     ) -> None:
         """Run this PC's node until Ctrl-C: API, models, workers."""
@@ -40,6 +43,7 @@ def node_command(run_node: RunNode) -> Callable[..., None]:
                 peer_port=peer_port,
                 pair_port=pair_port,
                 hosts=_addresses(host or []),
+                measure=measure,
                 verbose=verbose,
             )
             code = run_node(options, lambda url: to.say(f"Caravan answers on {url}. Ctrl-C ends it."))

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import TypeAdapter
 from rich.table import Table
 
 from app.cli import words
@@ -17,7 +16,7 @@ from app.cli.running import Context, Model, Pcs, model_name, planned, show_stage
 from app.client import NodeClient
 from app.schema.errors import InputError
 from app.schema.node import Status
-from app.schema.plan import ClusterView, Plan, PlanAnswer, PlanRequest, Prediction, Refusal
+from app.schema.plan import ClusterView, Plan, PlanRequest, Prediction, Refusal
 from app.schema.question import PlanQuestion
 from app.schema.record import NodeId
 
@@ -27,8 +26,6 @@ ClusterFile = Annotated[
     Path | None,
     typer.Option("--cluster", metavar="FILE", help="Ask about the PCs that this JSON file describes instead."),
 ]
-
-_ANSWER: TypeAdapter[Plan | Refusal] = TypeAdapter(PlanAnswer)
 
 
 def plan(
@@ -67,10 +64,7 @@ def plan(
 
 async def ask(client: NodeClient, question: PlanQuestion) -> Plan | Refusal:
     """The node's answer, for its own cluster or for the described one."""
-    if question.cluster is None:
-        return await client.plan(question.request)
-    body = question.model_dump(mode="json")
-    return _ANSWER.validate_python(await client._ask("POST", "/plan/described", json=body))
+    return await (client.plan(question.request) if question.cluster is None else client.plan_for(question))
 
 
 def pcs_of(view: ClusterView) -> dict[str, NodeId]:

@@ -52,6 +52,11 @@ class Journal:
             phases=phases.end(self._status.phases, PhaseName.READY, at), state=InstanceState.READY, ready_at=at
         )
 
+    def answered(self, decode: float | None, prefill: float | None) -> None:
+        """An answer was measured, in tokens/s."""
+        if decode is not None and self._status.state is InstanceState.READY:
+            self._update(decode=decode, prefill=prefill)
+
     def winding_down(self) -> None:
         """The instance is being stopped."""
         if self._status.state is not InstanceState.STOPPING:

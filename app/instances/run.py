@@ -101,6 +101,10 @@ class InstanceRun:
         self._wanted = False
         self._interrupted.set()
 
+    def answered(self, decode: float | None, prefill: float | None) -> None:
+        """An answer of the head was measured, in tokens/s."""
+        self._journal.answered(decode, prefill)
+
     async def run(self) -> None:
         """Perform what reconcile decides until the instance has ended and holds nothing."""
         watch = asyncio.create_task(self._watch(), name=f"watch of {self._launch.instance_id}")

@@ -61,6 +61,12 @@ class Supervisor:
         running = ((entry.run.status, entry.run.head) for entry in reversed(self._entries.values()))
         return tuple((status, head) for status, head in running if head and status.state is InstanceState.READY)
 
+    def answered(self, instance_id: InstanceId, decode: float | None, prefill: float | None) -> None:
+        """An answer of an instance was measured, in tokens/s; one that is gone by now is passed over."""
+        entry = self._entries.get(instance_id)
+        if entry is not None:
+            entry.run.answered(decode, prefill)
+
     async def close(self) -> None:
         """Stop every instance and wait until nothing is held; none is launched from now on."""
         self._closing = True

@@ -1,13 +1,12 @@
 """Everything about running models that people ask a node for: plan, launch, stop, find who answers."""
 
 from app.engine.extra_arguments import check
-from app.instances.lending import Lending
 from app.instances.placement import check_plan
 from app.instances.supervisor import Supervisor
 from app.node.bus import Bus
 from app.node.cluster_room import ClusterRoom
+from app.node.forecast import Forecast
 from app.node.library import Library
-from app.node.resources import links_of, own_resources, peer_resources
 from app.node.serving import (
     Elsewhere,
     Here,
@@ -18,7 +17,6 @@ from app.node.serving import (
     peer_instances,
     ready_instances,
 )
-from app.planner.plan import plan as make_plan
 from app.schema.errors import (
     CaravanError,
     EngineMissing,
@@ -29,8 +27,9 @@ from app.schema.errors import (
     from_info,
 )
 from app.schema.instance import InstanceStatus, LaunchRequest
-from app.schema.model import ModelFile
-from app.schema.plan import ClusterView, Plan, PlanRequest, Refusal
+from app.schema.model import ModelFile, ModelShape
+from app.schema.plan import Plan, PlanRequest, Refusal
+from app.schema.question import PlanQuestion
 from app.schema.record import InstanceId
 
 
@@ -38,11 +37,11 @@ class InstanceDesk:
     """Plans, launches and finds instances, on this PC and through the links on others."""
 
     def __init__(
-        self, bus: Bus, library: Library, lending: Lending, supervisor: Supervisor, cluster: ClusterRoom
+        self, bus: Bus, library: Library, supervisor: Supervisor, cluster: ClusterRoom, forecast: Forecast
     ) -> None:
         self._bus = bus
         self._library = library
-        self._lending = lending
+        self._forecast = forecast
         self._supervisor = supervisor
         self._cluster = cluster
 
@@ -61,11 +60,26 @@ class InstanceDesk:
 
     async def plan(self, request: PlanRequest) -> Plan | Refusal:
         """Where the model would run. Raises ModelNotFound or the reason its file cannot be read."""
-        model = await self.model(request.model_id)
+        model, shape = await self._readable(request.model_id)
+        return self._forecast.plan(request.model_copy(update={"model_id": model.id}), model, shape)
+
+    async def plan_for(self, question: PlanQuestion) -> Plan | Refusal:
+        """Where the model would run among PCs that the question describes; without any, as `plan`. Raises the same."""
+        if question.cluster is None:
+            return await self.plan(question.request)
+        model, shape = await self._readable(question.request.model_id)
+        known = question.request.model_copy(update={"model_id": model.id})
+        return self._forecast.plan_for(known, shape, question.cluster)
+
+    async def observe(self, instance: InstanceStatus, tail: bytes) -> None:
+        """Learn from the end of an answer of an instance of this node."""
+        await self._forecast.observe_answer(instance, tail)
+
+    async def _readable(self, name: str) -> tuple[ModelFile, ModelShape]:
+        model = await self.model(name)
         if model.problem is not None or model.shape is None:
             raise _unreadable(model)
-        known = request.model_copy(update={"model_id": model.id})
-        return make_plan(known, model.shape, self._view(model))
+        return model, model.shape
 
     async def launch(self, request: LaunchRequest) -> InstanceId:
         """Start what a plan says, on the PC that is its head; the phases are told by events.
@@ -145,14 +159,6 @@ class InstanceDesk:
             if not model or names(status, model):
                 return Here(status, head)
         raise not_serving(model, self._bus.status.instances)
-
-    def _view(self, model: ModelFile) -> ClusterView:
-        status = self._bus.status
-        holders = self._cluster.models.holders(model)
-        own = own_resources(status.node, status.engine, self._lending.offers(), self._library.holds(model))
-        peers = (peer_resources(peer, peer.node in holders) for peer in status.peers)
-        nodes = (own, *(each for each in peers if each is not None))
-        return ClusterView(this_node=status.node.id, nodes=nodes, links=links_of(status))
 
     def _no_engine(self) -> CaravanError:
         problem = self._bus.status.engine.problem

@@ -15,6 +15,7 @@ from app.node.instance_desk import InstanceDesk
 from app.node.library import Library
 from app.node.resources import own_links
 from app.node.settings import SettingsStore
+from app.node.speeds import Speeds
 from app.schema.engine import EngineInstall, EngineInstallRequest
 from app.schema.errors import (
     InputError,
@@ -38,6 +39,7 @@ class Services:
     instances: InstanceDesk
     installer: EngineInstaller
     health: Health
+    speeds: Speeds
     logs: Path
     request_shutdown: Callable[[], None]
 
@@ -113,6 +115,7 @@ class Node:
             sharing=self.settings.sharing,
             leases=status.leases,
             instances=status.instances,
+            speeds=self._services.speeds.current,
             links=own_links(status),
             members_digest=self.cluster.digest,
             catalogue_revision=status.catalogue.revision,

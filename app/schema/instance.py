@@ -81,7 +81,10 @@ class DeviceBuffer(Record):
 
 
 class InstanceStatus(Record):
-    """One instance as everybody sees it. Times are seconds since the epoch."""
+    """One instance as everybody sees it. Times are seconds since the epoch.
+
+    `decode` and `prefill` are what its last answer was measured at, in tokens/s; None before there was one.
+    """
 
     id: InstanceId
     model_id: ModelId
@@ -93,6 +96,8 @@ class InstanceStatus(Record):
     error: ErrorInfo | None = None
     created_at: float
     ready_at: float | None = None
+    decode: float | None = None
+    prefill: float | None = None
 
 
 class LaunchRequest(Record):

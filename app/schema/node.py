@@ -13,6 +13,7 @@ from app.schema.plan import DeviceResources, LinkMeasure
 from app.schema.record import NodeId, Record
 from app.schema.settings import Settings
 from app.schema.sighting import Sighting
+from app.schema.speed import DeviceSpeed
 
 
 class NodeInfo(Record):
@@ -36,8 +37,8 @@ class Reachability(StrEnum):
 class PeerReport(Record):
     """What a node tells its peers about itself, with every heartbeat. `devices` is what it offers now.
 
-    `links` are those from it. Two nodes whose `members_digest` differ exchange their member lists; a new
-    `catalogue_revision` says that its list of models changed.
+    `speeds` are its devices as it measured them, `links` those from it. Two nodes whose `members_digest` differ
+    exchange their member lists; a new `catalogue_revision` says that its list of models changed.
     """
 
     node: NodeInfo
@@ -48,6 +49,7 @@ class PeerReport(Record):
     sharing: bool = True
     leases: tuple[Lease, ...] = ()
     instances: tuple[InstanceStatus, ...] = ()
+    speeds: tuple[DeviceSpeed, ...] = ()
     links: tuple[LinkMeasure, ...] = ()
     members_digest: str | None = None
     catalogue_revision: int = 0

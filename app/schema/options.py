@@ -19,7 +19,8 @@ class NodeOptions(Record):
     """The options of `caravan node`. Port 0 takes any free one.
 
     `hosts` are the addresses of this PC on which peers are heard; empty means those of all real network adapters, as
-    they come and go, with discovery. Named ones are for several nodes on one PC: discovery is off then.
+    they come and go, with discovery. Named ones are for several nodes on one PC: discovery is off then. `measure` lets
+    the node measure its devices' speed when nothing else happens.
     """
 
     data_dir: Path | None = None
@@ -27,4 +28,5 @@ class NodeOptions(Record):
     peer_port: int = PEER_PORT
     pair_port: int = PAIR_PORT
     hosts: tuple[str, ...] = ()
+    measure: bool = True
     verbose: bool = False

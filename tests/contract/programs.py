@@ -50,7 +50,7 @@ class RunningNode:
 async def start_node(data_dir: Path, env: Mapping[str, str] | None = None, *options: str) -> RunningNode:
     """A node on any free port."""
     lines: list[str] = []
-    here = ("--api-port", "0", "--host", "127.0.0.1", "--peer-port", "0", "--pair-port", "0")
+    here = ("--api-port", "0", "--host", "127.0.0.1", "--peer-port", "0", "--pair-port", "0", "--no-measure")
     command = own_command("--data-dir", str(data_dir), "node", *here, "-v", *options)
     child = await start_child(command, on_line=lambda _, line: lines.append(line), env=env)
     node = RunningNode(child, lines, data_dir)

@@ -1,0 +1,141 @@
+"""What this node expects of a placement, and what it learns when it comes about.
+
+The planner is pure; here it gets what is known of the cluster: who is there, how fast each device and link was
+measured, what past runs taught, and what this PC's users typically ask.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from app.instances.lending import Lending
+from app.node.bus import Bus, Closed, Overflowed
+from app.node.corrections import Corrections
+from app.node.library import Library
+from app.node.resources import links_of, own_resources, peer_resources
+from app.node.shared_models import SharedModels
+from app.node.speeds import Speeds, for_model
+from app.planner.plan import plan as make_plan
+from app.schema.instance import InstanceState, InstanceStatus
+from app.schema.model import ModelFile, ModelShape
+from app.schema.plan import ClusterView, Plan, PlanRequest, Refusal
+from app.schema.speed import DeviceSpeed
+
+TAIL_BYTES = 1 << 14
+"""How much of an answer's end is kept to find the engine's figures in it."""
+
+
+@dataclass(frozen=True)
+class Timings:
+    """llama-server's own figures of one answer: tokens that were computed, and tokens/s, None when not told."""
+
+    prompt_tokens: int
+    answer_tokens: int
+    prefill: float | None
+    decode: float | None
+
+
+class Forecast:
+    """Plans with everything that is known, and learns from launches and answers."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        library: Library,
+        lending: Lending,
+        models: SharedModels,
+        speeds: Speeds,
+        corrections: Corrections,
+        answered: Callable[[InstanceStatus, Timings], None],
+    ) -> None:
+        self._bus = bus
+        self._library = library
+        self._lending = lending
+        self._models = models
+        self._speeds = speeds
+        self._corrections = corrections
+        self._answered = answered
+
+    def plan(self, request: PlanRequest, model: ModelFile, shape: ModelShape) -> Plan | Refusal:
+        """Where the model would run in this cluster as it is now, and how fast."""
+        return make_plan(self._with_mix(request), shape, self._view(model, shape))
+
+    def plan_for(self, request: PlanRequest, shape: ModelShape, cluster: ClusterView) -> Plan | Refusal:
+        """Where the model would run in a cluster that somebody describes; nothing that was learned here counts."""
+        return make_plan(self._with_mix(request), shape, cluster)
+
+    async def run(self) -> None:
+        """Learn from every launch that becomes ready, until cancelled or the node ends."""
+        known: set[str] = set()
+        while True:
+            with self._bus.subscribe() as changes:
+                try:
+                    while True:
+                        found = (await changes.next()).instance
+                        if found is not None and found.state is InstanceState.READY and found.id not in known:
+                            known.add(found.id)
+                            await self._corrections.observe_ready(found)
+                except Overflowed:
+                    continue
+                except Closed:
+                    return
+
+    async def observe_answer(self, instance: InstanceStatus, tail: bytes) -> None:
+        """Learn from the end of an answer that passed by; without the engine's figures in it, nothing."""
+        found = timings_in(tail)
+        if found is None:
+            return
+        self._answered(instance, found)
+        await self._corrections.observe(instance, found.prompt_tokens, found.answer_tokens, found.prefill, found.decode)
+
+    def _with_mix(self, request: PlanRequest) -> PlanRequest:
+        mix = self._corrections.mix
+        known = {
+            "prompt_tokens": request.prompt_tokens or max(1, round(mix.prompt_tokens)),
+            "answer_tokens": request.answer_tokens or max(1, round(mix.answer_tokens)),
+        }
+        return request.model_copy(update=known)
+
+    def _view(self, model: ModelFile, shape: ModelShape) -> ClusterView:
+        status = self._bus.status
+        holders = self._models.holders(model)
+        own = own_resources(status.node, status.engine, self._lending.offers(), self._library.holds(model))
+        peers = (peer_resources(peer, peer.node in holders) for peer in status.peers)
+        nodes = (own, *(each for each in peers if each is not None))
+        view = ClusterView(this_node=status.node.id, nodes=nodes, links=links_of(status))
+        told: dict[Any, tuple[DeviceSpeed, ...]] = {
+            peer.node: peer.report.speeds for peer in status.peers if peer.report is not None
+        }
+        measured = for_model(view, shape, {**told, status.node.id: self._speeds.current})
+        return self._corrections.with_corrections(measured)
+
+
+def timings_in(tail: bytes) -> Timings | None:
+    """PURE: the figures at the end of an answer, streamed or whole; None when there are none."""
+    for line in reversed(tail.split(b"\n")):
+        text = line.removeprefix(b"data:").strip()
+        start = text.find(b'"timings":')
+        if start < 0:
+            continue
+        try:
+            rest = text[start + len(b'"timings":') :].decode("utf-8", "replace").lstrip()
+            figures, _ = json.JSONDecoder().raw_decode(rest)
+        except ValueError:
+            return None
+        return _timings(figures)
+    return None
+
+
+def _timings(figures: Any) -> Timings | None:
+    if not isinstance(figures, dict):
+        return None
+    prompt, answer = figures.get("prompt_n"), figures.get("predicted_n")
+    if not isinstance(prompt, int) or not isinstance(answer, int):
+        return None
+    return Timings(prompt, answer, _speed(figures, "prompt_per_second"), _speed(figures, "predicted_per_second"))
+
+
+def _speed(figures: dict[str, Any], name: str) -> float | None:
+    found = figures.get(name)
+    return float(found) if isinstance(found, int | float) and found > 0 else None
