@@ -20,7 +20,8 @@ _LISTS = {"bullet_list_open", "ordered_list_open"}
 
 def reader() -> MarkdownIt:
     """A reader of CommonMark with tables and strikethrough. HTML is text like any other."""
-    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    # A link that is defined further down would change blocks that are settled: such definitions stay text.
+    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("reference")
 
 
 class Growing:
