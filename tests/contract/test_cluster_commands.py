@@ -15,7 +15,7 @@ from app.schema.node import NodeInfo, Status
 from app.schema.record import NodeId
 from app.system.program import own_command
 from app.system.spawn import start_child
-from tests.contract.programs import RunningNode, caravan, caravan_json, start_node
+from tests.contract.programs import RunningNode, caravan, caravan_json, start_node, windows_lacks
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -88,6 +88,7 @@ async def test_invite_join_peers_remove_leave(two: tuple[RunningNode, RunningNod
     assert (await caravan_json("status", data_dir=guest.data_dir))["node"]["id"] != before
 
 
+@windows_lacks("no way to ask a program without a console to end")
 async def test_an_invitation_ends_with_its_command(two: tuple[RunningNode, RunningNode]) -> None:
     host, _ = two
     inviting = Inviting()
@@ -97,6 +98,16 @@ async def test_an_invitation_ends_with_its_command(two: tuple[RunningNode, Runni
     await child.stop(grace=10.0)
     status = await caravan_json("status", data_dir=host.data_dir)
     assert status["invitation"] is None
+
+
+async def test_a_node_is_ended_by_command(two: tuple[RunningNode, RunningNode]) -> None:
+    done = await caravan("node", "--stop", data_dir=two[0].data_dir)
+    assert done.returncode == 0, done
+    assert "Caravan has ended." in done.stdout
+    assert two[0].child.returncode == 0 or await two[0].child.wait() == 0
+    again = await caravan("node", "--stop", data_dir=two[0].data_dir)
+    assert again.returncode == 0
+    assert "not running" in again.stdout
 
 
 async def test_a_pc_is_named_by_what_it_is_called_or_by_its_identity() -> None:

@@ -12,6 +12,7 @@ FOLDER_VARIABLE = "CARAVAN_WINDOWS_RIG"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 PYTHON = "Z:\\windows\\python\\python.exe"
+PACKAGING_PYTHON = "Z:\\windows\\packaging\\python\\python.exe"
 ENGINE = "Z:\\windows\\engine"
 CHECKOUT = "Z:\\caravan"
 SCRATCH = "Z:\\scratch"

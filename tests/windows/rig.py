@@ -5,6 +5,7 @@ run         run a Windows program: run [--prefix NAME] [--netns NAME] PROGRAM AR
             go by their plain names
 shell       a bash inside, with the same mounts, for looking around
 test        pytest with Windows Python: test -- PYTEST ARGS
+package     build the program and its installer: package FOLDER [--engine]
 screenshot  start a program on a screen and keep a picture: screenshot FILE -- PROGRAM ARGS
 
 Needs root and Debian 12 or later. Everything lies in `~/.cache/caravan-windows-rig-N`, or in what CARAVAN_WINDOWS_RIG
@@ -21,6 +22,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.windows import package
 from tests.windows.places import ENGINE, PYTHON, Places, rig_places
 from tests.windows.steps import PROGRAMS, StepFailed, do, is_done, steps, why_not_here
 from tests.windows.wine import Setting, prefix_folder, screenshot_command, windows_command
@@ -102,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build")
+    packaged = commands.add_parser("package")
+    packaged.add_argument("folder", type=Path)
+    packaged.add_argument("--engine", action="store_true", help="put the rig's llama.cpp into the installer")
     shown = commands.add_parser("screenshot")
     shown.add_argument("file", type=Path)
     shown.add_argument("--seconds", type=float, default=10.0)
@@ -128,6 +133,13 @@ def main() -> int:
             build(places)
         except StepFailed as error:
             sys.stderr.write(f"The Windows rig could not be built. {error}\n")
+            return 1
+        return 0
+    if options.command == "package":
+        try:
+            package.make(places, options.folder, options.engine)
+        except (RuntimeError, subprocess.SubprocessError) as error:
+            sys.stderr.write(f"The installer could not be built. {error}\n")
             return 1
         return 0
     setting = Setting(prefix=options.prefix, netns=options.netns, user=options.user, screen=options.screen)

