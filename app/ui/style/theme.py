@@ -22,6 +22,8 @@ class Theme(QObject):
     """
 
     changed = Signal()
+    chosen = Signal()
+    """The person chose another look: `forced` is another."""
 
     def __init__(self, is_dark: bool | None = None, has_motion: bool | None = None) -> None:
         """`is_dark` and `has_motion` None follow the system."""
@@ -39,9 +41,16 @@ class Theme(QObject):
         app.setFont(ui_font())
         self._dress(app)
 
+    @property
+    def forced(self) -> bool | None:
+        """Whether the person wants dark (True) or light (False); None follows the system."""
+        return self._forced
+
     def force(self, is_dark: bool | None) -> None:
         """Be dark or light whatever the system is; None follows it again."""
-        self._forced = is_dark
+        if is_dark is not self._forced:
+            self._forced = is_dark
+            self.chosen.emit()
         self._follow()
 
     def motion(self, milliseconds: int) -> int:

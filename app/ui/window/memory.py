@@ -15,13 +15,18 @@ _log = logging.getLogger("caravan.ui")
 
 
 class Remembered(Record):
-    """`place` is Qt's own description of where the window stood, `keeps_node` the answer to "keep serving?"."""
+    """`place` is Qt's own description of where the window stood, `keeps_node` the answer to "keep serving?".
+
+    `is_dark` is the look the person chose, None follows the system.
+    """
 
     page: str = "cluster"
     place: str = ""
     last_model: ModelId | None = None
     keeps_node: bool | None = None
     knows_tray: bool = False
+    is_dark: bool | None = None
+    saw_first_steps: bool = False
 
     @property
     def place_bytes(self) -> bytes:

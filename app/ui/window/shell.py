@@ -11,6 +11,7 @@ from app.ui.said import said
 from app.ui.style.theme import Theme
 from app.ui.window.app_icon import app_icon
 from app.ui.window.memory import Memory
+from app.ui.window.news import News
 from app.ui.window.page import Page
 from app.ui.window.pages import ENTRIES, make_page
 from app.ui.window.rail import Rail
@@ -25,16 +26,18 @@ NEW_CHAT = "new"
 
 
 class MainWindow(QMainWindow):
-    """Closing hides it, which `closed` tells: the tray goes on."""
+    """Closing hides it, which `closed` tells: the tray goes on. One that `is_home` stays until Caravan ends."""
 
     closed = Signal()
 
-    def __init__(self, desk: Desk, theme: Theme, memory: Memory) -> None:
+    def __init__(self, desk: Desk, theme: Theme, memory: Memory, is_home: bool = False) -> None:
         super().__init__()
         self._desk, self._theme, self._memory = desk, theme, memory
+        self._is_home = is_home
         self._pages: dict[Wish, Page] = {}
         self.rail = Rail(theme, self.open_page)
         self.stack = QStackedWidget()
+        self.news = News(theme, self.stack)
         self._lay_out(Strip(desk, theme))
         self._add_shortcuts()
         self.setWindowIcon(app_icon())
@@ -64,11 +67,19 @@ class MainWindow(QMainWindow):
         page = self._pages.get(wish) or self._make(wish)
         self.stack.setCurrentWidget(page)
         self.rail.mark(wish)
-        self._memory.change(page=wish.value)
+        self._memory.change(page=wish.value, saw_first_steps=True)
         if not page.isAncestorOf(self.focusWidget() or self.rail):
-            page.setFocus(Qt.FocusReason.OtherFocusReason)
+            self._focus(page)
         if about:
             page.wish(about)
+
+    def open_first_steps(self) -> None:
+        """Turn to what a person sees before anything else; opening any page ends it for ever."""
+        from app.ui.settings.first_run import FirstRunPage
+
+        page = self._stacked(FirstRunPage(self._desk, self._theme, self.stack))
+        self.stack.setCurrentWidget(page)
+        self._focus(page)
 
     def about_to_quit(self) -> None:
         """Let every page write down what it has not, and remember the place."""
@@ -79,16 +90,26 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: D102
         self._remember_place()
         event.ignore()
-        self.hide()
+        if not self._is_home:
+            self.hide()
         self.closed.emit()
+
+    def _focus(self, page: Page) -> None:
+        page.setFocus(Qt.FocusReason.OtherFocusReason)
+        proxy = page.focusProxy()
+        if proxy is not None and not proxy.isVisibleTo(page):
+            # Else the first button of the rail would have it, and look as if it were chosen.
+            self.stack.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _make(self, wish: Wish) -> Page:
         entry = next(each for each in ENTRIES if each.wish is wish)
-        page = make_page(entry, self._desk, self._theme, self.stack)
+        self._pages[wish] = self._stacked(make_page(entry, self._desk, self._theme, self.stack))
+        return self._pages[wish]
+
+    def _stacked(self, page: Page) -> Page:
         page.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         page.setObjectName("page")
         self.stack.addWidget(page)
-        self._pages[wish] = page
         return page
 
     def _lay_out(self, strip: Strip) -> None:
@@ -110,6 +131,7 @@ class MainWindow(QMainWindow):
         self._on_keys("Ctrl+,", Wish.SETTINGS)
         self._on_keys("Ctrl+J", Wish.JOIN)
         self._on_keys("Ctrl+I", Wish.INVITE)
+        self._on_keys("Ctrl+Q", Wish.QUIT)
         self._on_keys(QKeySequence(QKeySequence.StandardKey.New).toString() or "Ctrl+N", Wish.CHAT, NEW_CHAT)
         hide = QShortcut(QKeySequence("Ctrl+W"), self)
         hide.activated.connect(self.close)
