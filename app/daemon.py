@@ -217,7 +217,12 @@ class Building:
         info = await asyncio.to_thread(self._info, settings)
         bus = Bus(Status(node=info, settings=settings.current))
         board = WarningBoard(bus.publish)
-        engine = EngineRoom(info.name, paths, settings, self._secrets, lambda: bus.status.engine.build)
+
+        def cores() -> int | None:
+            hardware = bus.status.hardware
+            return hardware.processor.physical_cores if hardware is not None else None
+
+        engine = EngineRoom(info.name, paths, settings, self._secrets, lambda: bus.status.engine.build, cores)
 
         speeds = Speeds(SpeedsPlace(lambda: bus.status, lambda: settings.current.cpu_threads, paths.cache))
 

@@ -11,8 +11,9 @@
     }
 
 The first PC is the one that asks. `device` is the engine's name: CUDA0, Vulkan0, ROCm0, CPU. `free` counts as `total`
-when left out; `bandwidth` is what the device reads of weights per second, about three quarters of its data sheet; what
-is left out is estimated. A value is a number in bytes, bytes/s, FLOP/s or seconds, or a text with a unit.
+when left out; `bandwidth` is what the device reads of weights per second, about three quarters of its data sheet, and
+`token` the time a token costs there however small the model; what is left out is estimated. A value is a number in
+bytes, bytes/s, FLOP/s or seconds, or a text with a unit.
 """
 
 import json
@@ -91,6 +92,7 @@ class DescribedDevice(_Described):
     free: Memory | None = None
     bandwidth: Rate | None = None
     compute: Compute | None = None
+    token: Seconds | None = None
 
 
 class DescribedPc(_Described):
@@ -177,6 +179,7 @@ def _device(pc: DescribedPc, each: DescribedDevice) -> DeviceResources:
         is_cpu=each.device.upper() == CPU_DEVICE,
         bandwidth=each.bandwidth,
         compute=each.compute,
+        token_seconds=each.token,
     )
 
 

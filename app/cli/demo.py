@@ -1,4 +1,4 @@
-"""`caravan demo`: the main job on this machine alone.
+"""`caravan demo`: the main job on this machine alone. With `--hosts` see `demo_hosts`.
 
 A head and workers as real nodes with throw-away folders, the demo model cut over all of them, one question asked, the
 answer compared with one process. Nothing is left behind.
@@ -14,6 +14,7 @@ import typer
 
 from app.cli import words
 from app.cli.console import Session, run, session, show_json
+from app.cli.demo_hosts import Question, show_over_hosts
 from app.cli.demo_nodes import DemoNode, start_cluster
 from app.cli.facts import AsJson
 from app.cli.running import collect, follow, launch_and_follow, phase_screen, planned, show_plan
@@ -42,12 +43,25 @@ def demo(
     context: typer.Context,
     workers: Annotated[int, typer.Option(min=1, max=8, help="How many workers beside the head.")] = 2,
     prompt: Annotated[str, typer.Option(help="What to ask.")] = PROMPT,
+    hosts: Annotated[
+        int | None,
+        typer.Option(min=2, max=8, help="Use so many hosts with addresses of their own (Linux, root), not --workers."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the demo model over several nodes on this machine, and compare it with one process."""
     to = session(context)
 
+    async def on_hosts(count: int) -> int:
+        question = Question(MODEL, prompt, MAX_TOKENS)
+        found = await show_over_hosts(None if as_json else to, count, question, gathered)
+        if as_json:
+            show_json(found)
+        return 0 if found["matches_single"] else 1
+
     async def work() -> int:
+        if hosts is not None:
+            return await on_hosts(hosts)
         async with AsyncExitStack() as stack:
             say = _silent if as_json else _teller(to)
             say(f"Starting a head and {workers} worker{'s' if workers > 1 else ''} on this machine ...")

@@ -22,6 +22,9 @@ from app.schema.record import NodeId
 
 Avoid = Annotated[list[str] | None, typer.Option(metavar="PC", help="Leave this PC out; repeat for more.")]
 Use = Annotated[list[str] | None, typer.Option(metavar="PC", help="This PC must take part; repeat for more.")]
+Repetitive = Annotated[
+    bool, typer.Option("--repetitive", help="The answers repeat what was said, as when code or a text is edited.")
+]
 ClusterFile = Annotated[
     Path | None,
     typer.Option("--cluster", metavar="FILE", help="Ask about the PCs that this JSON file describes instead."),
@@ -36,6 +39,7 @@ def plan(
     avoid: Avoid = None,
     use: Use = None,
     cluster: ClusterFile = None,
+    repetitive: Repetitive = False,
     as_json: AsJson = False,
 ) -> None:
     """Where a model would run, how fast, and what each PC would hold."""
@@ -49,6 +53,7 @@ def plan(
                 model_id=model_name(model),
                 pcs=pcs,
                 context=tokens,
+                repetitive=repetitive,
                 avoid=tuple(find_pc(each, names) for each in avoid or ()),
                 use=tuple(find_pc(each, names) for each in use or ()),
             )
@@ -99,6 +104,8 @@ def show_answer(to: Session, found: Plan) -> None:
         to.say("  Its speed is not known: no device was measured yet.")
     else:
         to.say(f"  {speed_line(found.prediction)}")
+    if found.speculation is not None:
+        to.say(f"  {found.speculation.sentence}")
     for note in found.notes:
         to.say(f"  ! {note}")
     rows = comparison(found)

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.engine.commands import TRACE_VERBOSITY
+from app.engine.commands import SPECULATION, TRACE_VERBOSITY
 from app.engine.diagnosis import DETAIL_LINES, GUARDED_HINT, VISUAL_CPP, diagnose_start
 from app.engine.events import FailureKind
 from app.engine.exit_codes import exit_meaning, is_guarded, is_library_trouble
@@ -33,6 +33,7 @@ _NUMBERS = re.compile(r"^(?:(\d+) \((\w+)\)|\S+ \(build (\d+), commit (\w+)\))")
 _NAME = r"-{1,2}[A-Za-z][\w.-]*"
 _NAMES = re.compile(rf"^{_NAME}(?:,\s+{_NAME})*", re.MULTILINE)
 _TRACE = re.compile(r"^\s+- 4: trace\b", re.MULTILINE)
+_SPECULATION = re.compile(r"^--spec-type\s+([\w-]+(?:,[\w-]+)*)", re.MULTILINE)
 _DEVICE = re.compile(r"^  (\S+): (.+) \((\d{1,12}) MiB, (\d{1,12}) MiB free\)$", re.MULTILINE)
 
 _Key = tuple[tuple[str, int, int] | None, ...]
@@ -64,10 +65,14 @@ def parse_version(text: str) -> Version | None:
 
 
 def parse_flags(text: str) -> frozenset[str]:
-    """Output of `--help` -> every option name, and TRACE_VERBOSITY when log level 4 is called trace."""
+    """Output of `--help` -> every option name, TRACE_VERBOSITY when log level 4 is called trace, and the kinds of
+    guessing ahead, each as `--spec-type=KIND`.
+    """
     lines = (found[0] for found in _NAMES.finditer(text))
     names = {name for line in lines for name in re.findall(_NAME, line)}
-    return frozenset(names | ({TRACE_VERBOSITY} if _TRACE.search(text) else set()))
+    kinds = _SPECULATION.search(text)
+    guessing = {f"{SPECULATION}{kind}" for kind in kinds[1].split(",")} if kinds else set()
+    return frozenset(names | guessing | ({TRACE_VERBOSITY} if _TRACE.search(text) else set()))
 
 
 def parse_devices(text: str) -> tuple[EngineDevice, ...]:

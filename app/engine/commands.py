@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.schema.engine import EngineBuild
-from app.schema.plan import KvType
+from app.schema.plan import CPU_DEVICE, KvType
 
 LOOPBACK = "127.0.0.1"
 
@@ -21,6 +21,11 @@ ALL_LAYERS = 999
 TRACE_VERBOSITY = "--verbosity=trace"
 """Entry of `EngineBuild.flags`: log level 4 is `trace`, and the lines about devices and buffers moved there from 3."""
 
+SPECULATION = "--spec-type="
+"""Begin of entries of `EngineBuild.flags`, one for each kind of guessing ahead: `--spec-type=ngram-mod`."""
+
+NGRAM_KIND, DRAFT_KIND = "ngram-mod", "draft-simple"
+
 CONTROL_ENVIRONMENT = "LLAMA_SERVER_ROUTER_PORT"
 """Set to any port, it makes llama-server print progress and readiness and take an exit line on standard input."""
 
@@ -32,6 +37,28 @@ class Command:
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     stdin_control: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Guessing:
+    """Guess so many tokens ahead: with the model at `draft_path` on `draft_device`, one of the head's own (`CPU` for
+    its processor), or from text that repeats when that is None.
+    """
+
+    guesses: int
+    draft_path: str | None = None
+    draft_device: str = CPU_DEVICE
+
+
+def can_guess(build: EngineBuild, *, with_draft: bool) -> bool:
+    """Whether a build has this way of guessing ahead, as Caravan asks for it. Those before `--spec-type` have none."""
+    kind = DRAFT_KIND if with_draft else NGRAM_KIND
+    needed = _DRAFT_FLAGS if with_draft else _NGRAM_FLAGS
+    return build.accepts(f"{SPECULATION}{kind}") and all(build.accepts(flag) for flag in needed)
+
+
+_DRAFT_FLAGS = ("--spec-type", "-md", "-devd", "-ngld", "-ctkd", "-ctvd", "--spec-draft-n-max")
+_NGRAM_FLAGS = ("--spec-type", "--spec-ngram-mod-n-min", "--spec-ngram-mod-n-max")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +83,7 @@ class HeadSpec:
     api_key: str
     threads: int | None = None
     projector_path: str | None = None
+    guessing: Guessing | None = None
     extra_arguments: tuple[str, ...] = ()
 
 
@@ -83,6 +111,7 @@ def head_command(build: EngineBuild, spec: HeadSpec) -> Command:
         *_placement(build, spec),
         *_model(build, spec),
         *_serving(build, spec),
+        *_guessing(build, spec),
         *spec.extra_arguments,
         *_draft_placement(spec.extra_arguments),
     )
@@ -173,6 +202,21 @@ def _projector(build: EngineBuild, spec: HeadSpec) -> tuple[str, ...]:
         return ("-mm", spec.projector_path, "-mmdev", own)
     local = own is not None and not spec.rpc_endpoints
     return ("-mm", spec.projector_path, *(() if local else ("--no-mmproj-offload",)))
+
+
+def _guessing(build: EngineBuild, spec: HeadSpec) -> tuple[str, ...]:
+    """Nothing where the build cannot, or where the user's own arguments already say how."""
+    wanted = spec.guessing
+    said = any(argument.startswith(("--spec-", "-md", "--model-draft")) for argument in spec.extra_arguments)
+    if wanted is None or said or not can_guess(build, with_draft=wanted.draft_path is not None):
+        return ()
+    count = str(wanted.guesses)
+    if wanted.draft_path is None:
+        return ("--spec-type", NGRAM_KIND, "--spec-ngram-mod-n-min", "1", "--spec-ngram-mod-n-max", count)
+    is_cpu = wanted.draft_device == CPU_DEVICE
+    place = ("-devd", "none", "-ngld", "0") if is_cpu else ("-devd", wanted.draft_device, "-ngld", str(ALL_LAYERS))
+    cache = ("-ctkd", spec.kv_type.value, "-ctvd", spec.kv_type.value)
+    return ("--spec-type", DRAFT_KIND, "-md", wanted.draft_path, *place, *cache, "--spec-draft-n-max", count)
 
 
 _DRAFT_MODEL = frozenset({"-md", "--model-draft", "--spec-draft-model"})

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from app.engine.commands import HeadSpec, head_command
+from app.engine.commands import Guessing, HeadSpec, head_command
 from app.engine.output import diagnose_head, parse_line
 from app.instances.phases import Phases
 from app.instances.placement import engine_devices, expected_bytes, remote_indexes, stage_label
@@ -22,7 +22,7 @@ from app.instances.progress import LoadProgress
 from app.schema.engine import EngineBuild
 from app.schema.errors import CaravanError, HeadFailed, LaunchStalled, WorkerLost
 from app.schema.instance import DeviceBuffer
-from app.schema.plan import Plan, Stage
+from app.schema.plan import CPU_DEVICE, Plan, Stage
 from app.schema.record import InstanceId
 from app.system.loopback_http import loopback_client
 from app.system.ports import LOOPBACK, free_port
@@ -43,7 +43,7 @@ _PUBLISH_SECONDS = 0.2
 class HeadPlace:
     """What a head is made for. `endpoints` maps the position of a stage with a worker to `host:port` on this PC.
 
-    `on_end` hears why the process ended when nobody asked it to.
+    `draft_path` is the file of the plan's draft model. `on_end` hears why the process ended when nobody asked it to.
     """
 
     instance_id: InstanceId
@@ -53,6 +53,15 @@ class HeadPlace:
     endpoints: dict[int, str]
     extra_arguments: tuple[str, ...]
     on_end: Callable[[CaravanError], None]
+    draft_path: str | None = None
+
+    @property
+    def guessing(self) -> Guessing | None:
+        """How the plan guesses ahead; None when it does not, or when its draft model is no longer there."""
+        found = self.plan.speculation
+        if found is None or (found.draft_model is not None and self.draft_path is None):
+            return None
+        return Guessing(found.guesses, self.draft_path, found.draft_device or CPU_DEVICE)
 
     @property
     def stages_by_endpoint(self) -> dict[str, Stage]:
@@ -99,6 +108,7 @@ def head_spec(place: HeadPlace, tools: HeadTools, port: int, api_key: str) -> He
         kv_type=place.plan.kv_type,
         threads=tools.threads,
         projector_path=place.projector_path,
+        guessing=place.guessing,
         port=port,
         api_key=api_key,
         extra_arguments=(*tools.extra_arguments, *place.extra_arguments),

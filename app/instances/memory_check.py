@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app.engine.fit import DeviceMemory
-from app.instances.placement import stages_by_engine_device
+from app.instances.placement import draft_bytes, stages_by_engine_device
 from app.schema.errors import OutOfMemory
 from app.schema.plan import CPU_DEVICE, Plan
 
@@ -16,14 +16,15 @@ MEBIBYTE = 1 << 20
 def judge(plan: Plan, measured: Mapping[str, DeviceMemory], remote_indexes: Mapping[int, int]) -> str:
     """What each PC will hold by the engine's own word, as a sentence part: `worker-1 44 MB, head 61 MB`.
 
-    `remote_indexes` is as in `engine_devices`. Raises OutOfMemory that names the PC when a device has less free.
+    `remote_indexes` is as in `engine_devices`. A draft model beside a stage counts at the planner's
+    figure. Raises OutOfMemory that names the PC when a device has less free.
     """
     told = []
     for name, stage in stages_by_engine_device(plan, remote_indexes).items():
         memory = measured.get(HOST if name == CPU_DEVICE else name)
         if memory is None:
             continue
-        needed = memory.total * MEBIBYTE
+        needed = memory.total * MEBIBYTE + draft_bytes(stage, plan)
         if needed > stage.free_bytes:
             raise OutOfMemory(
                 f"{stage.node_name} is {(needed - stage.free_bytes) / 2**30:.1f} GB short on {stage.device} "

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.schema.errors import InputError
 from app.schema.instance import LeaseRequest
-from app.schema.plan import CPU_DEVICE, Plan, Stage
+from app.schema.plan import CPU_DEVICE, Plan, Role, Stage
 from app.schema.record import InstanceId
 
 
@@ -19,7 +19,13 @@ class Seat:
 
 
 def seats(plan: Plan, instance_id: InstanceId, head_name: str, epoch: int) -> tuple[Seat, ...]:
-    """The seats of a plan in layer order. The head's own devices are leased too, but need no worker."""
+    """The seats of a plan in layer order, at last the draft model's own where it has a device of the head for itself.
+
+    The head's own devices are leased too, but need no worker. A device has one lease: a draft model beside a stage is
+    in that stage's.
+    """
+    drafted = _draft_stage(plan, head_name)
+    shared = any(_seats_draft(stage, plan) for stage in plan.stages)
     return tuple(
         Seat(
             stage=stage,
@@ -29,11 +35,41 @@ def seats(plan: Plan, instance_id: InstanceId, head_name: str, epoch: int) -> tu
                 head=plan.head,
                 head_name=head_name,
                 device=stage.device,
-                size_bytes=stage.total_bytes,
+                size_bytes=stage.total_bytes + draft_bytes(stage, plan),
                 epoch=epoch,
             ),
         )
-        for stage in plan.stages
+        for stage in (*plan.stages, *(() if drafted is None or shared else (drafted,)))
+    )
+
+
+def draft_bytes(stage: Stage, plan: Plan) -> int:
+    """What the draft model takes on the device of a stage, beside the stage."""
+    return plan.speculation.draft_bytes if plan.speculation is not None and _seats_draft(stage, plan) else 0
+
+
+def _seats_draft(stage: Stage, plan: Plan) -> bool:
+    device = plan.speculation.draft_device if plan.speculation is not None else None
+    return stage.node == plan.head and stage.device == device and stage.layers > 0
+
+
+def _draft_stage(plan: Plan, head_name: str) -> Stage | None:
+    """The draft model's place on a device of the head, as a stage without blocks; None without a draft model."""
+    found = plan.speculation
+    if found is None or found.draft_device is None:
+        return None
+    return Stage(
+        node=plan.head,
+        node_name=head_name,
+        device=found.draft_device,
+        role=Role.HEAD,
+        first_layer=0,
+        last_layer=-1,
+        holds_output=False,
+        weight_bytes=found.draft_bytes,
+        kv_bytes=0,
+        compute_bytes=0,
+        free_bytes=0,
     )
 
 

@@ -43,12 +43,13 @@ class RunPlace:
 
 @dataclass(frozen=True)
 class Launch:
-    """What is to run: the request, the file on this node, and the epoch of this head."""
+    """What is to run: the request, the file on this node, the draft model's, and the epoch of this head."""
 
     instance_id: InstanceId
     request: LaunchRequest
     model: ModelFile
     epoch: int
+    draft: ModelFile | None = None
 
 
 class InstanceRun:
@@ -248,4 +249,5 @@ class InstanceRun:
             endpoints=self._crew.endpoints(),
             extra_arguments=self._launch.request.extra_arguments,
             on_end=self._lose_head,
+            draft_path=self._launch.draft.path if self._launch.draft is not None else None,
         )

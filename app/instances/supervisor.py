@@ -35,13 +35,16 @@ class Supervisor:
         self._epoch = 0
         self._closing = False
 
-    def launch(self, request: LaunchRequest, model: ModelFile) -> InstanceId:
-        """Want an instance of a plan; its outcome is told by its status. Raises NodeNotRunning when the node ends."""
+    def launch(self, request: LaunchRequest, model: ModelFile, draft: ModelFile | None = None) -> InstanceId:
+        """Want an instance of a plan, `draft` its draft model; its outcome is told by its status.
+
+        Raises NodeNotRunning when the node ends.
+        """
         if self._closing:
             raise NodeNotRunning("Caravan is ending on this PC.", "Start it again with `caravan node`.")
         self._epoch += 1
         instance_id = InstanceId(secrets.token_hex(4))
-        run = InstanceRun(Launch(instance_id, request, model, self._epoch), self._place)
+        run = InstanceRun(Launch(instance_id, request, model, self._epoch, draft), self._place)
         task = asyncio.create_task(run.run(), name=f"instance {instance_id}")
         task.add_done_callback(_report)
         self._entries[instance_id] = _Entry(run, task)

@@ -32,7 +32,11 @@ CHILD_LOGS_KEPT = 40
 
 
 class EngineRoom:
-    """Everything of this node that needs to know which llama.cpp it has. `build` is the one in use now."""
+    """Everything of this node that needs to know which llama.cpp it has. `build` is the one in use now.
+
+    `cores` are the processor's physical ones: as many threads llama-server takes for itself, where rpc-server takes
+    half of the logical ones. None leaves it the choice.
+    """
 
     def __init__(
         self,
@@ -41,12 +45,14 @@ class EngineRoom:
         settings: SettingsStore,
         secrets: Secrets,
         build: Callable[[], EngineBuild | None],
+        cores: Callable[[], int | None],
     ) -> None:
         self._node_name = node_name
         self._paths = paths
         self._settings = settings
         self._secrets = secrets
         self._build = build
+        self._cores = cores
         self._prober = Prober()
         self._cache = EngineCache(paths.cache / "engine")
         self._legacy = legacy_settings(os.environ)
@@ -88,7 +94,7 @@ class EngineRoom:
         place = WorkerPlace(
             node_name=self._node_name,
             build=self._ready_build(),
-            threads=self._settings.current.cpu_threads,
+            threads=self._settings.current.cpu_threads or self._cores(),
             first_port=self._legacy.worker_port,
             open_log=self._open_log,
             cache=self._cache if self._settings.current.engine_cache else None,

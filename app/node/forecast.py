@@ -5,21 +5,26 @@ measured, what past runs taught, and what this PC's users typically ask.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from app.engine.commands import can_guess
 from app.instances.lending import Lending
 from app.node.bus import Bus, Closed, Overflowed
 from app.node.corrections import Corrections
 from app.node.library import Library
 from app.node.resources import links_of, own_resources, peer_resources
 from app.node.shared_models import SharedModels
+from app.node.smaller import with_smaller
 from app.node.speeds import Speeds, for_model
 from app.planner.plan import plan as make_plan
+from app.planner.speculation import Draft
+from app.schema.engine import EngineBuild
 from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.model import ModelFile, ModelShape
 from app.schema.plan import ClusterView, Plan, PlanRequest, Refusal
+from app.schema.record import ModelId, NodeId
 from app.schema.speed import DeviceSpeed
 
 TAIL_BYTES = 1 << 14
@@ -58,12 +63,31 @@ class Forecast:
         self._answered = answered
 
     def plan(self, request: PlanRequest, model: ModelFile, shape: ModelShape) -> Plan | Refusal:
-        """Where the model would run in this cluster as it is now, and how fast."""
-        return make_plan(self._with_mix(request), shape, self._view(model, shape))
+        """Where the model would run in this cluster as it is now, and how fast.
+
+        A refusal for memory names the nearest smaller quantization that any PC has and that fits.
+        """
+        asked = self._with_mix(request)
+        answer = self._placed(asked, model, shape)
+        if isinstance(answer, Plan):
+            return answer
+        peers = (each for peer in self._bus.status.peers for each in self._models.of(peer.node))
+        return with_smaller(answer, asked, model, (*self._library.models, *peers), self._placed)
+
+    def _placed(self, request: PlanRequest, model: ModelFile, shape: ModelShape) -> Plan | Refusal:
+        return make_plan(request, shape, self._view(model, shape), self._drafts())
 
     def plan_for(self, request: PlanRequest, shape: ModelShape, cluster: ClusterView) -> Plan | Refusal:
         """Where the model would run in a cluster that somebody describes; nothing that was learned here counts."""
         return make_plan(self._with_mix(request), shape, cluster)
+
+    def _drafts(self) -> tuple[Draft, ...]:
+        status = self._bus.status
+        disks = [(status.node.id, status.engine.build, self._library.models)]
+        for peer in status.peers:
+            if peer.report is not None:
+                disks.append((peer.node, peer.report.engine.build, self._models.of(peer.node)))
+        return drafts_on(disks)
 
     async def run(self) -> None:
         """Learn from every launch that becomes ready, until cancelled or the node ends."""
@@ -90,8 +114,10 @@ class Forecast:
         await self._corrections.observe(instance, found.prompt_tokens, found.answer_tokens, found.prefill, found.decode)
 
     def _with_mix(self, request: PlanRequest) -> PlanRequest:
-        mix = self._corrections.mix
+        """The request with the user's typical exchange, and without guesses that this engine cannot make."""
+        mix, build = self._corrections.mix, self._bus.status.engine.build
         known = {
+            "repetitive": request.repetitive and build is not None and can_guess(build, with_draft=False),
             "prompt_tokens": request.prompt_tokens or max(1, round(mix.prompt_tokens)),
             "answer_tokens": request.answer_tokens or max(1, round(mix.answer_tokens)),
         }
@@ -109,6 +135,20 @@ class Forecast:
         }
         measured = for_model(view, shape, {**told, status.node.id: self._speeds.current})
         return self._corrections.with_corrections(measured)
+
+
+def drafts_on(disks: Iterable[tuple[NodeId, EngineBuild | None, Iterable[ModelFile]]]) -> tuple[Draft, ...]:
+    """PURE: the models that may draft, by PC, its engine and its models: only where the engine can do it."""
+    shapes: dict[tuple[ModelId, int], ModelShape] = {}
+    holders: dict[tuple[ModelId, int], set[NodeId]] = {}
+    for node, build, models in disks:
+        if build is None or not can_guess(build, with_draft=True):
+            continue
+        for model in models:
+            if model.shape is not None and model.problem is None:
+                shapes[model.id, model.size_bytes] = model.shape
+                holders.setdefault((model.id, model.size_bytes), set()).add(node)
+    return tuple(Draft(key[0], shape, frozenset(holders[key])) for key, shape in shapes.items())
 
 
 def timings_in(tail: bytes) -> Timings | None:

@@ -7,6 +7,7 @@ from app.node.bus import Bus
 from app.node.cluster_room import ClusterRoom
 from app.node.forecast import Forecast
 from app.node.library import Library
+from app.node.matching_engines import check_engines
 from app.node.serving import (
     Elsewhere,
     Here,
@@ -102,11 +103,15 @@ class InstanceDesk:
                 "This plan was made for another PC as its head.", "Launch it there, or plan again on this PC."
             )
         check_plan(request.plan)
+        check_engines(request.plan, build, self._bus.status)
         check(request.extra_arguments, build)
         model = await self._library.find(request.plan.model_id)
         if model.problem is not None:
             raise _unreadable(model)
-        return self._supervisor.launch(request, model)
+        guessing = request.plan.speculation
+        draft_id = guessing.draft_model if guessing is not None else None
+        draft = await self._library.find(draft_id) if draft_id is not None else None
+        return self._supervisor.launch(request, model, draft)
 
     async def place(self, request: PlanRequest, extra_arguments: tuple[str, ...] = ()) -> tuple[InstanceId, Plan]:
         """Plan and launch in one step. Raises PlacementRefused with every reason when there is no place."""

@@ -55,7 +55,7 @@ class LinkRoom:
         self._board = board
         begin = Begin(identity=str(place.identity.chain_file.parent), node_port=place.node_port, secret=place.secret)
         self.service = LinkService(own_command(TUNNEL_ROLE), begin, self._on_link)
-        self.peers = Peers(self.connect, publish, heard)
+        self.peers = Peers(self.connect, publish, heard, self.service.cut)
         self._trusted: tuple[Member, ...] = ()
         self._told: tuple[LinkPeer, ...] | None = None
         self._sightings: tuple[Sighting, ...] = ()

@@ -268,7 +268,8 @@ def read_per_block(shape: ModelShape) -> float:
 
 
 def for_model(view: ClusterView, shape: ModelShape, speeds: Mapping[NodeId, Iterable[DeviceSpeed]]) -> ClusterView:
-    """PURE: a cluster as one model meets it: every device that was measured at that model's bandwidth and compute.
+    """PURE: a cluster as one model meets it: every device that was measured at that model's bandwidth and compute, and
+    the time a token costs there beside them.
 
     `speeds` holds what each PC measured of its own devices.
     """
@@ -282,9 +283,10 @@ def for_model(view: ClusterView, shape: ModelShape, speeds: Mapping[NodeId, Iter
 
 def _filled(device: DeviceResources, speed: DeviceSpeed | None, shape: ModelShape | None) -> DeviceResources:
     found = effective(speed, shape) if speed is not None else None
-    if found is None:
+    if speed is None or found is None:
         return device
-    return device.model_copy(update={"bandwidth": found[0], "compute": found[1]})
+    told = {"bandwidth": found[0], "compute": found[1], "token_seconds": speed.token_seconds}
+    return device.model_copy(update=told)
 
 
 def _identity(status: Status) -> str | None:
@@ -298,4 +300,4 @@ def _has_room(target: Target) -> bool:
 def _told(speed: DeviceSpeed) -> Iterable[str]:
     for each in speed.formats:
         yield f"{each.format} {each.bandwidth / 1e9:.1f} GB/s {each.compute / 1e9:.0f} GFLOP/s"
-    yield f"{speed.block_seconds * 1e6:.0f} us per block"
+    yield f"{speed.token_seconds * 1e6:.0f} us per token, {speed.block_seconds * 1e6:.0f} us per block"

@@ -53,7 +53,7 @@ def fastest(demand: Demand, line: Line, required: frozenset[NodeId]) -> Division
     """The fastest division on any number of PCs, as if no stage of a prompt waited for a slower one: no `seconds` are
     below these, and a real division comes with them.
     """
-    table = _Table(demand, line, required, counted=False)
+    table = _Table(demand, line, required, (), counted=False)
     return table.solve(inf, 2 + len(line.workers)).get(1)
 
 
@@ -78,14 +78,17 @@ def divisions(
     most: int,
     worth: float = inf,
     wanted: Container[int] = range(1 << 16),
+    shared: Container[int] = (),
 ) -> dict[int, Division]:
     """The fastest division for every number of PCs up to `most` that has one, head included.
 
-    `required` nodes take part in each. Method and proof: design.md, "Division". In a pipelined prompt the stages wait
-    for the slowest; for numbers of PCs that are `wanted` and may come within `TIED` of the best of those and of `worth`
-    seconds, the best is found to within `CLOSE_ENOUGH`; for the others the wait is counted but not minimized.
+    `required` nodes take part in each; where the number of PCs is in `shared`, the head holds blocks too. Method and
+    proof: design.md, "Division". In a pipelined prompt the stages wait for the slowest; for numbers of PCs that are
+    `wanted` and may come within `TIED` of the best of those and of `worth` seconds, the best is found to within
+    `CLOSE_ENOUGH`; for the others the wait is counted and not minimized.
     """
-    return _Pipeline(demand, line, required, most).best(worth, wanted)
+    table = _Table(demand, line, required, shared, counted=True)
+    return _Pipeline(line, table, most).best(worth, wanted)
 
 
 def whole_seconds(division: Division) -> float:
@@ -100,9 +103,9 @@ class _Pipeline:
     never grows with M, so between two limits nothing is better than `f(upper) + weight x lower`.
     """
 
-    def __init__(self, demand: Demand, line: Line, required: frozenset[NodeId], most: int) -> None:
+    def __init__(self, line: Line, table: "_Table", most: int) -> None:
         self._line = line
-        self._table = _Table(demand, line, required, counted=True)
+        self._table = table
         self._most = most
         self._found: dict[int, Division] = {}
 
@@ -205,12 +208,18 @@ class _Visit:
 
 
 class _Table:
-    """Dynamic programming over the stops of a line, one row of blocks for each number of workers."""
+    """Dynamic programming over the stops of a line, one row of blocks for each number of workers.
 
-    def __init__(self, demand: Demand, line: Line, required: frozenset[NodeId], *, counted: bool) -> None:
+    The head holds blocks when its processor leads or its own device ends: no worker comes behind its own devices.
+    """
+
+    def __init__(
+        self, demand: Demand, line: Line, required: frozenset[NodeId], shared: Container[int], *, counted: bool
+    ) -> None:
         self._demand = demand
         self._line = line
         self._required = required - {line.head.node.node}
+        self._shared = shared if line.leading is None else ()
         self._step = 1 if counted else 0
         self._ends: dict[int, _End] = {}
 
@@ -253,7 +262,8 @@ class _Table:
             used: _Row | None = None
             for visit in visits:
                 source = row if used is None else _either(row, used)
-                used = self._take(visit, source, used, 1 + workers + self._step, may_end=may_end)
+                pcs = 1 + workers + self._step
+                used = self._take(visit, source, used, pcs, may_end=may_end and pcs not in self._shared)
             if used is not None:
                 after[workers + self._step] = used
         return after

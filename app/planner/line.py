@@ -156,7 +156,7 @@ class Ground:
             room=self._room(offer.budget - beside, pipelined),
             seconds=seconds,
             per_byte=per_byte,
-            fixed=mix.answer * cost.hop_step + mix.slots * cost.hop_prompt + TIE * (1 + priced.rank),
+            fixed=mix.answer * cost.fixed_step + mix.slots * cost.fixed_prompt + TIE * (1 + priced.rank),
             last=mix.answer * cost.output_step + mix.slots * cost.output_prompt,
         )
 

@@ -29,7 +29,7 @@ def plan(request: PlanRequest, shape: ModelShape, cluster: ClusterView, drafts: 
     With no device measured: the fewest PCs that hold the model, this PC as head where possible. Pure and deterministic:
     the order of `cluster.nodes` does not matter. Never raises for a valid request. An asked context is never shrunk;
     without one, `default_context` is lowered to the largest that fits (`context_note` of `sentences` says so). Refusal
-    codes: `app.planner.refusals`. `drafts` are models of this PC's disks that may draft for it.
+    codes: `app.planner.refusals`. `drafts` are models that may draft for it where the head has them.
     """
     eligibility = eligible(request, cluster)
     heads = eligibility.heads(request, cluster.this_node)
@@ -42,14 +42,12 @@ def plan(request: PlanRequest, shape: ModelShape, cluster: ClusterView, drafts: 
     if refusal is not None:
         return refusal
     context = request.context or default_context(shape)
-    search = question.search(context)
-    placement = _placed(question, search)
+    search, placement = _placed(question, context)
     if placement is not None:
         return _plan(question, search, placement, drafts)
     largest = largest_context(question, context)
     if largest is not None and request.context is None:
-        lower = question.search(largest)
-        placement = _placed(question, lower)
+        lower, placement = _placed(question, largest)
         if placement is not None:
             return _plan(question, lower, placement, drafts)
     return _refusal(question, search, largest)
@@ -107,8 +105,11 @@ def tensor_split(placement: Placement) -> tuple[int, ...]:
     return (*counts[:-1], counts[-1] + 1) if counts else ()
 
 
-def _placed(question: Question, search: Search) -> Placement | None:
-    return shared(question, search) if question.request.shares else search.best(question.numbers(search))
+def _placed(question: Question, context: int) -> tuple[Search, Placement | None]:
+    if not question.request.shares:
+        return question.placed(context)
+    search = question.search(context)
+    return search, shared(question, search)
 
 
 def _plan(question: Question, search: Search, placement: Placement, drafts: Sequence[Draft]) -> Plan:
@@ -130,16 +131,23 @@ def _plan(question: Question, search: Search, placement: Placement, drafts: Sequ
         alternatives=alternatives(question, search, placement),
         prediction=predict(placement, search.demand, search.ground.work),
         speculation=speculate(request, question.shape, search, placement, drafts),
-        notes=_notes(question, search),
+        notes=_notes(question, search, placement),
     )
 
 
-def _notes(question: Question, search: Search) -> tuple[str, ...]:
-    if question.request.context is not None:
-        return ()
-    default = default_context(question.shape)
-    note = sentences.context_note(question.request.model_id, search.demand.context, default)
-    return (note,) if note else ()
+def _notes(question: Question, search: Search, placement: Placement) -> tuple[str, ...]:
+    request, default = question.request, default_context(question.shape)
+    asked = request.context is not None
+    shrunk = None if asked else sentences.context_note(request.model_id, search.demand.context, default)
+    return tuple(note for note in (shrunk, _idle_head(request, placement)) if note)
+
+
+def _idle_head(request: PlanRequest, placement: Placement) -> str | None:
+    """What to say when fewer PCs share the blocks than were asked for, because the head holds none."""
+    holding = {offer.node.node for offer in placement.offers}
+    if request.shares or len(holding) >= (request.pcs or request.min_pcs):
+        return None
+    return sentences.idle_head(placement.head.node, len(holding))
 
 
 def _refusal(question: Question, search: Search, largest: int | None) -> Refusal:

@@ -1,13 +1,13 @@
 """One question to the planner: the request with the nodes sorted, and how it is searched at a context."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from app.planner.eligibility import Candidate, Eligibility
 from app.planner.line import Ground
 from app.planner.memory import MICRO_BATCH, demand
-from app.planner.search import Search
+from app.planner.search import Placement, Search, Wish
 from app.planner.speed import mix_of, work_of
 from app.schema.model import ModelShape
 from app.schema.plan import LinkMeasure, PlanRequest
@@ -29,8 +29,20 @@ class Question:
         """Whether anything is known of any device's speed."""
         return any(offer.device.bandwidth for candidate in self.eligibility.kept for offer in candidate.offers)
 
-    def search(self, context: int) -> Search:
-        """A search at a context of that many tokens."""
+    def placed(self, context: int) -> tuple[Search, Placement | None]:
+        """The best placement at a context of that many tokens, and the search that found it.
+
+        Who asks for N PCs means that N share the blocks: on N, a head without any is taken only when nothing else fits.
+        """
+        search = self.search(context, {self.request.pcs or self.request.min_pcs})
+        found = search.best(self.numbers(search))
+        if found is None:
+            search = self.search(context)
+            found = search.best(self.numbers(search))
+        return search, found
+
+    def search(self, context: int, shared: Collection[int] = ()) -> Search:
+        """A search at a context of that many tokens; on `shared` numbers of PCs the head must hold blocks too."""
         request, mix = self.request, mix_of(self.request, context)
         if not self.by_speed:
             # One micro-batch: nothing overlaps, so that more devices than needed promise nothing.
@@ -40,8 +52,8 @@ class Question:
             work=work_of(self.shape, mix, request.kv_type),
             links=self.links,
         )
-        required = frozenset(request.use)
-        return Search(ground, self.eligibility, self.heads, by_speed=self.by_speed, required=required)
+        wish = Wish(frozenset(request.use), frozenset(shared))
+        return Search(ground, self.eligibility, self.heads, by_speed=self.by_speed, wish=wish)
 
     def numbers(self, search: Search) -> Sequence[int]:
         """The numbers of PCs the request allows, fewest first."""

@@ -26,6 +26,14 @@ COMPARED_HEADS = 3
 """With so many heads or fewer, all are looked at for the best placement on another number of PCs."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """PCs that must take part, and the numbers of PCs on which the head must hold blocks as well."""
+
+    required: frozenset[NodeId] = frozenset()
+    shared: frozenset[int] = frozenset()
+
+
 @dataclass(frozen=True)
 class Placement:
     """A split that fits: `offers` in layer order, `counts[i]` blocks on each; the last holds the output layer.
@@ -55,7 +63,7 @@ class Search:
 
     `by_speed`: the fastest is sought, ties going to the fewest PCs and the first head. Otherwise, with nothing
     measured, the fewest PCs win, then the first head; processors beside GPUs only count when nothing else fits, and
-    devices share in proportion to their memory. `required` PCs take part in every placement.
+    devices share in proportion to their memory. Every placement is as `wish` says.
     """
 
     def __init__(
@@ -65,13 +73,14 @@ class Search:
         heads: Sequence[Candidate],
         *,
         by_speed: bool,
-        required: frozenset[NodeId] = frozenset(),
+        wish: Wish,
     ) -> None:
         self.ground = ground
         self.by_speed = by_speed
         self._eligibility = eligibility
         self._heads = heads
-        self._required = required
+        self._wish = wish
+        self._required = wish.required
         self._found: dict[tuple[NodeId, bool], dict[int, Placement]] = {}
         self._drawn: dict[tuple[NodeId, bool], tuple[Line, ...]] = {}
         self._worth = inf
@@ -97,17 +106,27 @@ class Search:
         return self._fastest(allowed) if self.by_speed else self._fewest(allowed)
 
     def on(self, pcs: int) -> Placement | None:
-        """The best placement on exactly that many PCs, for comparison: under the heads searched, else under any."""
+        """The best placement on exactly that many PCs, for comparison: under the heads searched, else under any.
+
+        With a head that holds no blocks where nothing else fits, whatever was wished.
+        """
         if not self._holds_at_all:
             return None
-        if not self.by_speed:
-            return self._fewest([pcs])
+        found = self._on(pcs) if self.by_speed else self._fewest([pcs])
+        return self._unshared.on(pcs) if found is None and pcs in self._wish.shared else found
+
+    @cached_property
+    def _unshared(self) -> "Search":
+        wish = Wish(self._required)
+        return Search(self.ground, self._eligibility, self._heads, by_speed=self.by_speed, wish=wish)
+
+    def _on(self, pcs: int) -> Placement | None:
         few = len(self._heads) <= COMPARED_HEADS
         known = [head for head in self._heads if few or (head.node.node, True) in self._found]
         found = [p for head in known if (p := self._under(head, True).get(pcs))]
         if not found:
             others = [head for head in self._heads if head not in known]
-            searched = (_best(self.demand, self._lines(head), self._required, pcs, 0.0) for head in others)
+            searched = (_best(self.demand, self._lines(head), self._wish, pcs, 0.0) for head in others)
             found = [placements[pcs] for placements in searched if pcs in placements]
         return min(found, key=lambda p: p.seconds, default=None)
 
@@ -144,7 +163,7 @@ class Search:
         bound = self._worth * (1 + TIED)
         for head in heads:
             lines = [line for line in self._lines(head) if least_seconds(self.demand, line) <= bound]
-            found = _best(self.demand, lines, self._required, self._most, self._worth, self._wanted)
+            found = _best(self.demand, lines, self._wish, self._most, self._worth, self._wanted)
             self._found[head.node.node, True] = found
 
     def _on_any(self, allowed: Sequence[int], heads: Sequence[Candidate]) -> list[Placement]:
@@ -179,7 +198,7 @@ class Search:
 
     def _alone(self, head: Candidate) -> Placement | None:
         """The fastest placement on the head alone."""
-        return _best(self.demand, self.ground.lines(head, (), processors=True), frozenset(), 1, inf).get(1)
+        return _best(self.demand, self.ground.lines(head, (), processors=True), Wish(), 1, inf).get(1)
 
     def fits(self, numbers: Sequence[int]) -> bool:
         """Whether any placement exists; faster than `best`."""
@@ -224,7 +243,7 @@ class Search:
         key = (head.node.node, processors)
         if key not in self._found:
             lines = self._lines(head, processors=processors)
-            self._found[key] = _best(self.demand, lines, self._required, self._most, self._worth, self._wanted)
+            self._found[key] = _best(self.demand, lines, self._wish, self._most, self._worth, self._wanted)
         return self._found[key]
 
     def _even(self, placement: Placement) -> Placement:
@@ -252,7 +271,7 @@ def capacities(demand: Demand, head: Candidate, offers: Sequence[Offer]) -> tupl
 def _best(
     demand: Demand,
     lines: Iterable[Line],
-    required: frozenset[NodeId],
+    wish: Wish,
     most: int,
     worth: float,
     wanted: Container[int] = range(1 << 16),
@@ -260,7 +279,7 @@ def _best(
     """The fastest placement over these lines for each number of PCs."""
     best: dict[int, Placement] = {}
     for line in lines:
-        for pcs, division in _drivable(demand, line, required, most, worth, wanted).items():
+        for pcs, division in _drivable(demand, line, wish, most, worth, wanted).items():
             if pcs not in best or division.seconds < best[pcs].seconds:
                 best[pcs] = _placement(division)
     return best
@@ -282,13 +301,13 @@ def _placement(division: Division) -> Placement:
 
 
 def _drivable(
-    demand: Demand, line: Line, required: frozenset[NodeId], most: int, worth: float, wanted: Container[int]
+    demand: Demand, line: Line, wish: Wish, most: int, worth: float, wanted: Container[int]
 ) -> dict[int, Division]:
     """The divisions of a line; one over more devices than the engine drives is sought again among the roomiest."""
-    found = divisions(demand, line, required, most, worth, wanted)
+    found = divisions(demand, line, wish.required, most, worth, wanted, wish.shared)
     if all(_accelerators(division) <= MOST_ACCELERATORS for division in found.values()):
         return found
-    narrow = divisions(demand, _roomiest(line), required, most, worth, wanted)
+    narrow = divisions(demand, _roomiest(line), wish.required, most, worth, wanted, wish.shared)
     kept = {pcs: division for pcs, division in found.items() if _accelerators(division) <= MOST_ACCELERATORS}
     return {**narrow, **kept}
 

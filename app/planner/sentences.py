@@ -240,6 +240,12 @@ def context_note(model: str, context: int, default: int) -> str | None:
     return f"{model} gets {number(context)} tokens of context: {number(default)} do not fit in the free memory."
 
 
+def idle_head(node: NodeResources, holding: int) -> str:
+    """The head holds no layers although it was counted on."""
+    held = "1 PC holds" if holding == 1 else f"{holding} PCs hold"
+    return f"{held} the layers: {node.name} only runs the model, with layers there too it does not fit."
+
+
 def _free(devices: Sequence[DeviceResources]) -> str:
     free = sum(device.free_bytes for device in devices)
     return f"{size(free)} free of {size(sum(device.total_bytes for device in devices))}"

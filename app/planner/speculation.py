@@ -15,7 +15,7 @@ from app.planner.search import Placement, Search, capacities
 from app.planner.speed import block_times, pace_of, stage_cost, work_of
 from app.schema.model import ModelShape
 from app.schema.plan import PlanRequest, Speculation, SpeculationKind
-from app.schema.record import ModelId
+from app.schema.record import ModelId, NodeId
 
 ACCEPTANCE = 0.6
 """Chance taken for a guess of a smaller model of the same family: measured values lie between 0.5 and 0.9."""
@@ -31,10 +31,14 @@ REPETITIVE_GUESSES = 8
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A model that might draft: its id and shape."""
+    """A model that might draft: its id and shape, and the PCs whose disk has it and whose engine can draft.
+
+    `holders` None means every PC.
+    """
 
     model_id: ModelId
     shape: ModelShape
+    holders: frozenset[NodeId] | None = None
 
 
 def speculate(
@@ -47,7 +51,9 @@ def speculate(
     """
     if request.slots > 1:
         return None
-    found = [_drafted(request, shape, search, placement, draft) for draft in drafts if _speaks_alike(shape, draft)]
+    head = placement.head.node.node
+    able = [each for each in drafts if _speaks_alike(shape, each) and (each.holders is None or head in each.holders)]
+    found = [_drafted(request, shape, search, placement, draft) for draft in able]
     best = max((each for each in found if each), key=lambda each: (each.decode or 0.0, each.draft_model), default=None)
     if best is not None:
         return best
@@ -79,7 +85,7 @@ def _drafted(
     mix = search.ground.work.mix
     work = work_of(draft.shape, mix, request.kv_type)
     times = block_times(work, pace_of(offer.device))
-    guess = times.step[-1] + times.output
+    guess = times.step[-1] + times.output + times.pace.per_pass
     plain = timed(placement, mix).step
     rates = {m: _yield(m) / (_check(request, shape, search, placement, m) + m * guess) for m in range(1, MOST_GUESSES)}
     guesses = max(rates, key=lambda m: (rates[m], -m))

@@ -23,6 +23,10 @@ GPU_INTENSITY = 40.0
 CPU_INTENSITY = 8.0
 """FLOP per byte of bandwidth taken for a device whose compute nobody measured."""
 
+TOKEN_SECONDS = 0.12e-3
+"""Seconds a token is taken to cost on a device nobody measured, whatever the model's size: what llama-server b11434
+took for a token of two tiny blocks, 1 MB in all, on one thread of a processor. A floor: no GPU was measured."""
+
 LINK_ROUND_TRIP = 1e-3
 LINK_THROUGHPUT = 117e6
 """Seconds and bytes/s taken for a link nobody measured: gigabit Ethernet."""
@@ -143,10 +147,13 @@ def _parameters_per_byte(shape: ModelShape) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a device is: bytes/s, FLOP/s, and the factor its times were longer by than predicted so far."""
+    """How fast a device is: bytes/s, FLOP/s, seconds per pass through its stage whatever that holds, and the factor its
+    times were longer by than predicted so far.
+    """
 
     bandwidth: float
     compute: float
+    token_seconds: float
     is_known: bool
     is_measured: bool
     correction: float
@@ -154,6 +161,11 @@ class Pace:
     def seconds(self, count: float, flops: float) -> float:
         """Time for work bound by memory or by arithmetic, whichever takes longer (the roofline model)."""
         return max(count / self.bandwidth, flops / self.compute) * self.correction
+
+    @property
+    def per_pass(self) -> float:
+        """Seconds a pass through a stage there costs beside its work."""
+        return self.token_seconds * self.correction
 
 
 def pace_of(device: DeviceResources) -> Pace:
@@ -164,7 +176,8 @@ def pace_of(device: DeviceResources) -> Pace:
         bandwidth=bandwidth,
         compute=device.compute or bandwidth * intensity,
         is_known=device.bandwidth is not None,
-        is_measured=device.bandwidth is not None and device.compute is not None,
+        token_seconds=TOKEN_SECONDS if device.token_seconds is None else device.token_seconds,
+        is_measured=None not in (device.bandwidth, device.compute, device.token_seconds),
         correction=device.correction or 1.0,
     )
 
@@ -222,14 +235,16 @@ def block_times(work: Work, pace: Pace) -> BlockTimes:
 
 @dataclass(frozen=True, slots=True)
 class StageCost:
-    """Seconds a device costs under a head. `hop` is None and `hop_*` are 0 on the head; `output_*` come on top for the
-    device that holds the output layer.
+    """Seconds a device costs under a head. `fixed_*` are due however little it holds: its own time per pass and its
+    hop, of which `hop_step` is the hop alone (`hop` is None and `hop_step` 0 on the head). `output_*` come on top for
+    the device that holds the output layer.
     """
 
     times: BlockTimes
     hop: Hop | None
     hop_step: float
-    hop_prompt: float
+    fixed_step: float
+    fixed_prompt: float
     output_step: float
     output_prompt: float
 
@@ -252,11 +267,14 @@ class StageCost:
 def stage_cost(work: Work, times: BlockTimes, hop: Hop | None) -> StageCost:
     """What a device costs behind that hop (None on the head)."""
     logits = hop.seconds(0, work.logits) if hop else 0.0
+    hop_step = hop.seconds(1, work.hop_step) if hop else 0.0
+    hop_prompt = hop.seconds(work.mix.batches + PROMPT_ROUND_TRIPS, work.hop_prompt) if hop else 0.0
     return StageCost(
         times=times,
         hop=hop,
-        hop_step=hop.seconds(1, work.hop_step) if hop else 0.0,
-        hop_prompt=hop.seconds(work.mix.batches + PROMPT_ROUND_TRIPS, work.hop_prompt) if hop else 0.0,
+        hop_step=hop_step,
+        fixed_step=times.pace.per_pass + hop_step,
+        fixed_prompt=work.mix.batches * times.pace.per_pass + hop_prompt,
         output_step=times.output + logits,
         output_prompt=times.output + logits / work.mix.slots,
     )
@@ -278,16 +296,17 @@ def timing(costs: Sequence[StageCost], counts: Sequence[int], mix: Mix, *, pipel
     """The time of a split: `counts[i]` blocks on the i-th device in layer order, the output layer on the last.
 
     A step passes the stages one after the other. So does a prompt, unless the engine pipelines: then all stages but the
-    slowest overlap from the second micro-batch on. What goes over links is sent by one thread and overlaps nothing.
+    slowest overlap from the second micro-batch on. What goes over links is sent by one thread and overlaps nothing, and
+    what a pass costs beside its work is counted in full.
     """
     ends = list(accumulate(counts, initial=0))
     ranges = list(zip(costs, ends, ends[1:], strict=False))
-    step = sum(cost.step[end] - cost.step[first] + cost.hop_step for cost, first, end in ranges)
+    step = sum(cost.step[end] - cost.step[first] + cost.fixed_step for cost, first, end in ranges)
     prompts = [cost.prompt[end] - cost.prompt[first] for cost, first, end in ranges]
-    links = sum(cost.hop_prompt for cost in costs)
+    fixed = sum(cost.fixed_prompt for cost in costs)
     return Timing(
         step=step + costs[-1].output_step,
-        prompt=overlapped(prompts, mix.batches if pipelined else 1) + links + costs[-1].output_prompt,
+        prompt=overlapped(prompts, mix.batches if pipelined else 1) + fixed + costs[-1].output_prompt,
     )
 
 

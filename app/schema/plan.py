@@ -36,8 +36,9 @@ class DeviceResources(Record):
     """A device a node offers. `device` is its engine name there (`CUDA0`, `CPU`).
 
     `free_bytes` is what may be used now, before the planner's reserve and after leases already granted.
-    `bandwidth` (bytes/s) and `compute` (FLOP/s) are measured, None until they are. `correction` is how many times
-    longer it took in earlier runs than predicted, None until there was one.
+    `bandwidth` (bytes/s), `compute` (FLOP/s) and `token_seconds`, what a token costs there however few bytes are read
+    for it, are measured, None until they are. `correction` is how many times longer it took in earlier runs than
+    predicted, None until there was one.
     """
 
     device: str
@@ -47,6 +48,7 @@ class DeviceResources(Record):
     is_cpu: bool
     bandwidth: float | None = None
     compute: float | None = None
+    token_seconds: Annotated[float, Field(ge=0)] | None = None
     correction: float | None = None
 
 

@@ -210,6 +210,7 @@ async def view_of(lab: Laboratory, bed: Bed, shape: Shape, model: ModelShape) ->
         device = DeviceResources(
             device="CPU", name=pc.name, total_bytes=free, free_bytes=free, is_cpu=True,
             bandwidth=rate[0] if rate else None, compute=rate[1] if rate else None,
+            token_seconds=found.token_seconds,
         )  # fmt: skip
         nodes.append(
             NodeResources(

@@ -11,9 +11,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from socket import IPPROTO_TCP, TCP_NODELAY, create_connection, create_server, socket
 
+from app.engine.calibration_model import CalibrationShape, write_model
+from app.schema.speed import WeightFormat
 from app.system.paths import resources_folder
 from app.system.spawn import start_child
 from tests.link_bed import Pc, two_pcs
@@ -22,8 +25,11 @@ from tests.link_engine import Answer, ask, llama_server, rpc_server
 PINGS = 3000
 PING = b"\x06" + (91).to_bytes(8, "little") + bytes(91)
 BULK_BYTES = 512 << 20
-TOKENS = 256
 ROUNDS = 5
+BIG = CalibrationShape("tunnel-336m", WeightFormat.Q8_0, 24, 1024, 3680, 16, 4)
+"""About 336 million parameters of random weights; written once, 0.4 GB."""
+
+CACHE = Path.home() / ".cache" / "caravan-bench"
 
 
 def _exactly(connection: socket, size: int) -> None:
@@ -102,21 +108,55 @@ async def _in_thread(measure: Callable[[int], float], port: int) -> float:
     return await asyncio.to_thread(measure, port)
 
 
-async def _model(one: Pc, two: Pc, programs: Path) -> dict[str, float]:
-    model = resources_folder() / "demo_model" / "caravan-demo.gguf"
+async def _model(one: Pc, two: Pc, programs: Path, measured: "Measured") -> dict[str, float]:
+    """The same head and split twice: one rpc-server reached directly, one through the link; asked in turn."""
+    path, layers = measured.path, measured.layers
     async with rpc_server(programs) as bare, rpc_server(programs) as linked:
         mouth = (await one.service.open_mouth(two.node, await two.service.add_ticket(one.node, linked))).port
-        async with llama_server(programs, model, bare) as direct, llama_server(programs, model, mouth) as through:
+        async with (
+            llama_server(programs, path, bare, layers=layers) as direct,
+            llama_server(programs, path, mouth, layers=layers) as through,
+        ):
             pairs: list[tuple[Answer, Answer]] = []
             for _ in range(ROUNDS + 1):
-                pairs.append((await ask(direct, "The caravan", TOKENS), await ask(through, "The caravan", TOKENS)))
+                pairs.append(
+                    (
+                        await ask(direct, "The caravan", measured.tokens),
+                        await ask(through, "The caravan", measured.tokens),
+                    )
+                )
+    assert all(a.text == b.text for a, b in pairs), "the link changed an answer"
     speeds = [(a.tokens_per_second, b.tokens_per_second) for a, b in pairs[1:]]
     return {
-        "demo model on one worker, bare RPC, tokens/s": statistics.median(a for a, _ in speeds),
-        "demo model on one worker, through the link, tokens/s": statistics.median(b for _, b in speeds),
-        "the same, share of bare RPC": statistics.median(b / a for a, b in speeds),
-        "the same, added per token, us": statistics.median(1e6 / b - 1e6 / a for a, b in speeds),
+        f"{measured.name}, bare RPC, tokens/s": statistics.median(a for a, _ in speeds),
+        f"{measured.name}, through the link, tokens/s": statistics.median(b for _, b in speeds),
+        f"{measured.name}, share of bare RPC": statistics.median(b / a for a, b in speeds),
+        f"{measured.name}, added per token, us": statistics.median(1e6 / b - 1e6 / a for a, b in speeds),
     }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A model, how many of its layers the worker holds (the head has the rest), and how long an answer is."""
+
+    name: str
+    path: Path
+    layers: int
+    tokens: int
+
+
+def _models() -> tuple[Measured, ...]:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    big = CACHE / f"{BIG.name}.gguf"
+    if not big.exists():
+        part = big.with_suffix(".part")
+        write_model(part, BIG)
+        part.replace(big)
+    demo = resources_folder() / "demo_model" / "caravan-demo.gguf"
+    return (
+        Measured("demo model over 2 PCs", demo, 6, 256),
+        Measured("336 M parameters over 2 PCs", big, 12, 48),
+    )
 
 
 async def _measure() -> dict[str, float]:
@@ -125,7 +165,8 @@ async def _measure() -> dict[str, float]:
         async with two_pcs(Path(folder)) as (one, two):
             figures = await _raw(one, two)
             if found is not None and found.origin is not None:
-                figures |= await _model(one, two, Path(found.origin).parent / "bin")
+                for measured in await asyncio.to_thread(_models):
+                    figures |= await _model(one, two, Path(found.origin).parent / "bin", measured)
     return figures
 
 

@@ -285,6 +285,9 @@ async def _build(bed: Bed) -> None:
         await command(*switch, "link", "set", port, "master", "lan", "up")
         await command(*own, "link", "set", "lo", "up")
         await command(*own, "link", "set", LAN_DEVICE, "up")
+        # As Windows does: an address that goes does not take the others of its subnet with it.
+        promote = "echo 1 > /proc/sys/net/ipv4/conf/all/promote_secondaries"
+        await command(*host.inside("sh", "-c", promote))
         await host.add_address(f"{host.address}/24")
 
 

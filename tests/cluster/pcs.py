@@ -7,11 +7,14 @@ import json
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from app.schema.errors import ErrorInfo, from_info
+from app.schema.instance import InstanceState
 from app.schema.node import Peer, Reachability, Status
 from app.system.paths import resources_folder
 from app.system.spawn import Child
@@ -39,14 +42,25 @@ class Pc:
         self._news = asyncio.Event()
         self._raw = ""
 
-    async def start(self, *options: str) -> None:
+    async def start(self, *options: str, env: Mapping[str, str] | None = None) -> None:
         """Start the node as a user does, and the client beside it; returns when it told its first status."""
+        self.status = None
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = {"name": self.name, "use_known_folders": False, "cpu_threads": 1}
         if not (self.folder / "settings.json").exists():
             (self.folder / "settings.json").write_text(json.dumps(settings), "utf-8")
-        command = (sys.executable, "-m", "tests.guarded", "--data-dir", str(self.folder), "node", "-v", *options)
-        self.node = await self.host.start(*command, on_line=lambda _, line: self.lines.append(line))
+        command = (
+            sys.executable,
+            "-m",
+            "tests.guarded",
+            "--data-dir",
+            str(self.folder),
+            "node",
+            "-v",
+            "--no-measure",
+            *options,
+        )
+        self.node = await self.host.start(*command, on_line=lambda _, line: self.lines.append(line), env=env)
         watch = (sys.executable, "-m", "tests.cluster.remote", str(self.folder))
         self._remote = await self.host.start(*watch, on_line=self._hear)
         await self.until(lambda _: True, 30)
@@ -77,6 +91,11 @@ class Pc:
             raise from_info(ErrorInfo.model_validate(words["error"]))
         return words["value"]
 
+    async def ask(self, **arguments: Any) -> Any:
+        """Ask the model that runs somewhere in the cluster, as soon as this PC has heard of it."""
+        await self.until(lambda status: any(each.state is InstanceState.READY for each in status.all_instances), 5)
+        return await self.call("chat", **{"prompt": PROMPT, **arguments})
+
     async def until(self, reached: Callable[[Status], bool], seconds: float = 10.0) -> float:
         """Wait until the status is as wanted; the seconds it took."""
         began = time.monotonic()
@@ -87,8 +106,20 @@ class Pc:
                     await self._news.wait()
         except TimeoutError:
             told = [line for line in self.lines if "INFO" not in line][-15:]
-            raise AssertionError(f"{self.name} after {seconds} s: {self.status}\n{told}") from None
+            raise AssertionError(f"{self.name} after {seconds} s: {self._in_short()}\n{told}") from None
         return time.monotonic() - began
+
+    def _in_short(self) -> str:
+        """The status without what fills pages."""
+        if self.status is None:
+            return "no status yet"
+        shown = self.status.model_dump(mode="json", exclude={"engine", "settings", "hardware", "catalogue", "load"})
+        for peer in shown["peers"]:
+            peer.pop("report")
+        for each in shown["instances"]:
+            for name in ("plan", "phases", "buffers"):
+                each.pop(name)
+        return json.dumps(shown, ensure_ascii=False)
 
     @property
     def id(self) -> str:
@@ -149,6 +180,25 @@ class Pc:
         """Kill everything in the host; nothing is said to anybody."""
         await self.host.kill()
 
+    async def programs(self, word: str) -> tuple[int, ...]:
+        """The processes of this PC that have `word` as one of their arguments, or as their program's name."""
+        found = []
+        for pid in await self.host.pids():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                arguments = psutil.Process(pid).cmdline()
+                if word in (*arguments[1:], *(Path(each).name for each in arguments[:1])):
+                    found.append(pid)
+        return tuple(found)
+
+    async def link_pid(self) -> int:
+        """The link process."""
+        (found,) = await self.programs("tunnel")
+        return found
+
+    def warned_of(self) -> set[str]:
+        """The codes of the warnings that this node shows."""
+        return {each.code for each in self.status.warnings} if self.status is not None else set()
+
     async def audit(self) -> None:
         """Fail when a socket waits that is not on the list of the design."""
         await self.host.audit(self._is_expected)
@@ -171,6 +221,12 @@ class Pc:
             found = [each for each in forbidden if re.search(rf"(?<!\w){re.escape(each)}(?!\w)", text)]
             assert not found, (path, found)
 
+    async def check(self) -> None:
+        """Everything that must hold after any test: no strange listener, no secret in a log, no error."""
+        await self.audit()
+        self.check_logs(PROMPT)
+        self.check_quiet()
+
     def check_quiet(self) -> None:
         """Fail when the node logged an error or printed a traceback."""
         bad = [line for line in self.lines if re.search(r"\b(ERROR|CRITICAL)\b|Traceback", line)]
@@ -186,8 +242,7 @@ async def lan_of(bed: Bed, folder: Path, *names: str) -> AsyncIterator[tuple[Pc,
         await asyncio.gather(*(pc.start() for pc in pcs))
         yield pcs
         for pc in pcs:
-            pc.check_logs(PROMPT)
-            pc.check_quiet()
+            await pc.check()
     finally:
         await asyncio.gather(*(pc.end() for pc in pcs), return_exceptions=True)
 
@@ -196,10 +251,29 @@ async def as_cluster(pcs: tuple[Pc, ...]) -> None:
     """Let all join the first, and wait until everybody sees everybody and knows what it has."""
     for guest in pcs[1:]:
         await pcs[0].joined_by(guest)
+    await until_all_know_all(pcs)
+
+
+async def until_all_know_all(pcs: tuple[Pc, ...]) -> None:
+    """Wait until everybody sees everybody and knows what it has."""
     for pc in pcs:
         others = [each for each in pcs if each is not pc]
         await pc.until(lambda _, pc=pc, others=others: all(pc.sees(each) for each in others), 20)
         await pc.until(lambda _, pc=pc, others=others: pc.is_ready_with(others), 30)
+
+
+def over(head: Pc, worker: Pc) -> dict[str, Any]:
+    """The wish for the demo model over exactly these two."""
+    assert head.status is not None
+    avoid = [peer.node for peer in head.status.peers if peer.node != worker.id]
+    return {"model_id": MODEL, "pcs": 2, "head": head.id, "avoid": avoid}
+
+
+async def launched(head: Pc, worker: Pc) -> Any:
+    """The demo model, ready over these two."""
+    found = await head.call("launch", **over(head, worker))
+    assert found["state"] == InstanceState.READY, found["error"]
+    return found
 
 
 def demo_model() -> Path:

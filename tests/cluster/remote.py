@@ -51,6 +51,10 @@ class Remote:
         settings = await self._client.settings()
         await self._client.change_settings(settings.model_copy(update={"sharing": sharing}))
 
+    async def set_engine(self, path: str | None) -> None:
+        settings = await self._client.settings()
+        await self._client.change_settings(settings.model_copy(update={"engine_path": path}))
+
     async def plan(self, **request: Any) -> Any:
         return (await self._client.plan(PlanRequest.model_validate(request))).model_dump(mode="json")
 
@@ -58,6 +62,9 @@ class Remote:
         found = await self._client.plan(PlanRequest.model_validate(request))
         assert isinstance(found, Plan), found
         return (await self._started(found)).model_dump(mode="json")
+
+    async def launch_plan(self, plan: Any) -> Any:
+        return (await self._started(Plan.model_validate(plan))).model_dump(mode="json")
 
     async def _started(self, plan: Plan) -> InstanceStatus:
         instance = await self._client.launch(LaunchRequest(plan=plan))
@@ -67,8 +74,9 @@ class Remote:
         await self._client.stop(InstanceId(instance))
         return (await follow(self._client, InstanceId(instance), lambda _: False)).state
 
-    async def chat(self, prompt: str, tokens: int = 120, leave_after: int | None = None) -> Any:
-        request = {"messages": [{"role": "user", "content": prompt}], "temperature": 0, "seed": 1, "max_tokens": tokens}
+    async def chat(self, prompt: str, tokens: int = 120, leave_after: int | None = None, **more: Any) -> Any:
+        fixed = {"temperature": 0, "seed": 1, "max_tokens": tokens}
+        request = {"messages": [{"role": "user", "content": prompt}], **fixed, **more}
         pieces, speed = [], None
         async for piece in self._client.chat(request):
             pieces.append(piece.text)

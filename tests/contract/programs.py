@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from app.system.program import own_command
 from app.system.spawn import Child, Finished, run_short, start_child
@@ -61,7 +62,14 @@ async def start_node(data_dir: Path, env: Mapping[str, str] | None = None, *opti
 def engine_processes(node_pid: int) -> list[psutil.Process]:
     """The llama.cpp programs below a node."""
     found = psutil.Process(node_pid).children(recursive=True)
-    return [each for each in found if any("server" in part for part in each.cmdline()[:2])]
+    # Windows gives a hidden program a console host, which is called with `--server`.
+    own = (each for each in found if each.name() != "conhost.exe")
+    return [each for each in own if any("server" in part for part in each.cmdline()[:2])]
+
+
+def windows_lacks(what: str) -> pytest.MarkDecorator:
+    """Marks a test that Windows cannot run, with what is missing there."""
+    return pytest.mark.skipif(sys.platform == "win32", reason=f"Windows: {what}")
 
 
 def write_wrapper(path: Path, *command: str) -> Path:

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
@@ -26,7 +27,14 @@ from app.schema.record import ModelId
 from app.system.paths import Paths
 from app.system.spawn import Finished
 from tests.contract.conftest import launched, planned, stopped
-from tests.contract.programs import RunningNode, caravan, engine_processes, start_node, write_wrapper
+from tests.contract.programs import (
+    RunningNode,
+    caravan,
+    engine_processes,
+    start_node,
+    windows_lacks,
+    write_wrapper,
+)
 
 NODE_SETTINGS = '{"use_known_folders": false}'
 
@@ -94,6 +102,7 @@ class TestEngines:
             plain(await caravan("engine", data_dir=running.data_dir), "CARAVAN_LLAMA_SERVER_PATH")
             plain(await caravan("launch", MODEL, data_dir=running.data_dir), "engine")
 
+    @windows_lacks("there a library is missed in another way, see tests/windows/inside/test_engine.py")
     async def test_one_without_its_libraries(self, tmp_path: Path, engine_folder: Path) -> None:
         lonely = tmp_path / "lonely"
         lonely.mkdir()
@@ -103,6 +112,7 @@ class TestEngines:
             await engine_known(running.data_dir)
             plain(await caravan("engine", data_dir=running.data_dir), "library")
 
+    @windows_lacks("no shell scripts")
     async def test_one_without_rpc(self, tmp_path: Path, engine_folder: Path) -> None:
         alone = tmp_path / "alone"
         alone.mkdir()
@@ -169,7 +179,8 @@ async def test_a_good_model_in_an_awkward_place_runs(tmp_path: Path, demo_model:
 
 async def test_every_name_on_every_console(tmp_path: Path, demo_model: Path) -> None:
     """Nothing in a name is markup, and what goes into a pipe keeps every character whatever the console's code page."""
-    name = "x[bold]y[no] :rocket: 模型"
+    colon = "" if sys.platform == "win32" else ":"
+    name = f"x[bold]y[no] {colon}rocket{colon} 模型"
     env = {"PYTHONIOENCODING": "cp1252"}
     async with node(tmp_path) as running:
         shutil.copyfile(demo_model, running.data_dir / "models" / f"{name}.gguf")
@@ -185,6 +196,7 @@ async def test_every_name_on_every_console(tmp_path: Path, demo_model: Path) -> 
             assert "Traceback" not in done.stderr
 
 
+@windows_lacks("no sparse files: its C library writes every byte of one")
 async def test_a_model_too_big_for_everything_is_refused_with_numbers(tmp_path: Path) -> None:
     """A sparse file of a terabyte: planned by its header, refused before anything starts."""
     path = tmp_path / "huge.gguf"
@@ -229,7 +241,7 @@ class TestLosses:
     ) -> None:
         status = await launched(head, 3)
         (worker,) = engine_processes(cluster[2].child.pid)
-        worker.send_signal(signal.SIGSTOP)
+        worker.suspend()
         ended = await stopped(head, status.id)
         assert ended.state is InstanceState.STOPPED
         assert nothing_runs(cluster)
@@ -239,7 +251,7 @@ class TestLosses:
     ) -> None:
         status = await launched(head, 3)
         (server,) = engine_processes(cluster[0].child.pid)
-        server.send_signal(signal.SIGSTOP)
+        server.suspend()
         asked = asyncio.create_task(collect(head, {"messages": [{"role": "user", "content": "?"}]}, lambda _: None))
         await asyncio.sleep(0.3)
         ended = await stopped(head, status.id)
@@ -303,7 +315,7 @@ async def test_a_lost_worker_node_gives_a_plan_without_it(tmp_path: Path) -> Non
         client = await stack.enter_async_context(NodeClient(nodes[0].paths))
         await until(client, lambda status: gathered(status, 3))
         status = await launched(client, 3)
-        os.kill(nodes[2].child.pid, signal.SIGKILL)
+        psutil.Process(nodes[2].child.pid).kill()
         async with asyncio.timeout(20):
             ended = await follow(client, status.id, lambda _: False)
         assert ended.error is not None
@@ -317,6 +329,7 @@ async def test_a_lost_worker_node_gives_a_plan_without_it(tmp_path: Path) -> Non
 
 
 class TestDemo:
+    @windows_lacks("no signals")
     @pytest.mark.parametrize("request_to_end", [signal.SIGINT, signal.SIGTERM])
     async def test_interrupted_at_any_moment_it_leaves_nothing(
         self, tmp_path: Path, request_to_end: signal.Signals

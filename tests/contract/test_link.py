@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -144,7 +143,7 @@ async def test_a_killed_link_process_closes_the_local_sockets_at_once(tmp_path: 
         pid = victim.service.pid
         assert pid is not None
         began = time.perf_counter()
-        os.kill(pid, signal.SIGKILL)
+        psutil.Process(pid).kill()
         await _end(reader)
         await until(lambda: not clients, 1)
         assert time.perf_counter() - began < 1

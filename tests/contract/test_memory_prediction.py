@@ -17,10 +17,14 @@ from app.planner.memory import MEBI, Demand, demand
 from app.schema.engine import EngineBuild
 from app.schema.plan import KvType
 from app.system.spawn import run_short
+from tests.contract.programs import windows_lacks
 from tests.contract.sparse_models import MODELS
 from tests.link_engine import rpc_server
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    windows_lacks("no sparse files: its C library writes every byte of one"),
+]
 
 MOST = 32
 """MiB by which a prediction may be off, where 3 % of what the engine says is less."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from app.identity.contexts import pairing_host
 from app.node.membership.pairing_listener import PAIRING_PORT
 from app.node.membership.pairing_wire import PairingWire, dialled
-from app.schema.errors import CaravanError, InputError, PairingFailed
+from app.schema.errors import CaravanError, InputError, PairingFailed, PeerRefused
 from app.schema.sighting import Sighting
 
 _HOST = re.compile(r"[A-Za-z0-9_\-.\u0080-\uffff]{1,253}")
@@ -77,7 +77,7 @@ def nobody_invites() -> PairingFailed:
 async def dial(addresses: tuple[str, ...], context: ssl.SSLContext, seconds: float, read: float) -> Host:
     """Dial all addresses of one PC at once; the first that makes TLS as a pairing host is kept.
 
-    `seconds` is the deadline of that, `read` of each later message. Raises PairingFailed, CertificateRefused.
+    `seconds` is the deadline of that, `read` of each later message. Raises PairingFailed.
     """
     attempts = [asyncio.create_task(_try(each, context, read), name=f"dial {each}") for each in addresses]
     winner = None
@@ -134,7 +134,9 @@ def _reached(attempt: asyncio.Task[Host]) -> bool:
 
 
 def _unreached(address: str, errors: list[BaseException | None]) -> CaravanError:
-    known = next((error for error in errors if isinstance(error, CaravanError)), None)
+    known = next(
+        (each for each in errors if isinstance(each, CaravanError) and not isinstance(each, PeerRefused)), None
+    )
     if known is not None:
         return known
     detail = tuple(repr(error) for error in errors if error is not None)
@@ -149,6 +151,7 @@ _LOOK = (
 )
 
 _WHY: tuple[tuple[type[BaseException], str, str], ...] = (
+    (PeerRefused, "What answers at {} is no PC that shows a code of Caravan's.", "Check the address."),
     (ssl.SSLError, "What answers at {} is no PC that shows a code of Caravan's.", "Check the address."),
     (socket.gaierror, "No PC is known on this network by the name in {}.", "Type its address in numbers."),
     (TimeoutError, "The PC at {} does not answer.", _LOOK),

@@ -1,6 +1,7 @@
 """Peers are alive, suspect and lost by their heartbeats, and a link is only given to those that answer."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -45,10 +46,12 @@ class SmallLink(TunnelLink):
         super().__init__(node, "WORKER", Mouth(9, "key"), Ways())
         self.node = node
         self.answers = True
+        self.delay = 0.0
         self.last_word = False
         self.closed = False
 
     async def report(self) -> tuple[PeerReport, float]:
+        await asyncio.sleep(self.delay)
         if not self.answers:
             raise PeerUnreachable("It does not answer.", "")
         return PeerReport(node=NodeInfo(id=self.node, name="WORKER", version="1", started_at=1.0)), 0.001
@@ -67,7 +70,11 @@ class Watching:
         self.links = {link.node: link for link in links}
         self.seen: list[PeerChanged | PeerForgotten] = []
         self.heard: list[Peer] = []
-        self.peers = Peers(self._connect, self.seen.append, self.heard.append, period)
+        self.cut: list[NodeId] = []
+        self.peers = Peers(self._connect, self.seen.append, self.heard.append, self._cut, period)
+
+    async def _cut(self, node: NodeId) -> None:
+        self.cut.append(node)
 
     async def _connect(self, node: NodeId, name: str) -> PeerLink:
         return self.links[node]
@@ -103,11 +110,26 @@ async def test_a_peer_is_lost_after_three_misses_and_comes_back() -> None:
         changes = (each for each in watching.seen if isinstance(each, PeerChanged))
         states = list(dict.fromkeys(each.peer.reachability for each in changes))
         assert states == [Reachability.CONNECTING, Reachability.ALIVE, Reachability.SUSPECT, Reachability.LOST]
+        while not watching.cut:
+            await asyncio.sleep(0.001)
         link.answers = True
         watching.seen.clear()
         await watching.until(Reachability.ALIVE)
     assert link.closed
     assert link.last_word
+    assert watching.cut == [ID], "its streams are cut once, when it is lost"
+
+
+async def test_a_late_answer_does_not_delay_the_next_question() -> None:
+    link = SmallLink()
+    link.delay = 0.2
+    watching = Watching(link, period=0.2)
+    async with watching.running():
+        began = time.monotonic()
+        while len(watching.heard) < 4:
+            await asyncio.sleep(0.005)
+        # Answer and pause one after the other would take 1.4 s.
+        assert time.monotonic() - began < 1.2
 
 
 async def test_a_link_that_breaks_is_asked_at_once_not_at_the_next_beat() -> None:

@@ -2,7 +2,15 @@ from dataclasses import replace
 
 import pytest
 
-from app.engine.commands import HeadSpec, WorkerSpec, fit_command, head_command, worker_command
+from app.engine.commands import (
+    Guessing,
+    HeadSpec,
+    WorkerSpec,
+    can_guess,
+    fit_command,
+    head_command,
+    worker_command,
+)
 from app.schema.plan import KvType
 from tests.unit.engine import recorded
 
@@ -122,3 +130,25 @@ def test_the_memory_check_is_for_the_same_placement() -> None:
     assert command is not None
     assert line(command.argv) == f"/engine/llama-fit-params {WORKERS} --load-mode none -nr {MODEL} -fitp on"
     assert fit_command(OLD, SPEC) is None
+
+
+def test_guesses_from_repeated_text() -> None:
+    argv = head_command(NEW, replace(SPEC, guessing=Guessing(8))).argv
+    assert line(argv).endswith("--spec-type ngram-mod --spec-ngram-mod-n-min 1 --spec-ngram-mod-n-max 8")
+
+
+@pytest.mark.parametrize(("device", "placed"), [("CPU", "-devd none -ngld 0"), ("CUDA0", "-devd CUDA0 -ngld 999")])
+def test_the_plans_draft_model_stays_on_the_head(device: str, placed: str) -> None:
+    spec = replace(SPEC, guessing=Guessing(5, "/models/draft ü.gguf", device), kv_type=KvType.Q8_0)
+    wanted = f"--spec-type draft-simple -md /models/draft_ü.gguf {placed} -ctkd q8_0 -ctvd q8_0 --spec-draft-n-max 5"
+    assert line(head_command(NEW, spec).argv).endswith(wanted)
+
+
+def test_who_says_it_himself_and_old_builds_get_no_guesses() -> None:
+    spec = replace(SPEC, extra_arguments=("--spec-type", "ngram-map-k"))
+    assert head_command(NEW, replace(spec, guessing=Guessing(8))).argv == head_command(NEW, spec).argv
+    assert can_guess(NEW, with_draft=True)
+    assert can_guess(NEW, with_draft=False)
+    assert not can_guess(OLD, with_draft=True)
+    assert not can_guess(OLD, with_draft=False)
+    assert head_command(OLD, replace(SPEC, guessing=Guessing(8))).argv == head_command(OLD, SPEC).argv

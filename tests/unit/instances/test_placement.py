@@ -2,7 +2,9 @@
 
 import pytest
 
+from app.engine.commands import Guessing
 from app.engine.fit import DeviceMemory
+from app.instances.head import HeadPlace
 from app.instances.memory_check import judge
 from app.instances.placement import (
     check_plan,
@@ -13,7 +15,8 @@ from app.instances.placement import (
     stages_by_engine_device,
 )
 from app.schema.errors import InputError, OutOfMemory
-from app.schema.record import InstanceId
+from app.schema.plan import Plan, Speculation, SpeculationKind
+from app.schema.record import InstanceId, ModelId
 from tests.unit.instances.plans import MEBIBYTE, plan, stage
 
 WORKERS_FIRST = plan(stage("a", "CPU", 0, 3), stage("b", "CUDA0", 4, 7), stage("h", "CUDA0", 8, 11, output=True))
@@ -71,3 +74,48 @@ def test_what_the_planner_makes_may_be_launched() -> None:
 def test_an_absurd_plan_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(InputError, match="cannot be launched"):
         check_plan(plan().model_copy(update=changes))
+
+
+def guessing(device: str) -> Plan:
+    """The plan with a draft model of 100 MiB on a device of the head."""
+    draft = Speculation(
+        kind=SpeculationKind.DRAFT,
+        guesses=5,
+        sentence="Tiny guesses ahead.",
+        draft_model=ModelId("Tiny"),
+        draft_device=device,
+        draft_bytes=100 * MEBIBYTE,
+    )
+    return plan().model_copy(update={"speculation": draft})
+
+
+def test_a_draft_model_beside_a_stage_is_in_its_lease() -> None:
+    found = seats(guessing("CPU"), InstanceId("i"), "HEAD", epoch=3)
+    assert [seat.request.size_bytes for seat in found] == [142 * MEBIBYTE, 42 * MEBIBYTE, 42 * MEBIBYTE]
+
+
+def test_a_draft_model_with_a_device_for_itself_has_a_lease_of_its_own_behind_the_stages() -> None:
+    found = seats(guessing("CUDA0"), InstanceId("i"), "HEAD", epoch=3)
+    assert [(seat.stage.node_name, seat.request.device) for seat in found] == [
+        ("HEAD", "CPU"), ("ATTIC", "CPU"), ("BARN", "CUDA0"), ("HEAD", "CUDA0")
+    ]  # fmt: skip
+    assert found[3].request.size_bytes == 100 * MEBIBYTE
+    assert not found[3].needs_worker
+
+
+def test_a_draft_model_counts_in_the_memory_check() -> None:
+    measured = {"RPC0": DeviceMemory(40, 3, 1), "RPC1": DeviceMemory(50, 3, 7), "Host": DeviceMemory(945, 0, 0)}
+    judge(plan(), measured, remote_indexes([1, 2]))
+    with pytest.raises(OutOfMemory, match=r"HEAD is 0\.0 GB short on CPU"):
+        judge(guessing("CPU"), measured, remote_indexes([1, 2]))
+
+
+def test_a_head_guesses_as_its_plan_says() -> None:
+    def place(of: Plan, draft: str | None = None) -> HeadPlace:
+        return HeadPlace(InstanceId("i"), of, "/m.gguf", None, {}, (), lambda _: None, draft)
+
+    assert place(plan()).guessing is None
+    assert place(guessing("CUDA0"), "/tiny.gguf").guessing == Guessing(5, "/tiny.gguf", "CUDA0")
+    assert place(guessing("CUDA0")).guessing is None
+    repeated = Speculation(kind=SpeculationKind.NGRAM, guesses=8, sentence="Text that repeats is guessed ahead.")
+    assert place(plan().model_copy(update={"speculation": repeated})).guessing == Guessing(8)

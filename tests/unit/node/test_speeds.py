@@ -217,6 +217,7 @@ async def test_devices_get_their_speeds(pc: Pc) -> None:
     filled = pc.speeds.with_speeds((device, other))
     assert filled[0].compute == 4e11
     assert 0.9 * 30e9 < (filled[0].bandwidth or 0) < 30e9
+    assert filled[0].token_seconds == pc.speeds.current[0].token_seconds
     assert filled[1] == other
 
 

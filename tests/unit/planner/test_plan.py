@@ -6,6 +6,7 @@ from app.schema.plan import ClusterView, KvType, Plan, Refusal, Role
 from tests.unit.planner.samples import GIB, MIB, MODEL, ask, cluster, cpu, gpu, node, shape
 
 EIGHT = shape((GIB,) * 8)
+SPEED = {"bandwidth": 400e9, "compute": 20e12, "token_seconds": 1e-4}
 """Eight blocks of 1 GiB, nothing else."""
 
 
@@ -291,3 +292,29 @@ def test_a_refusal_compares_engines_with_the_pcs_it_speaks_of() -> None:
     found = refused(plan(ask(context=512), EIGHT, view))
     assert "BRAVO" in found.sentence
     assert {reason.node_name for reason in found.reasons} == {"ALPHA", "CHARLIE"}
+
+
+def test_who_asks_for_n_pcs_gets_layers_on_n() -> None:
+    near, far = (gpu(12 * GIB, device="CUDA0").model_copy(update=SPEED) for _ in range(2))
+    own = cpu(8 * GIB).model_copy(update={"bandwidth": 20e9, "compute": 1e11, "token_seconds": 1e-2})
+    view = cluster(node("NOTEBOOK", own, holds=True), node("DEN", near), node("ATTIC", far))
+    # The notebook's processor is much slower than either card, so left to itself it only runs the model.
+    assert {stage.node_name for stage in planned(plan(ask(), EIGHT, view)).stages} == {"ATTIC"}
+    for pcs in (2, 3):
+        found = planned(plan(ask(pcs=pcs), EIGHT, view))
+        assert len({stage.node_name for stage in found.stages}) == pcs
+        assert found.notes == ()
+    least = planned(plan(ask(min_pcs=2), EIGHT, view))
+    assert len({stage.node_name for stage in least.stages}) == 2
+
+
+def test_a_head_without_room_for_a_layer_counts_nevertheless() -> None:
+    for speed in (SPEED, {}):
+        cards = [gpu(12 * GIB).model_copy(update=speed) for _ in range(2)]
+        view = cluster(node("NOTEBOOK", cpu(GIB // 2), holds=True), node("DEN", cards[0]), node("ATTIC", cards[1]))
+        found = planned(plan(ask(pcs=3), EIGHT, view))
+        assert {stage.node_name for stage in found.stages} == {"DEN", "ATTIC"}
+        assert found.notes == (
+            "2 PCs hold the layers: NOTEBOOK only runs the model, with layers there too it does not fit.",
+        )
+        assert planned(plan(ask(pcs=2), EIGHT, view)).pcs == 2

@@ -1,12 +1,14 @@
 """Guessing ahead: only when it pays, only on the head, only with a model that speaks alike."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.planner.plan import plan
 from app.planner.speculation import Draft
 from app.schema.model import ModelShape
 from app.schema.plan import DeviceResources, LinkMeasure, Plan, Speculation, SpeculationKind
-from app.schema.record import ModelId
+from app.schema.record import ModelId, NodeId
 from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
 
 SPEECH = {"tokenizer": "gpt2/qwen2", "vocabulary": 150_000}
@@ -15,7 +17,7 @@ SMALL = Draft(ModelId("Small"), shape((50 * MIB,) * 4, parameters=400 * MIB, **S
 
 
 def fast(free: int) -> DeviceResources:
-    return gpu(free).model_copy(update={"bandwidth": 400e9, "compute": 40e12})
+    return gpu(free).model_copy(update={"bandwidth": 400e9, "compute": 40e12, "token_seconds": 0.0})
 
 
 def decided(free: int, *drafts: Draft, model: ModelShape = BIG, **wishes: object) -> Speculation | None:
@@ -86,3 +88,9 @@ def test_slow_links_make_guesses_worth_more() -> None:
         return found.speculation.decode / found.prediction.decode
 
     assert gain(20e-3) > gain(1e-3) > 1.5
+
+
+def test_only_a_draft_on_the_heads_disk_counts() -> None:
+    there, elsewhere = (replace(SMALL, holders=frozenset({NodeId(name)})) for name in ("workshop", "den"))
+    assert decided(16 * GIB, there) is not None
+    assert decided(16 * GIB, elsewhere) is None

@@ -3,14 +3,14 @@
 import pytest
 
 from app.planner.plan import plan
-from app.planner.speed import Mix, hop_of, load_seconds, mix_of, overlapped, pace_of, work_of
+from app.planner.speed import TOKEN_SECONDS, Mix, hop_of, load_seconds, mix_of, overlapped, pace_of, work_of
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView, DeviceResources, KvType, LinkMeasure, Plan, Prediction
-from tests.unit.planner.samples import GIB, ask, cluster, cpu, gpu, node, shape
+from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
 
 EIGHT = shape((GIB,) * 8, parameters=16 * GIB, embedding_length=4096)
-FAST = gpu(12 * GIB).model_copy(update={"bandwidth": 400e9, "compute": 20e12})
-SLOW = gpu(12 * GIB).model_copy(update={"bandwidth": 100e9, "compute": 5e12})
+FAST = gpu(12 * GIB).model_copy(update={"bandwidth": 400e9, "compute": 20e12, "token_seconds": 0.0})
+SLOW = gpu(12 * GIB).model_copy(update={"bandwidth": 100e9, "compute": 5e12, "token_seconds": 0.0})
 
 
 def linked(view: ClusterView, round_trip: float, throughput: float = 117e6) -> ClusterView:
@@ -72,6 +72,20 @@ def test_a_hop_costs_a_round_trip_the_activations_and_the_mask() -> None:
     assert told.load == pytest.approx(8 * GIB / 100e6 + 51 * 4e-3)
 
 
+def test_each_stage_costs_its_time_per_token() -> None:
+    own, far = (card.model_copy(update={"token_seconds": 2e-3, "free_bytes": 6 * GIB}) for card in (FAST, FAST))
+    view = linked(cluster(node("WORKSHOP", own, holds=True), node("DEN", far)), 0.0, 1e18)
+    told = prediction(view)
+    assert told.decode == pytest.approx(1 / (8 * GIB / 400e9 + 2 * 2e-3))
+    # Two micro-batches pass two stages.
+    assert told.first_token == pytest.approx(2 * 1000 * 16 * GIB / 20e12 * (0.5 + 0.5 * 5 / 8) + 4 * 2e-3)
+    # A small model is bound by it: the time of the second card is more than what its memory gives.
+    tiny = shape((MIB,) * 8, parameters=16 * MIB, embedding_length=64)
+    alone = cluster(node("WORKSHOP", own.model_copy(update={"correction": 1.5}), holds=True), node("DEN", far))
+    small_one = prediction(linked(alone, 0.0, 1e18), tiny, pcs=1)
+    assert small_one.decode == pytest.approx(1 / (1.5 * (8 * MIB / 400e9 + 2e-3)))
+
+
 def test_logits_come_back_from_a_remote_output_layer() -> None:
     model = EIGHT.model_copy(update={"vocabulary": 150_000})
     view = linked(cluster(node("NOTEBOOK", cpu(GIB), holds=True), node("DEN", FAST)), 1e-3, 100e6)
@@ -97,6 +111,12 @@ def test_stand_ins_are_no_predictions() -> None:
     assert found.prediction is None
     half = bare.model_copy(update={"bandwidth": 400e9})
     assert not prediction(cluster(node("WORKSHOP", half, holds=True))).is_measured
+    without = half.model_copy(update={"compute": 20e12})
+    told = prediction(cluster(node("WORKSHOP", without, holds=True)))
+    assert told.decode == pytest.approx(1 / (8 * GIB / 400e9 + TOKEN_SECONDS))
+    assert not told.is_measured
+    whole = without.model_copy(update={"token_seconds": 1e-3})
+    assert prediction(cluster(node("WORKSHOP", whole, holds=True))).is_measured
     unlinked = cluster(node("NOTEBOOK", cpu(GIB), holds=True), node("DEN", FAST))
     assert not prediction(unlinked).is_measured
     assert prediction(linked(unlinked, 1e-3)).is_measured
@@ -166,7 +186,7 @@ def test_a_tie_goes_to_fewer_pcs() -> None:
 
 
 def test_a_card_over_a_hop_beats_the_own_processor_when_much_would_spill() -> None:
-    ram = cpu(32 * GIB).model_copy(update={"bandwidth": 50e9, "compute": 5e12})
+    ram = cpu(32 * GIB).model_copy(update={"bandwidth": 50e9, "compute": 5e12, "token_seconds": 0.0})
     view = linked(cluster(node("WORKSHOP", small(FAST), ram, holds=True), node("DEN", small(SLOW))), 1e-3)
     assert stages(view) == [("DEN", "CUDA0", 3), ("WORKSHOP", "CUDA0", 5)]
     # Over a wireless link of 80 ms the processor is better.
@@ -175,6 +195,7 @@ def test_a_card_over_a_hop_beats_the_own_processor_when_much_would_spill() -> No
 
 def test_many_slots_weigh_the_cache() -> None:
     model = EIGHT.model_copy(update={"key_widths": (1024,) * 8, "value_widths": (1024,) * 8})
-    view = cluster(node("WORKSHOP", gpu(40 * GIB).model_copy(update={"bandwidth": 4e11, "compute": 2e13}), holds=True))
+    card = gpu(40 * GIB).model_copy(update={"bandwidth": 4e11, "compute": 2e13, "token_seconds": 0.0})
+    view = cluster(node("WORKSHOP", card, holds=True))
     one, four = prediction(view, model, context=16384), prediction(view, model, context=16384, slots=4)
     assert 1 / four.decode - 1 / one.decode == pytest.approx(3 * 8 * 1280 * 4096 / 4e11)
