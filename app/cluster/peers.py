@@ -32,7 +32,8 @@ class Peers:
     """One heartbeat task per member; the only writer of what is known about peers.
 
     `connect` makes the link to a member (raises CaravanError while it cannot); `publish` hears of every change;
-    `heard` gets each peer that answered, after it was published.
+    `heard` gets each peer that answered, after it was published; `cut` ends the streams of one that is lost, so that
+    whoever waits on them learns it (may raise CaravanError).
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class Peers:
         connect: Callable[[NodeId, str], Awaitable[PeerLink]],
         publish: Callable[[PeerChanged | PeerForgotten], None],
         heard: Callable[[Peer], None],
+        cut: Callable[[NodeId], Awaitable[None]],
         period: float = HEARTBEAT_SECONDS,
     ) -> None:
         self._connect = connect
+        self._cut = cut
         self._publish = publish
         self._heard = heard
         self._period = period
@@ -138,15 +141,21 @@ class Peers:
             self._set(watched, watched.peer.model_copy(update=lost))
 
     async def _watch(self, watched: _Watched) -> None:
+        loop = asyncio.get_running_loop()
         while True:
+            # From beginning to beginning: a late answer must not make a lost peer's discovery later still.
+            next_beat = loop.time() + self._period
             peer = await self._beat(watched)
             watched.misses = 0 if peer.reachability is Reachability.ALIVE else watched.misses + 1
             self._set(watched, peer)
             if watched.misses == 0:
                 self._heard(peer)
+            elif watched.misses == MISSES_TO_LOSE:
+                with contextlib.suppress(CaravanError):
+                    await self._cut(peer.node)
             watched.prod.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._period):
+                async with asyncio.timeout_at(next_beat):
                     await watched.prod.wait()
 
     async def _beat(self, watched: _Watched) -> Peer:
