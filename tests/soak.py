@@ -6,6 +6,7 @@ nodes must hold as many file descriptors as after the first rounds, and the temp
 
 import argparse
 import asyncio
+import contextlib
 import random
 import sys
 import tempfile
@@ -51,10 +52,24 @@ def held(nodes: tuple[DemoNode, ...]) -> list[tuple[int, int]]:
     return [(process.num_fds(), process.num_threads()) for process in processes]
 
 
-def engines(nodes: tuple[DemoNode, ...]) -> list[int]:
-    """Process ids of llama.cpp programs below the nodes."""
-    below = (child for node in nodes for child in psutil.Process(node.child.pid).children(recursive=True))
-    return [child.pid for child in below if TUNNEL_ROLE not in child.cmdline()]
+def engines(nodes: tuple[DemoNode, ...]) -> list[str]:
+    """The command lines of llama.cpp programs below the nodes."""
+    found = []
+    for child in (child for node in nodes for child in psutil.Process(node.child.pid).children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            line = child.cmdline()
+            if TUNNEL_ROLE not in line:
+                found.append(" ".join(line)[:120])
+    return found
+
+
+async def left_running(nodes: tuple[DemoNode, ...]) -> list[str]:
+    """What still runs when a second has passed: a program that was killed is seen until its node has taken note."""
+    for _ in range(50):
+        if not (found := engines(nodes)):
+            return []
+        await asyncio.sleep(0.02)
+    return found
 
 
 async def soak(minutes: float) -> int:
@@ -68,7 +83,7 @@ async def soak(minutes: float) -> int:
         rounds, settled, give_up = 0, held(nodes), time.monotonic() + minutes * 60
         while time.monotonic() < give_up:
             await one_round(client, seed)
-            assert not engines(nodes), f"left running after round {rounds}: {engines(nodes)}"
+            assert not (left := await left_running(nodes)), f"left running after round {rounds}: {left}"
             rounds += 1
             if rounds == SETTLING_ROUNDS:
                 settled = held(nodes)
