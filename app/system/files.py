@@ -5,7 +5,6 @@ import errno
 import json
 import logging
 import os
-import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +53,7 @@ def write_atomically(path: Path, data: bytes, private: bool = False) -> None:
     A `private` file is readable by this user only (mode 0600; on Windows the folder's access list decides).
     Raises OSError; `plain_reason` says it in words.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
         _write_through(temporary, data, 0o600 if private else 0o666)
         _replace(temporary, path)

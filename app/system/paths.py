@@ -1,7 +1,6 @@
 """Where Caravan keeps its files: in this user's own folders, or all below one folder given with `--data-dir`."""
 
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -103,7 +102,7 @@ class Paths:
 
 
 def _prove_writable(folder: Path) -> None:
-    probe = folder / f".probe-{secrets.token_hex(4)}"
+    probe = folder / f".probe-{os.urandom(4).hex()}"
     try:
         probe.write_bytes(bytes(_PROBE_BYTES))
     finally:

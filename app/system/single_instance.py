@@ -238,13 +238,15 @@ if sys.platform == "win32":
 else:
     import fcntl
     import socket
-    import tempfile
 
     def _folder() -> Path:
         """A folder of this user alone. Raises OSError when a stranger owns it."""
         given = os.environ.get("XDG_RUNTIME_DIR")
         if given:
             return Path(given)
+        # Most sessions have said above where to.
+        import tempfile
+
         folder = Path(tempfile.gettempdir(), f"caravan-{os.getuid()}")
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.is_symlink() or folder.stat().st_uid != os.getuid():

@@ -6,21 +6,16 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from app.schema.errors import CaravanError
 from app.system.files import plain_reason
 from app.system.paths import Paths
-from app.system.program import own_command
 from app.system.single_instance import Claim, claim, hand_over, instance_name
+from app.ui.commands import HIDDEN, node_command, tray_command
 
 SHOW = "show"
 """What a second start says to the first: show the window."""
 
-ALREADY_THERE = "Caravan is already in the tray. Look for the llamas near the clock."
-NO_TRAY = (
-    "This desktop shows no tray icons, so Caravan's tray cannot be seen here. "
-    "Run `caravan node` instead, or turn tray icons on (in GNOME: the AppIndicator extension)."
-)
-NO_DESKTOP = "There is no desktop in this session, so Caravan's tray cannot be shown. Run `caravan node` instead."
+ALREADY_THERE = "Caravan runs already. Look for the llamas near the clock, or for its window."
+NO_DESKTOP = "There is no desktop in this session, so Caravan's window cannot be shown. Run `caravan node` instead."
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,15 +28,10 @@ def main(argv: Sequence[str]) -> int:
     try:
         paths.ensure()
         return _run_once(paths, data_dir, options.hidden)
-    except CaravanError as error:
-        return _refuse(f"{error.sentence} {error.hint}")
     except ImportError as error:
         return _refuse(f"Qt cannot be loaded: {error}. Run `caravan node` instead.")
-
-
-def node_command(data_dir: Path | None) -> list[str]:
-    """The argument list that starts this data folder's node."""
-    return own_command("node", *(["--data-dir", os.path.abspath(data_dir.expanduser())] if data_dir else []))
+    except Exception as error:  # noqa: BLE001  `_sentence` raises what is no error of ours
+        return _refuse(_sentence(error))
 
 
 def has_desktop(platform: str, environment: Mapping[str, str]) -> bool:
@@ -54,7 +44,7 @@ def has_desktop(platform: str, environment: Mapping[str, str]) -> bool:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="caravan-tray", description="Caravan in the tray.")
     parser.add_argument("--data-dir", type=Path, help="Keep everything in this folder.")
-    parser.add_argument("--hidden", action="store_true", help="Start in the tray, without the window.")
+    parser.add_argument(HIDDEN, action="store_true", help="Start in the tray, without the window.")
     return parser
 
 
@@ -75,13 +65,21 @@ def _run_once(paths: Paths, data_dir: Path | None, is_hidden: bool) -> int:
 
 def _run(paths: Paths, data_dir: Path | None, held: Claim, is_hidden: bool) -> int:
     # Here and not above: a missing system library of Qt is told in a sentence.
-    from app.ui.desktop import has_tray, make_application, serve
-    from app.ui.sign_in import tray_command
+    from app.ui.desktop import has_tray, make_application, serve, starting_icon
 
     application = make_application()
-    if not has_tray():
-        return _refuse(NO_TRAY)
-    return serve(application, paths, node_command(data_dir), held, tray_command(data_dir), is_hidden)
+    icon = starting_icon() if has_tray() else None
+    return serve(application, paths, node_command(data_dir), icon, held, tray_command(data_dir), is_hidden)
+
+
+def _sentence(error: Exception) -> str:
+    """What to tell; raises again what is no error of ours."""
+    # Loading the errors takes longer than showing the icon.
+    from app.schema.errors import CaravanError
+
+    if not isinstance(error, CaravanError):
+        raise error
+    return f"{error.sentence} {error.hint}"
 
 
 def _refuse(text: str) -> int:

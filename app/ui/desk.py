@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from app.client import NodeClient
 from app.schema.errors import ErrorInfo
 from app.schema.node import Status
+from app.schema.record import InstanceId
 from app.system.paths import Paths
 from app.ui.face import Link
 from app.ui.wish import Wish as Wish
@@ -52,13 +53,15 @@ class Desk(QObject):
     """One per application, shared by all pages; main thread only.
 
     `status` is None as long as no node is known, `link` says how it stands, `api_url` (`http://127.0.0.1:52415`) where
-    it answers. `paths` are the data folder's.
+    it answers. `paths` are the data folder's. `speeds` are the tokens/s of the last answer of each instance.
     """
 
     status_changed = Signal(object)
     """A Status; at most ten a second. Not sent when the node is lost: see `link_changed`."""
     link_changed = Signal()
     """`link`, `api_url` or, at a loss, `status` is another."""
+    measured = Signal()
+    """`speeds` has another figure."""
     wished = Signal(object, str)
     """A Wish of `go`, and what it is about (a model's id, a conversation's), or an empty text."""
 
@@ -69,6 +72,7 @@ class Desk(QObject):
         self.status: Status | None = None
         self.link = Link.STARTING
         self.api_url: str | None = None
+        self.speeds: dict[InstanceId, float] = {}
         self._is_behind = False
         self._calm = QTimer(self)
         self._calm.setSingleShot(True)
@@ -117,6 +121,11 @@ class Desk(QObject):
         if link is not Link.FOUND:
             self.status = None
         self.link_changed.emit()
+
+    def take_speed(self, instance: InstanceId, rate: float) -> None:
+        """An answer of an instance came with this many tokens/s. The chat calls it."""
+        self.speeds[instance] = rate
+        self.measured.emit()
 
     def _catch_up(self) -> None:
         if self._is_behind:

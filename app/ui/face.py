@@ -1,13 +1,16 @@
 """PURE: the one thing the tray says about its node: an icon, a line, and a problem that wants attention."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from types import MappingProxyType
 
 from app.schema.errors import ErrorInfo
 from app.schema.instance import InstanceState, InstanceStatus, Phase, PhaseName, PhaseState, Unit
 from app.schema.node import Status
+from app.schema.record import InstanceId
 from app.ui.parts.sizes import speed_text
+from app.ui.states import Icon as Icon
+from app.ui.states import Link as Link
 from app.ui.words import Phrase, shortened, tr, verbatim
 
 NAME_COLUMNS = 40
@@ -16,27 +19,6 @@ NAME_COLUMNS = 40
 SENTENCE_COLUMNS = 72
 
 _LAUNCHING = frozenset({InstanceState.STARTING, InstanceState.STOPPING})
-
-
-class Link(StrEnum):
-    """How the tray stands to its node."""
-
-    STARTING = "starting"
-    FOUND = "found"
-    LOST = "lost"
-    ENDING = "ending"
-
-
-class Icon(StrEnum):
-    """What the tray icon shows; the three working ones carry the load further along the line."""
-
-    NOTHING = "nothing"
-    IDLE = "idle"
-    WORKING_FIRST = "working-first"
-    WORKING_SECOND = "working-second"
-    WORKING_THIRD = "working-third"
-    READY = "ready"
-    ATTENTION = "attention"
 
 
 @dataclass(frozen=True)
@@ -56,15 +38,19 @@ class Face:
     problem: Problem | None = None
 
 
-def face(status: Status | None, link: Link) -> Face:
-    """The face for a node's status; None as long as none is known."""
+Speeds = Mapping[InstanceId, float]
+"""Tokens/s of the last answer of each instance that gave one here."""
+
+
+def face(status: Status | None, link: Link, speeds: Speeds = MappingProxyType({})) -> Face:
+    """The face for a node's status; None as long as none is known. A measured speed is told, else the predicted."""
     if link is Link.ENDING:
         return Face(Icon.WORKING_THIRD, tr("Caravan is ending"))
     if link is Link.LOST:
         return Face(Icon.NOTHING, tr("Caravan is not running"))
     if status is None or link is Link.STARTING:
         return Face(Icon.WORKING_FIRST, tr("Caravan is starting"))
-    return _changing(status) or _ready(status) or _troubled(status) or _calm(status)
+    return _changing(status) or _ready(status, speeds) or _troubled(status) or _calm(status, speeds)
 
 
 def problem_of(error: ErrorInfo) -> Problem:
@@ -119,18 +105,22 @@ def percent_of(phase: Phase) -> int | None:
     return min(100, max(0, step.done * 100 // step.total))
 
 
-def _ready(status: Status) -> Face | None:
+def _ready(status: Status, speeds: Speeds) -> Face | None:
     ready = in_state(status, InstanceState.READY)
     if not ready:
         return None
     if len(ready) > 1:
         return Face(Icon.READY, tr("Ready · {count} models", count=len(ready)))
-    newest = ready[0]
-    pcs, model, expected = pcs_word(newest.plan.pcs), model_name(newest), newest.plan.prediction
+    return Face(Icon.READY, _ready_words(ready[0], speeds))
+
+
+def _ready_words(instance: InstanceStatus, speeds: Speeds) -> Phrase:
+    pcs, model, expected = pcs_word(instance.plan.pcs), model_name(instance), instance.plan.prediction
+    if (measured := speeds.get(instance.id)) is not None:
+        return tr("Ready · {pcs} · {model} · {speed}", pcs=pcs, model=model, speed=speed_text(measured))
     if expected is None:
-        return Face(Icon.READY, tr("Ready · {pcs} · {model}", pcs=pcs, model=model))
-    speed = speed_text(expected.decode)
-    return Face(Icon.READY, tr("Ready · {pcs} · {model} · about {speed}", pcs=pcs, model=model, speed=speed))
+        return tr("Ready · {pcs} · {model}", pcs=pcs, model=model)
+    return tr("Ready · {pcs} · {model} · about {speed}", pcs=pcs, model=model, speed=speed_text(expected.decode))
 
 
 def _troubled(status: Status) -> Face | None:
@@ -149,11 +139,15 @@ def _troubled(status: Status) -> Face | None:
     return None
 
 
-def _calm(status: Status) -> Face:
+def _calm(status: Status, speeds: Speeds) -> Face:
     if status.engine.build is None:
         return Face(Icon.WORKING_FIRST, tr("Caravan is starting"))
     for lease in status.leases:
         if lease.head != status.node.id:
             head = shortened(lease.head_name, NAME_COLUMNS)
             return Face(Icon.READY, tr("Carrying a part of {head}'s model", head=head))
+    theirs = [each for peer in status.peers if peer.report for each in peer.report.instances]
+    for instance in theirs:
+        if instance.state is InstanceState.READY:
+            return Face(Icon.READY, _ready_words(instance, speeds))
     return Face(Icon.IDLE, tr("No model is running"))

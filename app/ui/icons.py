@@ -2,12 +2,12 @@
 
 import sys
 
-from PySide6.QtCore import QRectF, QSettings, QSize, Qt
+from PySide6.QtCore import QRectF, QSettings, QSize
 from PySide6.QtGui import QColor, QGuiApplication, QIcon, QImage, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
 from app.system.paths import resources_folder
-from app.ui.face import Icon
+from app.ui.states import Icon
 
 SIZES = (16, 20, 24, 32)
 """Pixel sizes with a drawing of their own; twice each serves displays of 200 %."""
@@ -19,6 +19,8 @@ AMBER_ON_DARK = QColor("#F6AD55")
 
 _CELLS = (*Icon, "attention-dot")
 """What a strip holds, from left to right."""
+
+_HALF_LIGHT = 128
 
 _PERSONALIZE = "HKEY_CURRENT_USER\\Software\\Microsoft\\Windows\\CurrentVersion\\Themes\\Personalize"
 
@@ -58,12 +60,17 @@ class Icons:
     def _tinted(self, cell: str, size: int, scale: int, tint: QColor) -> QImage:
         strip = self._strips[size]
         strip.setViewBox(QRectF(_CELLS.index(cell) * size, 0, size, size))
-        picture = QImage(QSize(size, size) * scale, QImage.Format.Format_ARGB32_Premultiplied)
-        picture.fill(Qt.GlobalColor.transparent)
+        # `QImage.fill` and `QPainter.fillRect` would load Qt's large namespace of enums: that takes longer than to draw
+        # all icons.
+        blank = QPixmap(QSize(size, size) * scale)
+        blank.fill(QColor(0, 0, 0, 0))
+        picture = blank.toImage()
         painter = QPainter(picture)
         strip.render(painter, QRectF(picture.rect()))
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceIn)
-        painter.fillRect(picture.rect(), tint)
+        solid = QPixmap(blank.size())
+        solid.fill(tint)
+        painter.drawPixmap(0, 0, solid)
         painter.end()
         return picture
 
@@ -74,4 +81,14 @@ def taskbar_is_dark() -> bool:
         light = QSettings(_PERSONALIZE, QSettings.Format.NativeFormat).value("SystemUsesLightTheme")
         if light is not None:
             return not int(str(light))
+    # Here and not above: see `_tinted`.
+    from PySide6.QtCore import Qt
+
     return QGuiApplication.styleHints().colorScheme() is Qt.ColorScheme.Dark
+
+
+def taskbar_seems_dark() -> bool:
+    """As `taskbar_is_dark`, at once, before Caravan has a look of its own: elsewhere than on Windows by the palette."""
+    if sys.platform == "win32":
+        return taskbar_is_dark()
+    return QGuiApplication.palette().window().color().lightness() < _HALF_LIGHT

@@ -4,11 +4,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.node import Status
 from app.schema.record import ModelId
-from app.ui.face import NAME_COLUMNS, Link, face, in_state, model_name
+from app.ui.face import NAME_COLUMNS, Link, Speeds, face, in_state, model_name
 from app.ui.words import Phrase, shortened, tr
 
 DEMO_MODEL = ModelId("caravan-demo")
@@ -75,12 +76,15 @@ SEPARATOR = MenuEntry()
 
 
 def menu_model(
-    status: Status | None, place: Place | None = None, habits: Habits | None = None
+    status: Status | None,
+    place: Place | None = None,
+    habits: Habits | None = None,
+    speeds: Speeds = MappingProxyType({}),
 ) -> tuple[MenuEntry, ...]:
-    """The whole menu. Without a `place`, a status means that its node was found."""
+    """The whole menu. Without a `place`, a status means that its node was found. `speeds` as for `face`."""
     place = place or Place(Link.FOUND if status is not None else Link.STARTING)
     habits = habits or Habits()
-    shown = face(status, place.link)
+    shown = face(status, place.link, speeds)
     return (
         MenuEntry(shown.line, is_enabled=False),
         *([MenuEntry(tr("What happened, and what to do..."), Command.EXPLAIN)] if shown.problem else []),

@@ -1,27 +1,15 @@
 """Start with Windows: asked and changed in the background, because the registry may take its time."""
 
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from PySide6.QtCore import QThreadPool
 
 from app.schema.errors import ErrorInfo
 from app.system import autostart
 from app.system.files import plain_reason
-from app.system.program import own_command
-from app.ui.errand import Mailbox
-
-HIDDEN = "--hidden"
-"""The option that starts the tray without its window."""
-
-
-def tray_command(data_dir: Path | None) -> list[str]:
-    """The argument list that starts the tray of this data folder without its window."""
-    folder = ["--data-dir", str(data_dir)] if data_dir else []
-    if getattr(sys, "frozen", False):
-        return own_command(HIDDEN, *folder)
-    return [sys.executable, "-c", "from app.__main__ import tray; tray()", HIDDEN, *folder]
+from app.ui.commands import HIDDEN as HIDDEN
+from app.ui.commands import tray_command as tray_command
+from app.ui.mailbox import Mailbox
 
 
 class SignIn:

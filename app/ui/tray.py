@@ -37,8 +37,18 @@ class Tray(QObject):
     notified = Signal(object)
     """A Notice, as it is shown."""
 
-    def __init__(self, bridge: Bridge, front: Front, paths: Paths, sign_in_command: Sequence[str] = ()) -> None:
-        """`sign_in_command` starts the tray at sign-in; without one the menu does not offer it."""
+    def __init__(
+        self,
+        bridge: Bridge,
+        front: Front,
+        paths: Paths,
+        sign_in_command: Sequence[str] = (),
+        icon: QSystemTrayIcon | None = None,
+    ) -> None:
+        """`sign_in_command` starts the tray at sign-in; without one the menu does not offer it.
+
+        `icon` is one that is shown already. Where `front.is_home`, none is ever shown: news is told in the window.
+        """
         super().__init__()
         self._bridge = bridge
         self._front = front
@@ -52,19 +62,19 @@ class Tray(QObject):
         self._box: QMessageBox | None = None
         self._icons = Icons()
         self.menu = TrayMenu(self._do)
-        self.icon = QSystemTrayIcon(self)
+        self.icon = icon or QSystemTrayIcon(self)
         self.icon.setContextMenu(self.menu)
         self._connect()
         self._refresh()
 
     def show(self) -> None:
         """Put the icon into the tray."""
-        self.icon.show()
+        self._show_icon()
         self._sign_in.look()
 
     def show_window(self) -> None:
         """Show the main window, and the icon again after it went into the background."""
-        self.icon.show()
+        self._show_icon()
         self._front.show_window()
 
     def ask_quit(self) -> None:
@@ -90,6 +100,10 @@ class Tray(QObject):
     def tell_hidden(self) -> None:
         """Say where the window went."""
         self._notify(Notice(tr("Caravan is still here"), tr("Its icon near the clock opens the window again.")))
+
+    def _show_icon(self) -> None:
+        if not self._front.is_home:
+            self.icon.show()
 
     def _on_leaving(self, keeps: bool, remembers: bool) -> None:
         if remembers:
@@ -118,6 +132,9 @@ class Tray(QObject):
         bridge.failed.connect(self._on_failed, _QUEUED)
         bridge.ended.connect(self._on_ended, _QUEUED)
         self.icon.activated.connect(self._on_click)
+        self._front.desk.measured.connect(self._refresh)
+        self._front.quit_wanted.connect(self.ask_quit)
+        self._front.hidden.connect(self.tell_hidden)
         QGuiApplication.styleHints().colorSchemeChanged.connect(self._on_scheme, _QUEUED)
 
     def _on_scheme(self) -> None:
@@ -151,15 +168,19 @@ class Tray(QObject):
 
     def _notify(self, notice: Notice) -> None:
         kind = QSystemTrayIcon.MessageIcon.Warning if notice.is_problem else QSystemTrayIcon.MessageIcon.Information
-        self.icon.showMessage(said(notice.title), said(notice.body), kind)
+        if self._front.is_home:
+            self._front.tell(notice)
+        else:
+            self.icon.showMessage(said(notice.title), said(notice.body), kind)
         self.notified.emit(notice)
 
     def _refresh(self) -> None:
-        shown = face(self._status, self._place.link)
+        speeds = self._front.desk.speeds
+        shown = face(self._status, self._place.link, speeds)
         self._problem = shown.problem
         self.icon.setIcon(self._icons.icon(shown.icon, taskbar_is_dark()))
         self.icon.setToolTip(said(shown.line)[:_TOOLTIP_CHARACTERS])
-        self.menu.show_entries(menu_model(self._status, self._place, self._habits()))
+        self.menu.show_entries(menu_model(self._status, self._place, self._habits(), speeds))
 
     def _habits(self) -> Habits:
         remembered = self._front.memory.now

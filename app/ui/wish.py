@@ -14,3 +14,4 @@ class Wish(StrEnum):
     JOIN = "join"
     LOGS = "logs"
     START_NODE = "start_node"
+    QUIT = "quit"

@@ -10,7 +10,8 @@ import pytest
 from app.system.paths import Paths
 from app.system.single_instance import claim, instance_name
 from app.system.spawn import Finished, run_short, start_child
-from app.ui.application import NO_DESKTOP, NO_TRAY, SHOW, has_desktop, node_command
+from app.ui.application import NO_DESKTOP, SHOW, has_desktop
+from app.ui.commands import node_command
 from tests.ui import tray_program
 from tests.ui.conftest import is_complaint
 
@@ -21,11 +22,6 @@ WITHOUT_DISPLAY = {"QT_QPA_PLATFORM": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}
 
 async def tray(paths: Paths, env: dict[str, str]) -> Finished:
     return await run_short([sys.executable, "-c", MAIN, "--data-dir", str(paths.data)], deadline=60, env=env)
-
-
-async def test_a_desktop_without_tray_icons_is_told(paths: Paths) -> None:
-    ended = await tray(paths, OFFSCREEN)
-    assert (ended.returncode, ended.stderr.strip()) == (1, NO_TRAY)
 
 
 async def test_a_second_start_shows_the_first_and_ends(paths: Paths) -> None:
@@ -46,9 +42,10 @@ async def test_a_session_without_a_desktop_is_told(paths: Paths) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no polite signal for another process")
-async def test_a_polite_request_ends_tray_and_node(paths: Paths) -> None:
+@pytest.mark.parametrize("home", [[], [tray_program.WITHOUT_TRAY]], ids=["tray", "window only"])
+async def test_a_polite_request_ends_program_and_node(paths: Paths, home: list[str]) -> None:
     said: list[str] = []
-    command = [sys.executable, "-m", tray_program.__name__, str(paths.data)]
+    command = [sys.executable, "-m", tray_program.__name__, str(paths.data), *home]
     child = await start_child(command, on_line=lambda _, line: said.append(line), env=OFFSCREEN)
     try:
         async with asyncio.timeout(60):

@@ -15,8 +15,8 @@ from app.schema.instance import InstanceState
 from app.schema.node import Status
 from app.schema.record import InstanceId, ModelId
 from app.system.paths import Paths
-from app.ui.application import node_command
 from app.ui.bridge import Bridge
+from app.ui.commands import node_command
 from app.ui.keeper import Attachment
 from tests.ui import small_node
 from tests.ui.conftest import Until

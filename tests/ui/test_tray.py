@@ -33,10 +33,10 @@ MISSING = ErrorInfo(code="engine_missing", sentence="WORKSHOP has no llama.cpp."
 class Shown:
     """A tray over a bridge that never starts: the test speaks in its place."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, is_home: bool = False) -> None:
         self.paths = paths
         self.bridge = Bridge(paths, ["no such program"])
-        self.front = Front(self.bridge, Theme(is_dark=False, has_motion=False), paths)
+        self.front = Front(self.bridge, Theme(is_dark=False, has_motion=False), paths, is_home)
         self.tray = Tray(self.bridge, self.front, paths)
         self.notices: list[Notice] = []
         self.tray.notified.connect(self.notices.append)
@@ -63,7 +63,16 @@ class Shown:
 
 @pytest.fixture
 def shown(application: QApplication, paths: Paths) -> Iterator[Shown]:
-    made = Shown(paths)
+    yield from ending(Shown(paths))
+
+
+@pytest.fixture
+def home(application: QApplication, paths: Paths) -> Iterator[Shown]:
+    """A desktop without tray icons: Caravan lives in its window."""
+    yield from ending(Shown(paths, is_home=True))
+
+
+def ending(made: Shown) -> Iterator[Shown]:
     yield made
     made.bridge.stop()
     made.front.finish()
@@ -276,7 +285,8 @@ def test_nobody_served_is_nothing_to_ask(shown: Shown) -> None:
 
 
 def test_the_first_close_of_the_window_says_where_it_went(shown: Shown) -> None:
-    front = Front(shown.bridge, Theme(is_dark=False, has_motion=False), shown.paths, shown.tray.tell_hidden)
+    front = Front(shown.bridge, Theme(is_dark=False, has_motion=False), shown.paths)
+    front.hidden.connect(shown.tray.tell_hidden)
     for _ in range(2):
         front.show_window()
         assert front.window is not None
@@ -285,6 +295,39 @@ def test_the_first_close_of_the_window_says_where_it_went(shown: Shown) -> None:
     front.finish()
     assert front.window is not None
     front.window.deleteLater()
+
+
+def test_without_a_tray_the_window_says_where_caravan_lives_and_closing_it_quits(home: Shown) -> None:
+    home.attach()
+    home.tell(status())
+    home.front.show_window()
+    window = home.front.window
+    assert window is not None
+    assert not home.tray.icon.isVisible()
+    assert "lives in this window" in window.news.banner.accessibleName()
+    window.close()
+    assert home.lines[0] == "Caravan is ending"
+
+
+def test_without_a_tray_news_is_told_in_the_window_which_stays_while_it_asks(home: Shown) -> None:
+    home.attach()
+    home.front.show_window()
+    window = home.front.window
+    assert window is not None
+    home.tell(status(instance(InstanceState.STARTING)))
+    home.tell(status(instance(InstanceState.READY, ready_at=109.0)))
+    assert "caravan-demo is ready" in window.news.banner.accessibleName()
+    window.close()
+    leaving(home).reject()
+    assert window.isVisible()
+    assert home.lines[0] == "Ready · 1 PC · caravan-demo"
+
+
+def test_ctrl_q_quits(shown: Shown) -> None:
+    shown.attach()
+    shown.tell(status())
+    shown.front.do(Wish.QUIT)
+    assert shown.lines[0] == "Caravan is ending"
 
 
 @pytest.mark.parametrize(("ink", "ground"), [("#000000", "#ffffff"), ("#ffffff", "#202020"), ("#1F2430", "#efefef")])

@@ -66,6 +66,8 @@ class ContextGauge(QWidget):
         part = gauge.part
         self.ring.show_part(part or 0.0)
         self.numbers.say(short_fullness(gauge))
+        # The row gives it the room of its new number only later, and would cut it off until then.
+        self.numbers.setMinimumWidth(self.numbers.sizeHint().width())
         self.numbers.set_tone(tone(part or 0.0) if (part or 0.0) >= TIGHT else None)
         words = said(fullness(gauge))
         if part is not None and part >= TIGHT:

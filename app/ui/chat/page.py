@@ -27,7 +27,7 @@ from app.ui.style.theme import Theme
 from app.ui.window.page import Page
 from app.ui.words import Phrase, tr
 
-CONVERSATIONS = "conversations.db"
+CONVERSATIONS = "chats.db"
 TICK_MS = 500
 
 
@@ -251,8 +251,11 @@ class ChatPage(Page):
                 question = talk.tree.get(message)
                 self.foot.composer.edit(question.text, question.attachments)
             case Deed.AGAIN:
+                # The message with the focus goes; without this the one above it would get it.
+                self.foot.composer.editor.setFocus()
                 talk.again(message)
             case Deed.GO_ON:
+                self.foot.composer.editor.setFocus()
                 talk.go_on(message)
             case Deed.DELETE:
                 talk.delete(message)

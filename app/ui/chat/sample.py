@@ -1,7 +1,7 @@
 """Conversations that never were, for screenshots and for tests of how the page looks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.client import ChatPiece
 from app.schema.errors import ErrorInfo
@@ -142,6 +142,10 @@ def _streaming(page: ChatPage) -> None:
     _short(page)
     page.talk.say("And now explain how you share the work.\nKeep it to one screen.")
     page.talk.writer.hear(ChatPiece(reasoning="The person wants the split explained."))
+    writer = page.talk.writer
+    if writer.answer is not None and writer.answer.first_word_at is not None:
+        asked, first = writer.answer.asked_at - 4.7, writer.answer.first_word_at - 3.8
+        writer.answer = replace(writer.answer, asked_at=asked, first_word_at=first)
     timings = {"predicted_n": 212.0, "predicted_ms": 9_900.0}
     page.talk.writer.hear(ChatPiece(text=TABLE[: TABLE.index("return 1")], timings=timings))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QObject, Signal
 
 from app.schema.instance import InstanceStatus
+from app.schema.record import InstanceId
 from app.ui.chat.archive import Archive
 from app.ui.chat.records import (
     Attachment,
@@ -24,6 +25,9 @@ from app.ui.chat.writer import Clock, Writer
 from app.ui.desk import Desk
 from app.ui.said import said
 from app.ui.words import tr
+
+LEAST_TOKENS = 16
+"""An answer must be this long before its speed says something of the model's."""
 
 
 class Talk(QObject):
@@ -45,6 +49,7 @@ class Talk(QObject):
         self._desk, self._archive, self.clock = desk, archive, clock
         self.writer = Writer(desk, archive, clock)
         self._is_new = True
+        self._asked: InstanceId | None = None
         self.conversation = empty(None)
         self.tree = Tree()
         self.writer.grew.connect(self._grown)
@@ -181,6 +186,7 @@ class Talk(QObject):
         room = instance.plan.context if instance is not None else None
         asked = message.model_copy(update={"model": model})
         answer = Answer.begin(asked, self.clock(), context=room, limit=sampling.max_tokens, base=message.text)
+        self._asked = instance.id if instance is not None else None
         self.tree.put(answer.message)
         self._touch(message.id)
         self.writer.begin(answer, body)
@@ -188,6 +194,9 @@ class Talk(QObject):
         self.changed.emit()
 
     def _grown(self, message: Message) -> None:
+        figures = message.figures
+        if message.stop is not None and self._asked and figures.rate and (figures.answer_tokens or 0) >= LEAST_TOKENS:
+            self._desk.take_speed(self._asked, figures.rate)
         if message.conversation == self.conversation.id:
             self.tree.put(message)
             self.message_changed.emit(message.id)

@@ -28,7 +28,8 @@ _QUOTE_STEP = 16
 _SIZES = {1: TITLE, 2: HEADING + 2, 3: HEADING}
 _BULLETS = {
     "•": QTextListFormat.Style.ListDisc,
-    "◦": QTextListFormat.Style.ListCircle,
+    # Qt's circle touches the text.
+    "◦": QTextListFormat.Style.ListSquare,
     "▪": QTextListFormat.Style.ListSquare,
 }
 _ALIGNED = {"center": Qt.AlignmentFlag.AlignHCenter, "right": Qt.AlignmentFlag.AlignRight}

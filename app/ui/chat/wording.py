@@ -2,7 +2,6 @@
 
 from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.node import Status
-from app.schema.record import NodeId
 from app.ui.chat.records import Author, Message, Stop
 from app.ui.chat.session import Answer, Gauge
 from app.ui.parts.sizes import count_text, seconds_text
@@ -121,11 +120,8 @@ def ready(status: Status | None) -> tuple[InstanceStatus, ...]:
 
 
 def places(status: Status, instance: InstanceStatus) -> list[str]:
-    """The names of the PCs that carry a model, the head last."""
-    names: dict[NodeId, str] = {}
-    for stage in sorted(instance.plan.stages, key=lambda stage: stage.node == instance.head):
-        names[stage.node] = stage.node_name
-    return list(names.values()) or [status.node.name]
+    """The names of the PCs that carry a model, in the order in which its layers flow."""
+    return list(dict.fromkeys(stage.node_name for stage in instance.plan.stages)) or [status.node.name]
 
 
 def is_on_its_way(status: Status | None) -> bool:

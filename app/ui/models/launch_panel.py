@@ -50,7 +50,6 @@ class LaunchPanel(Card):
         self._instance: InstanceStatus | None = None
         self._logged: str | None = None
         self._lines: tuple[str, ...] = ()
-        self._is_ours = True
         self.title, self.subtitle = Elided(pixels=HEADING, is_strong=True), Quiet(wraps=True, pixels=12)
         self.trouble = Banner(theme, Tone.TIGHT, "")
         self.steps, self.bars = StepsView(theme), BarsView(theme)
@@ -67,11 +66,11 @@ class LaunchPanel(Card):
         self._tick.timeout.connect(self._show_steps)
         self._lay_out()
 
-    def show_instance(self, instance: InstanceStatus, name: str, pcs: tuple[Pc, ...], is_ours: bool) -> None:
-        """Show its state now. `is_ours` says that this PC runs it and so can end it."""
+    def show_instance(self, instance: InstanceStatus, name: str, pcs: tuple[Pc, ...]) -> None:
+        """Show its state now; any PC of the cluster can end it."""
         if self._instance is None or self._instance.id != instance.id:
             self._logged, self._lines = None, ()
-        self._instance, self._is_ours = instance, is_ours
+        self._instance = instance
         self.title.say(launch_view.title(instance, name))
         self.subtitle.say(launch_view.subtitle(instance))
         self.bars.show_bars(plan_view.bars(instance.plan, pcs))
@@ -101,7 +100,7 @@ class LaunchPanel(Card):
         # A ready model's steps have told all they had to tell.
         self.steps.setVisible(not is_ready)
         self.bars.setVisible(not is_failed)
-        expected = launch_view.expectation(instance)
+        expected = launch_view.expectation(instance, self._desk.speeds.get(instance.id))
         self.measured.say(expected or "")
         self.measured.setVisible(expected is not None and is_ready)
         if is_failed and instance.error is not None:
@@ -112,9 +111,8 @@ class LaunchPanel(Card):
         is_failed, is_ready = state is InstanceState.FAILED, state is InstanceState.READY
         self.cancel.setVisible(state is InstanceState.STARTING)
         self.unload.setVisible(state in {InstanceState.READY, InstanceState.STOPPING})
-        elsewhere = None if self._is_ours else tr("It was launched on another PC: unload it there.")
-        self.unload.allow(elsewhere if is_ready else tr("It is being unloaded."))
-        self.cancel.allow(elsewhere)
+        self.unload.allow(None if is_ready else tr("It is being unloaded."))
+        self.cancel.allow(None)
         for each in (self.retry, self.copy):
             each.setVisible(is_failed)
         self.chat.setVisible(is_ready)

@@ -78,8 +78,19 @@ def where(plan: Plan) -> str:
     return " + ".join(dict.fromkeys(shortened(stage.node_name, _PC_COLUMNS) for stage in plan.stages))
 
 
-def expectation(instance: InstanceStatus) -> Phrase | None:
-    """What was predicted, and beside it what the launch took; None when nothing was predicted."""
+def expectation(instance: InstanceStatus, measured: float | None = None) -> Phrase | None:
+    """What was predicted, and beside it what was measured: the last answer's tokens/s, the launch's seconds.
+
+    None when nothing is known.
+    """
+    told = _predicted(instance)
+    if measured is None:
+        return told
+    words = tr("The last answer came with {speed}.", speed=figures.speed(measured))
+    return words if told is None else tr("{measured} {predicted}", measured=words, predicted=told)
+
+
+def _predicted(instance: InstanceStatus) -> Phrase | None:
     told = instance.plan.prediction
     if told is None:
         return None

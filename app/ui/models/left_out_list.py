@@ -45,7 +45,8 @@ class LeftOutList(QWidget):
         row = QHBoxLayout(line)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(GAP)
-        words = Quiet(reason.sentence, wraps=True, pixels=12)
+        # A unit is not broken at its slash.
+        words = Quiet(reason.sentence.replace("/", "/\N{WORD JOINER}"), wraps=True, pixels=12)
         row.addWidget(words, 1)
         if is_offered:
             button = Button(tr("Use anyway"), Role.QUIET, partial(self.wanted.emit, reason.node), is_small=True)

@@ -150,6 +150,9 @@ class ModelsPage(Page):
             self.states.show_waiting()
         elif has_models:
             self.states.show_models()
+            # The window keeps the keyboard here until there is a list that can take it.
+            if self.window().focusWidget() is self.parentWidget():
+                self.setFocus(Qt.FocusReason.OtherFocusReason)
         else:
             self.states.show_empty(status)
 

@@ -29,7 +29,7 @@ class States(QStackedWidget):
         self.waiting = _waiting(theme)
         self.no_node = EmptyState(
             theme,
-            "pause",
+            "llama",
             tr("Caravan is not running"),
             tr("The models of this PC and its cluster show here once it runs."),
             tr("Start Caravan"),

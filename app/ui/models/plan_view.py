@@ -243,3 +243,12 @@ def head_note(plan: Plan) -> Phrase | None:
     if name is None:
         return None
     return tr("{pc} also keeps {size} in RAM.", pc=name, size=figures.size(plan.head_ram_bytes))
+
+
+def guessing_note(plan: Plan) -> Phrase | None:
+    """How the plan would be faster with guesses ahead. It is not done by itself: the draft takes memory of its own."""
+    told = plan.speculation
+    if told is None:
+        return None
+    argument = "--spec-type ngram-simple" if told.draft_model is None else "--model-draft FILE"
+    return tr("Possible: {sentence} Add {argument} to the extra arguments.", sentence=told.sentence, argument=argument)

@@ -25,7 +25,6 @@ class Runner:
 
     instance: InstanceStatus
     name: str
-    is_ours: bool
 
 
 _STATES: dict[InstanceState, tuple[Phrase, Tone]] = {
@@ -111,7 +110,7 @@ class RunningLine(QFrame):
         said_line = tr("{model} on {pcs}", model=runner.name, pcs=launch_view.where(instance.plan))
         self.words.say(said_line)
         self.chat.setVisible(instance.state is InstanceState.READY)
-        self.stop.setVisible(instance.state in _STOP_WORDS and runner.is_ours)
+        self.stop.setVisible(instance.state in _STOP_WORDS)
         self.stop.say(_STOP_WORDS.get(instance.state, ""))
         for button in (self.look, self.chat, self.stop):
             button.setAccessibleName(f"{button.text()}: {said(said_line)}")

@@ -43,8 +43,7 @@ class Side(QStackedWidget):
 
     def runners(self, status: Status) -> list[Runner]:
         """The instances that are worth a line."""
-        own = {each.id for each in status.instances}
-        return [Runner(each, self._name(each), each.id in own) for each in self._running(status)]
+        return [Runner(each, self._name(each)) for each in self._running(status)]
 
     def select(self, row: Row | None) -> None:
         """Show the plan of a model; of one that runs, its launch."""
@@ -65,8 +64,7 @@ class Side(QStackedWidget):
             self.panel.rest()
             self.setCurrentWidget(self.details)
             return
-        is_ours = any(each.id == instance.id for each in status.instances)
-        self.panel.show_instance(instance, self._name(instance), self._shelf.pcs, is_ours)
+        self.panel.show_instance(instance, self._name(instance), self._shelf.pcs)
         self.setCurrentWidget(self.panel)
 
     def row_of(self, instance: str) -> Row | None:

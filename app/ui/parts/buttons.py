@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QPushButton, QToolButton, QWidget
 
@@ -66,8 +66,14 @@ class Button(QPushButton):
 
     def _tint(self) -> None:
         if self._theme is not None and self._icon_name is not None:
-            self.setIcon(icon(self._icon_name, _ink(self._theme.palette, self._role), 16))
+            ink = _ink(self._theme.palette, self._role) if self.isEnabled() else self._theme.palette.quiet
+            self.setIcon(icon(self._icon_name, ink, 16))
             self.setIconSize(QSize(16, 16))
+
+    def changeEvent(self, event: QEvent) -> None:  # noqa: D102
+        super().changeEvent(event)
+        if event.type() is QEvent.Type.EnabledChange:
+            self._tint()
 
 
 class IconButton(QToolButton):

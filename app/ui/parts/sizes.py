@@ -43,6 +43,8 @@ def milliseconds_text(seconds: float) -> Phrase:
 
 def seconds_text(seconds: float) -> Phrase:
     """`0.9 s`, `47 s`, `3 min`, `1 h 20 min`."""
+    if 0 < seconds < 0.05:
+        return tr("under 0.1 s")
     if seconds < 9.95:
         return tr("{number} s", number=f"{seconds:.1f}")
     if seconds < _MINUTE - 0.5:

@@ -37,11 +37,12 @@ class Strip(QFrame):
         row.addWidget(self._start)
         desk.status_changed.connect(self._refresh)
         desk.link_changed.connect(self._refresh)
+        desk.measured.connect(self._refresh)
         theme.changed.connect(self._draw)
         self._refresh()
 
     def _refresh(self, _: object = None) -> None:
-        now = face(self._desk.status, self._desk.link)
+        now = face(self._desk.status, self._desk.link, self._desk.speeds)
         if now == self._face:
             return
         self._face = now

@@ -147,17 +147,23 @@ def test_the_strip_shows_every_instance(stage: Stage, until: Until) -> None:
     assert not stage.page.strip.isVisible()
 
 
-def test_what_another_pc_launched_is_shown_and_not_ended_from_here(stage: Stage) -> None:
+def test_what_another_pc_launched_is_shown_and_ended_from_here(stage: Stage) -> None:
     theirs = instance(InstanceState.READY)
     peer = cluster.peers()[0]
     assert peer.report is not None
     other = peer.model_copy(update={"report": peer.report.model_copy(update={"instances": (theirs,)})})
     stage.tell(cluster.status(others=(other, cluster.peers()[1])))
-    line = stage.page.strip._lines[theirs.id]
-    assert not line.stop.isVisible()
-    line.look.click()
-    assert not stage.page.side.panel.unload.isEnabled()
-    assert "another PC" in stage.page.side.panel.unload.toolTip()
+    stage.page.strip._lines[theirs.id].look.click()
+    stage.page.side.panel.unload.click()
+    assert stage.client.stopped == [theirs.id]
+
+
+def test_the_speed_of_the_last_answer_is_told_beside_the_prediction(stage: Stage) -> None:
+    ready = instance(InstanceState.READY)
+    stage.page.desk.take_speed(ready.id, 21.3)
+    stage.tell(cluster.status(ready))
+    stage.page.strip._lines[ready.id].look.click()
+    assert stage.page.side.panel.measured.text().startswith("The last answer came with 21 tok/s.")
 
 
 def test_a_failure_is_dismissed(stage: Stage) -> None:

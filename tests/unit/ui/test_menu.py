@@ -5,7 +5,7 @@ import pytest
 from app.schema.engine import EngineStatus
 from app.schema.errors import ErrorInfo
 from app.schema.instance import InstanceState, InstanceStatus, Lease, Phase, PhaseName, PhaseState
-from app.schema.node import HealthWarning, Peer, Reachability, Status
+from app.schema.node import HealthWarning, NodeInfo, Peer, PeerReport, Reachability, Status
 from app.schema.plan import Prediction
 from app.schema.record import InstanceId, ModelId, NodeId
 from app.schema.settings import Settings
@@ -220,6 +220,23 @@ def test_an_expected_speed_is_told_as_one() -> None:
     ready = instance(READY, pcs=3)
     told_ready = ready.model_copy(update={"plan": ready.plan.model_copy(update={"prediction": expected})})
     assert str(face(status(told_ready), Link.FOUND).line) == "Ready · 3 PCs · caravan-demo · about 21 tok/s"
+
+
+def test_a_measured_speed_is_told_without_about() -> None:
+    ready = instance(READY, pcs=3, name="one")
+    speeds = {InstanceId("one"): 21.2}
+    line = "Ready · 3 PCs · caravan-demo · 21 tok/s"
+    assert str(face(status(ready), Link.FOUND, speeds).line) == line
+    assert str(menu_model(status(ready), FOUND, speeds=speeds)[0].text) == line
+
+
+def test_a_model_that_another_pc_runs_is_ready_here_too() -> None:
+    theirs = instance(READY, pcs=2, model="Qwen3-32B")
+    other = NodeId("b" * 64)
+    report = PeerReport(node=NodeInfo(id=other, name="LIVING ROOM", version="1", started_at=1.0), instances=(theirs,))
+    peer = Peer(node=other, name="LIVING ROOM", reachability=Reachability.ALIVE, report=report)
+    shown = face(status(peers=(peer,)), Link.FOUND)
+    assert (shown.icon, str(shown.line)) == (Icon.READY, "Ready · 2 PCs · Qwen3-32B")
 
 
 def test_a_failed_launch_keeps_its_hint() -> None:

