@@ -13,5 +13,7 @@ if __name__ == "__main__":
         function.can_block_in("app/daemon.py", "_serve")
         # A line of a log is appended where it arises, as `logging` does: microseconds, and in order.
         function.can_block_in("app/system/rotating_file.py", "write_line")
+        # The first pipe of a child on Windows looks for the temporary folder, once.
+        function.can_block_in("asyncio/windows_utils.py", "pipe")
     alarm.activate()
     main()

@@ -28,6 +28,7 @@ from app.cluster.link_service import LinkService
 from app.identity.certificate import Identity, load_or_create
 from app.identity.contexts import Contexts, verified_peer
 from app.schema.record import NodeId
+from app.system.ports import bind_loopback
 
 SECRET = "s" * 32
 COMMAND = [sys.executable, "-m", "app.tunnel"]
@@ -150,7 +151,8 @@ async def two_pcs(folder: Path, node_port: int = 9) -> AsyncIterator[tuple[Pc, P
 @asynccontextmanager
 async def server(handler: Handler) -> AsyncIterator[int]:
     """A TCP server on 127.0.0.1; gives its port."""
-    listening = await asyncio.start_server(handler, "127.0.0.1", 0)
+    # asyncio on Windows does not know accepted sockets for TCP, and each small answer would wait for the one before.
+    listening = await asyncio.start_server(handler, sock=bind_loopback(0))
     try:
         yield listening.sockets[0].getsockname()[1]
     finally:

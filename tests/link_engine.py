@@ -47,12 +47,14 @@ def _answers(port: int) -> bool:
 
 
 @asynccontextmanager
-async def llama_server(programs: Path, model: Path, *workers: int) -> AsyncIterator[httpx.AsyncClient]:
-    """A head whose layers all lie on the workers at these local ports; gives a client of it."""
+async def llama_server(
+    programs: Path, model: Path, *workers: int, layers: int = 99
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A head with `layers` layers on the workers at these local ports, all by default; gives a client of it."""
     port = free_port()
     endpoints = ",".join(f"127.0.0.1:{worker}" for worker in workers)
     devices = ",".join(f"RPC{number}" for number in range(len(workers)))
-    argv = [str(programs / "llama-server"), "--rpc", endpoints, "-dev", devices, "-ngl", "99", "-m", str(model)]
+    argv = [str(programs / "llama-server"), "--rpc", endpoints, "-dev", devices, "-ngl", str(layers), "-m", str(model)]
     argv += [
         "-c",
         "512",

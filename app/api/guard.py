@@ -4,6 +4,8 @@ Browsers let any web page reach loopback ports; these three checks are what stop
 asking first is told in https://developer.mozilla.org/docs/Web/HTTP/CORS ("simple requests").
 """
 
+import asyncio
+import contextlib
 import json
 import secrets
 from collections.abc import Iterable
@@ -17,6 +19,10 @@ LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
 BODY_LIMIT = 64 << 20
 """Largest request body in bytes: room for a long conversation with pictures."""
+
+SWALLOWED_BYTES = 1 << 20
+SWALLOW_SECONDS = 0.5
+"""How much of a refused request is read before it is answered, at most."""
 
 
 class LoopbackGuard:
@@ -39,6 +45,7 @@ class LoopbackGuard:
             if self._protected is not None and self._token and scope["path"].startswith(self._protected):
                 check_token(headers, self._token)
         except CaravanError as error:
+            await _swallow_body(receive)
             await _answer(error, send)
             return
         await self._app(scope, receive, send)
@@ -80,6 +87,18 @@ def check_token(headers: dict[str, str], token: str) -> None:
     given = headers.get("authorization", "").removeprefix("Bearer ").encode()
     if not secrets.compare_digest(given, token.encode()):
         raise NotAllowed("The key is missing or wrong.", "Send the token from the file `api-token` as a bearer token.")
+
+
+async def _swallow_body(receive: Receive) -> None:
+    """Take what comes of the body: a connection closed before is reset, and the client may never see the answer."""
+    left = SWALLOWED_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(SWALLOW_SECONDS):
+            while left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 async def _answer(error: CaravanError, send: Send) -> None:

@@ -62,9 +62,16 @@ async def start_node(data_dir: Path, env: Mapping[str, str] | None = None, *opti
 def engine_processes(node_pid: int) -> list[psutil.Process]:
     """The llama.cpp programs below a node."""
     found = psutil.Process(node_pid).children(recursive=True)
-    # Windows gives a hidden program a console host, which is called with `--server`.
-    own = (each for each in found if each.name() != "conhost.exe")
-    return [each for each in own if any("server" in part for part in each.cmdline()[:2])]
+    return [each for each in found if _is_engine(each)]
+
+
+def _is_engine(process: psutil.Process) -> bool:
+    try:
+        # Windows gives a hidden program a console host, which is called with `--server`.
+        return process.name() != "conhost.exe" and any("server" in part for part in process.cmdline()[:2])
+    except (psutil.NoSuchProcess, OSError):
+        # It has just ended; Wine says so in words that psutil does not know.
+        return False
 
 
 def windows_lacks(what: str) -> pytest.MarkDecorator:

@@ -246,9 +246,6 @@ def head_note(plan: Plan) -> Phrase | None:
 
 
 def guessing_note(plan: Plan) -> Phrase | None:
-    """How the plan would be faster with guesses ahead. It is not done by itself: the draft takes memory of its own."""
+    """How the plan answers faster by guessing ahead, when it does."""
     told = plan.speculation
-    if told is None:
-        return None
-    argument = "--spec-type ngram-simple" if told.draft_model is None else "--model-draft FILE"
-    return tr("Possible: {sentence} Add {argument} to the extra arguments.", sentence=told.sentence, argument=argument)
+    return tr("{sentence}", sentence=told.sentence) if told is not None else None
