@@ -135,12 +135,18 @@ class Keeper:
         self._start_wanted.set()
         while True:
             client = await self._look()
+            was_found = client is not None
             if client is None and self._start_wanted.is_set():
                 client = await self._start()
-            self._start_wanted.clear()
+            told = 0
             if client is not None:
                 async with client:
-                    await self._watch(client)
+                    told = await self._watch(client)
+            if was_found and told <= 1:
+                # A node that is just ending answers once more; a wish for another is still to be fulfilled.
+                await asyncio.sleep(_POLL_SECONDS)
+            else:
+                self._start_wanted.clear()
             await self._mourn()
             self._audience.lost()
             with suppress(TimeoutError):
@@ -163,15 +169,19 @@ class Keeper:
                     return client
         return None
 
-    async def _watch(self, client: NodeClient) -> None:
+    async def _watch(self, client: NodeClient) -> int:
+        """Tell what the node tells until it is lost; returns how often it told something."""
+        told = 0
         is_ours = self._child is not None and self._child.returncode is None
         self._audience.attached(Attachment(client.endpoint.api_url, is_ours))
         try:
             async with aclosing(client.watch()) as statuses:
                 async for status in statuses:
+                    told += 1
                     self._audience.status(status)
         except (CaravanError, ValueError) as error:
             _log.info("The node is lost: %s", error)
+        return told
 
     async def _start(self) -> NodeClient | None:
         self._audience.starting()

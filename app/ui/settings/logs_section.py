@@ -48,7 +48,7 @@ FILTER_MS = 120
 
 _KNOWN_LINES = 200
 _NAME_COLUMNS = 36
-_LEAST_SEARCH = 120
+_LEAST_SEARCH = 96
 _LEVELS: tuple[tuple[Level, Phrase], ...] = (
     (Level.DETAIL, tr("Everything")),
     (Level.NORMAL, tr("Without details")),

@@ -157,7 +157,9 @@ def test_nothing_measured_means_fewest_pcs_then_this_head(
         assert able
         assert found.prediction is None
         used = {stage.node for stage in found.stages} | {found.head}
-        assert (found.head, len(used)) == (able[0][0], len(able[0]))
+        # Who asks for several PCs wants them to hold layers: another head, or one PC more, may be needed for that.
+        if request.pcs is None and request.min_pcs == 1:
+            assert (found.head, len(used)) == (able[0][0], len(able[0]))
         assert used in [set(nodes) for nodes in able]
 
 
