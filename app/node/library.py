@@ -49,7 +49,7 @@ class Library:
     def holds(self, model: ModelFile) -> bool:
         """Whether this very file is on this PC, as far as name and size tell."""
         known = (*self._models, *self._opened.values())
-        return any(each.id == model.id and each.size_bytes == model.size_bytes for each in known)
+        return any(each.is_same(model) for each in known)
 
     async def _open(self, path: Path) -> ModelFile:
         model = await asyncio.to_thread(read_model, path)

@@ -57,7 +57,7 @@ class SharedModels:
 
     def holders(self, model: ModelFile) -> frozenset[NodeId]:
         """The peers whose disks hold this very file, as far as name and size tell."""
-        return frozenset(node for node, models in self._models.items() if any(same(each, model) for each in models))
+        return frozenset(node for node, models in self._models.items() if any(each.is_same(model) for each in models))
 
     def held(self, own: NodeId, models: tuple[ModelFile, ...]) -> tuple[HeldModel, ...]:
         """All models of the cluster, this PC's `models` first, each once with the PCs that hold it."""
@@ -75,8 +75,3 @@ class SharedModels:
                 if each.id.lower() == wanted:
                     return each
         raise ModelNotFound(f"No PC of the cluster has a model called {name}.", "See `caravan models`.")
-
-
-def same(one: ModelFile, other: ModelFile) -> bool:
-    """Whether two PCs' files are the same model."""
-    return one.id == other.id and one.size_bytes == other.size_bytes

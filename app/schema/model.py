@@ -79,6 +79,10 @@ class ModelFile(Record):
     problem: ErrorInfo | None = None
     projector_path: str | None = None
 
+    def is_same(self, other: "ModelFile") -> bool:
+        """Whether two files, maybe on two PCs, are the same model, as far as name and size tell."""
+        return self.id == other.id and self.size_bytes == other.size_bytes
+
 
 class HeldModel(Record):
     """A model somewhere in the cluster, and the PCs whose disks hold it (one of them may be this one)."""

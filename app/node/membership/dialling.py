@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from app.identity.contexts import pairing_host
-from app.node.membership.pairing_listener import PAIRING_PORT
 from app.node.membership.pairing_wire import PairingWire, dialled
 from app.schema.errors import CaravanError, InputError, PairingFailed, PeerRefused
+from app.schema.settings import PAIR_PORT
 from app.schema.sighting import Sighting
 
 _HOST = re.compile(r"[A-Za-z0-9_\-.\u0080-\uffff]{1,253}")
@@ -30,7 +30,7 @@ def checked_address(typed: str) -> str:
     host, colon, port = typed.strip().partition(":")
     number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else 0
     if not colon:
-        number = PAIRING_PORT
+        number = PAIR_PORT
     try:
         host.encode("idna")
     except UnicodeError:

@@ -14,12 +14,10 @@ from app.cluster.link_process.admission import HalfOpen, TokenBuckets
 from app.identity.contexts import check_pairing_guest
 from app.node.membership.pairing_wire import PairingWire, WireEnded, accepted
 from app.schema.errors import CaravanError
+from app.schema.settings import PAIR_PORT
 from app.system.tcp import bind
 
 logger = logging.getLogger("caravan.membership.pairing")
-
-PAIRING_PORT = 52417
-"""Where a PC that types no port dials."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Visit:
 Converse = Callable[[Visit], Coroutine[Any, Any, None]]
 
 
-def bind_pairing(hosts: Sequence[str], port: int = PAIRING_PORT) -> list[socket.socket]:
+def bind_pairing(hosts: Sequence[str], port: int = PAIR_PORT) -> list[socket.socket]:
     """Listening sockets on those hosts that take one, all on one port: `port`, or any when it is taken everywhere.
 
     Empty when nothing can be bound.

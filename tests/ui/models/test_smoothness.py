@@ -1,6 +1,5 @@
 """200 models: the main thread is never busy for long, whatever arrives and however one scrolls."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,32 +12,11 @@ from app.ui.models.verdict_desk import AT_ONCE
 from app.ui.models.verdicts import Fit
 from app.ui.style.sheet import style_sheet
 from tests.ui.conftest import Until
+from tests.ui.heartbeat import Heartbeat
 from tests.ui.models.stage import SlowClient, Stage, ThreadErrands
 
 MOST_SECONDS = 0.050
 """Of the main thread's own work in one turn. Its CPU time is asserted: other programs on this PC do not count in it."""
-
-
-class Heartbeat:
-    """Fires as often as Qt's loop lets it, and keeps the longest pauses: by the clock and in CPU time."""
-
-    def __init__(self) -> None:
-        self.by_clock = self.by_cpu = 0.0
-        self.beats = 0
-        self._at = (time.perf_counter(), time.thread_time())
-        self._timer = QTimer()
-        self._timer.timeout.connect(self._beat)
-        self._timer.start(0)
-
-    def _beat(self) -> None:
-        now = (time.perf_counter(), time.thread_time())
-        self.by_clock = max(self.by_clock, now[0] - self._at[0])
-        self.by_cpu = max(self.by_cpu, now[1] - self._at[1])
-        self.beats += 1
-        self._at = now
-
-    def stop(self) -> None:
-        self._timer.stop()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Logs: followed, filtered, copied, saved; 100 000 lines never hold the main thread up."""
 
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from app.ui.settings.sample import SampleNode, log_lines, status
 from app.ui.style.theme import Theme
 from tests.ui.conftest import Until
 from tests.ui.desks import ScriptedErrands
+from tests.ui.heartbeat import Heartbeat
 
 MOST_SECONDS = 0.050
 """Of the main thread's own work in one turn. Its CPU time is asserted: other programs on this PC do not count in it."""
@@ -167,28 +167,6 @@ def test_memory_is_bounded(application: QApplication, until: Until) -> None:
     assert 0 < model.rowCount() < before + 5000
     assert model.last == last[-1]
     assert all(line.level >= Level.WARNING for line in model.shown_lines())
-
-
-class Heartbeat:
-    """Fires as often as Qt's loop lets it, and keeps the longest pauses: by the clock and in CPU time."""
-
-    def __init__(self) -> None:
-        self.by_clock = self.by_cpu = 0.0
-        self.beats = 0
-        self._at = (time.perf_counter(), time.thread_time())
-        self._timer = QTimer()
-        self._timer.timeout.connect(self._beat)
-        self._timer.start(0)
-
-    def _beat(self) -> None:
-        now = (time.perf_counter(), time.thread_time())
-        self.by_clock = max(self.by_clock, now[0] - self._at[0])
-        self.by_cpu = max(self.by_cpu, now[1] - self._at[1])
-        self.beats += 1
-        self._at = now
-
-    def stop(self) -> None:
-        self._timer.stop()
 
 
 def test_a_hundred_thousand_lines_never_hold_the_main_thread_up(
