@@ -11,6 +11,7 @@ from typing import Any, Self
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from app.hub_client import HubClient
 from app.schema.cluster import InvitationStatus, JoinRequest, JoinStatus
 from app.schema.endpoint import Endpoint
 from app.schema.engine import EngineInstall, EngineInstallRequest
@@ -79,6 +80,8 @@ class NodeClient:
         # Without a token the node itself says what is missing; an empty one could not even be sent.
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = loopback_client(base_url=self.endpoint.api_url, headers=headers, timeout=REQUEST_SECONDS)
+        self.hub = HubClient(self._ask)
+        """Search, downloads and everything else about models that are not here yet."""
 
     async def __aenter__(self) -> Self:
         return self

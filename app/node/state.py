@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from app.schema.download import Download
 from app.schema.event import (
+    DownloadChanged,
+    DownloadForgotten,
+    DownloadProgressed,
     EngineInstallChanged,
     EngineInstallProgressed,
     Event,
@@ -36,6 +40,10 @@ def delta(event: Event, seq: int, changed: dict[str, Any]) -> Delta:
             return Delta(seq=seq, event=event.type, peer=peer)
         case InstanceChanged(instance=instance):
             return Delta(seq=seq, event=event.type, instance=instance)
+        case DownloadChanged(download=download):
+            return Delta(seq=seq, event=event.type, download=download)
+        case DownloadProgressed(figures=figures):
+            return Delta(seq=seq, event=event.type, figures=figures)
         case _:
             return Delta(seq=seq, event=event.type, changed=changed)
 
@@ -44,6 +52,8 @@ def is_story(before: Status, event: Event) -> bool:
     """Whether an event is worth keeping: a sample, a heartbeat or a step of progress that says nothing else is not."""
     match event:
         case LoadSampled() | EngineInstallProgressed() | InvitationChanged() | SightingsChanged():
+            return False
+        case DownloadProgressed():
             return False
         case PeerChanged(peer=peer):
             return all(_news_of(peer) != _news_of(each) for each in before.peers)
@@ -72,6 +82,8 @@ def _changes(status: Status, event: Event) -> dict[str, Any]:
             return {"peers": tuple(each for each in status.peers if each.node != node)}
         case InstanceChanged() | InstanceForgotten():
             return {"instances": _instances(status, event)}
+        case DownloadChanged() | DownloadProgressed() | DownloadForgotten():
+            return {"downloads": _downloads(status, event)}
         case _:
             # Every other event carries the new value of the field of the same name.
             return {name: getattr(event, name) for name in type(event).model_fields if name != "type"}
@@ -81,3 +93,13 @@ def _instances(status: Status, event: InstanceChanged | InstanceForgotten) -> tu
     if isinstance(event, InstanceChanged):
         return status.instances_with(event.instance)
     return tuple(each for each in status.instances if each.id != event.instance_id)
+
+
+def _downloads(status: Status, event: DownloadChanged | DownloadProgressed | DownloadForgotten) -> tuple[Download, ...]:
+    match event:
+        case DownloadChanged(download=download):
+            return status.downloads_with(download)
+        case DownloadProgressed(figures=figures):
+            return status.downloads_at(figures)
+        case DownloadForgotten(id=gone):
+            return tuple(each for each in status.downloads if each.id != gone)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from app.schema.cluster import InvitationStatus, JoinStatus, MemberInfo
+from app.schema.download import Download, DownloadFigures, DownloadId
 from app.schema.engine import EngineInstall, EngineStatus
 from app.schema.hardware import HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus, Lease
@@ -89,6 +90,21 @@ class InstanceForgotten(Record):
     instance_id: InstanceId
 
 
+class DownloadChanged(Record):
+    type: Literal["download_changed"] = "download_changed"
+    download: Download
+
+
+class DownloadProgressed(Record):
+    type: Literal["download_progressed"] = "download_progressed"
+    figures: DownloadFigures
+
+
+class DownloadForgotten(Record):
+    type: Literal["download_forgotten"] = "download_forgotten"
+    id: DownloadId
+
+
 class LeasesChanged(Record):
     type: Literal["leases_changed"] = "leases_changed"
     leases: tuple[Lease, ...]
@@ -115,6 +131,9 @@ Event = Annotated[
     | CatalogueChanged
     | InstanceChanged
     | InstanceForgotten
+    | DownloadChanged
+    | DownloadProgressed
+    | DownloadForgotten
     | LeasesChanged
     | WarningsChanged,
     Field(discriminator="type"),

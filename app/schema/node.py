@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from app.schema.cluster import InvitationStatus, JoinStatus, MemberInfo
+from app.schema.download import Download, DownloadFigures
 from app.schema.engine import EngineInstall, EngineStatus
 from app.schema.hardware import HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus, Lease
@@ -115,6 +116,7 @@ class Status(Record):
     seen: tuple[Sighting, ...] = ()
     invitation: InvitationStatus | None = None
     join: JoinStatus | None = None
+    downloads: tuple[Download, ...] = ()
     settings: Settings = Settings()
 
     @property
@@ -134,12 +136,23 @@ class Status(Record):
             return (*self.instances, new)
         return tuple(new if each.id == new.id else each for each in self.instances)
 
+    def downloads_with(self, new: Download) -> tuple[Download, ...]:
+        """The downloads, one of them new or changed."""
+        if all(each.id != new.id for each in self.downloads):
+            return (*self.downloads, new)
+        return tuple(new if each.id == new.id else each for each in self.downloads)
+
+    def downloads_at(self, figures: DownloadFigures) -> tuple[Download, ...]:
+        """The downloads, one of them further than before; figures of an unknown one change nothing."""
+        told = figures.model_dump(exclude={"id"})
+        return tuple(each.model_copy(update=told) if each.id == figures.id else each for each in self.downloads)
+
 
 class Delta(Record):
-    """One numbered change: `peer` or `instance` when one of them is new or changed, else the top-level fields of
-    `Status` that are new. Apply it to the status `seq - 1`.
+    """One numbered change: `peer`, `instance` or `download` when one of them is new or changed, `figures` when a
+    download is just further, else the top-level fields of `Status` that are new. Apply it to the status `seq - 1`.
 
-    A heartbeat of one of many peers would otherwise carry them all.
+    A heartbeat of one of many peers, or a step of one of many downloads, would otherwise carry them all.
     """
 
     seq: int
@@ -147,6 +160,8 @@ class Delta(Record):
     changed: dict[str, Any] = Field(default_factory=dict)
     peer: Peer | None = None
     instance: InstanceStatus | None = None
+    download: Download | None = None
+    figures: DownloadFigures | None = None
 
     def apply(self, status: Status) -> Status:
         """The status after this change. Raises ValueError on a gap, then the reader must take a new snapshot."""
@@ -157,4 +172,8 @@ class Delta(Record):
             fields["peers"] = status.peers_with(self.peer)
         if self.instance is not None:
             fields["instances"] = status.instances_with(self.instance)
+        if self.download is not None:
+            fields["downloads"] = status.downloads_with(self.download)
+        if self.figures is not None:
+            fields["downloads"] = status.downloads_at(self.figures)
         return Status.model_validate({**fields, **self.changed, "seq": self.seq})

@@ -19,6 +19,7 @@ class Settings(Record):
     every llama-server this node starts, one list item per argument. `sharing` False refuses new leases.
     `cpu_threads` None lets the engine choose. `release_mirror` is the address of a stand-in for GitHub's release API,
     https unless it is on this PC. `engine_cache` keeps weights that workers were sent on this PC's disk.
+    `hub_mirror` is the address of a stand-in for huggingface.co, https unless it is on this PC.
     """
 
     name: Annotated[str, Field(max_length=60)] | None = None
@@ -29,4 +30,5 @@ class Settings(Record):
     sharing: bool = True
     cpu_threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     release_mirror: Annotated[str, Field(max_length=500)] | None = None
+    hub_mirror: Annotated[str, Field(max_length=500)] | None = None
     engine_cache: bool = True

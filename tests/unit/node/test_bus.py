@@ -5,14 +5,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.node.bus import Bus, Closed, Overflowed
-from app.schema.event import CatalogueChanged, Event, LoadSampled, PeerChanged, WarningsChanged
+from app.schema.download import Download, DownloadFigures, DownloadId, DownloadPhase
+from app.schema.event import (
+    CatalogueChanged,
+    DownloadChanged,
+    DownloadForgotten,
+    DownloadProgressed,
+    Event,
+    LoadSampled,
+    PeerChanged,
+    WarningsChanged,
+)
 from app.schema.hardware import LoadSample
 from app.schema.node import CatalogueStatus, Delta, HealthWarning, NodeInfo, Peer, Reachability, Status
 from app.schema.record import NodeId
 
 FIRST = Status(node=NodeInfo(id=NodeId("0" * 64), name="WORKSHOP", version="1", started_at=0.0))
 
+DOWNLOADS = st.sampled_from([DownloadId("a"), DownloadId("b")])
+
 events = st.one_of(
+    st.builds(
+        DownloadChanged,
+        download=st.builds(
+            Download,
+            id=DOWNLOADS,
+            repository=st.just("owner/name"),
+            revision=st.just("0" * 40),
+            name=st.just("model"),
+            bytes_total=st.just(9),
+            phase=st.sampled_from(DownloadPhase),
+        ),
+    ),
+    st.builds(DownloadProgressed, figures=st.builds(DownloadFigures, id=DOWNLOADS, bytes_done=st.integers(0, 9))),
+    st.builds(DownloadForgotten, id=DOWNLOADS),
     st.builds(
         PeerChanged,
         peer=st.builds(
@@ -51,6 +77,27 @@ async def test_a_mirror_that_applies_every_delta_equals_the_status(published: li
         with pytest.raises(Closed):
             await subscription.next()
     assert mirror == bus.status
+
+
+async def test_a_step_of_one_download_carries_its_figures_only() -> None:
+    bus = Bus(FIRST)
+    for name in ("a", "b"):
+        download = Download(
+            id=DownloadId(name),
+            repository="owner/name",
+            revision="0" * 40,
+            name="model",
+            bytes_total=100,
+            phase=DownloadPhase.DOWNLOADING,
+        )
+        bus.publish(DownloadChanged(download=download))
+    with bus.subscribe() as reader:
+        bus.publish(DownloadProgressed(figures=DownloadFigures(id=DownloadId("b"), bytes_done=40, rate=2.0)))
+        told = await reader.next()
+    assert told.figures is not None
+    assert (told.changed, told.download) == ({}, None)
+    assert [each.bytes_done for each in bus.status.downloads] == [0, 40]
+    assert len(bus.story()) == 2
 
 
 async def test_an_event_that_changes_nothing_gets_no_number() -> None:
