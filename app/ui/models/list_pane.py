@@ -6,13 +6,15 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.ui.models import rows as row_values
-from app.ui.models.list_view import ModelListView
+from app.ui.models.list_model import row_list
 from app.ui.models.pcs import Pc
+from app.ui.models.row_delegate import HEIGHT, RowDelegate
 from app.ui.models.rows import Row, Wish
 from app.ui.parts.buttons import Button, Role
 from app.ui.parts.card import Card
 from app.ui.parts.empty import EmptyState
 from app.ui.parts.labels import Quiet
+from app.ui.parts.row_view import RowView
 from app.ui.style.theme import Theme
 from app.ui.style.tokens import GAP
 from app.ui.words import Phrase, tr
@@ -29,7 +31,8 @@ class ListPane(QWidget):
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.view = ModelListView(theme)
+        self.view = RowView[Row](theme, row_list(), HEIGHT, tr("Models"))
+        self.view.paint_with(RowDelegate(theme))
         self.count = Quiet()
         self.nothing = EmptyState(
             theme,

@@ -88,7 +88,7 @@ class ModelsPage(Page):
         self.pane.clear_wanted.connect(self.toolbar.clear)
         self.pane.folder_wanted.connect(self._open_folder)
         self.pane.view.selected.connect(self._select)
-        self.pane.view.launch_wanted.connect(self.side.launch)
+        self.pane.view.entered.connect(self.side.launch)
         self.pane.view.looked_at.connect(self._want_verdicts)
         self.side.instances_changed.connect(self._show_instances)
         self.strip.chat_wanted.connect(self.side.chat)
@@ -125,7 +125,7 @@ class ModelsPage(Page):
         if self.isVisible():
             seen = self.pane.view.seen_first()
             keys = {row.key for row in seen}
-            self.shelf.verdicts.want([*seen, *(row for row in self.shelf.rows if row.key not in keys)])
+            self.shelf.want_verdicts([*seen, *(row for row in self.shelf.rows if row.key not in keys)])
 
     def _follow_memory(self, status: Status) -> None:
         """Ask for everything again once the cluster is another; not while a model loads and memory moves."""

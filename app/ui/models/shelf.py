@@ -1,7 +1,7 @@
 """All models of the cluster and what was dropped on the page, as rows with their verdicts, kept up to date."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -10,11 +10,12 @@ from app.client import NodeClient
 from app.schema.errors import ErrorInfo
 from app.schema.model import HeldModel, ModelFile
 from app.schema.node import Status
+from app.schema.plan import Plan, PlanRequest, Refusal
 from app.schema.record import ModelId
 from app.ui.desk import Desk, Handle
 from app.ui.models.pcs import Pc, pcs_of
 from app.ui.models.rows import Row, judged, make_rows
-from app.ui.models.verdict_desk import VerdictDesk
+from app.ui.models.verdict_desk import Question, VerdictDesk
 from app.ui.models.verdicts import CHECKING, Fit
 
 
@@ -62,6 +63,10 @@ class Shelf(QObject):
         if status is not None:
             node = status.node.id
             self._desk.ask(_files(paths), lambda files: self._add([HeldModel(model=f, holders=(node,)) for f in files]))
+
+    def want_verdicts(self, rows: Iterable[Row]) -> None:
+        """Ask where these fit, first ones first."""
+        self.verdicts.want((row.key, _where(row.model_id)) for row in rows if row.verdict.fit is not Fit.UNREADABLE)
 
     def row_of(self, model: str) -> Row | None:
         """The row of a model id. A file that was dropped is called by its name once the node has read it."""
@@ -118,6 +123,13 @@ def _models(rescan: bool) -> Callable[[NodeClient], Awaitable[tuple[HeldModel, .
         if rescan:
             await client.models(rescan=True)
         return await client.cluster_models()
+
+    return work
+
+
+def _where(model: ModelId) -> Question:
+    async def work(client: NodeClient) -> Plan | Refusal:
+        return await client.plan(PlanRequest(model_id=model))
 
     return work
 

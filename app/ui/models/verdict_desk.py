@@ -8,11 +8,11 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.client import NodeClient
 from app.schema.errors import ErrorInfo
-from app.schema.plan import Plan, PlanRequest, Refusal
-from app.schema.record import ModelId
+from app.schema.plan import Plan, Refusal
 from app.ui.desk import Desk, Handle
-from app.ui.models.rows import Row
-from app.ui.models.verdicts import Fit, Verdict, judge, unanswered
+from app.ui.models.verdicts import Verdict, judge, unanswered
+
+Question = Callable[[NodeClient], Awaitable[Plan | Refusal]]
 
 AT_ONCE = 3
 """Questions on their way; the node answers them one after the other anyway."""
@@ -22,27 +22,29 @@ TELL_MS = 80
 
 
 class VerdictDesk(QObject):
-    """Keeps one verdict per row key. An old one stays until its successor comes, so that nothing flickers."""
+    """Keeps one verdict per row key, and the answer behind it. An old one stays until its successor comes, so that
+    nothing flickers.
+    """
 
     arrived = Signal()
     """`verdicts` has new ones; at most every `TELL_MS`."""
 
-    def __init__(self, desk: Desk, parent: QObject | None = None) -> None:
+    def __init__(self, desk: Desk, parent: QObject | None = None, at_once: int = AT_ONCE) -> None:
         super().__init__(parent)
-        self._desk = desk
+        self._desk, self._at_once = desk, at_once
         self.verdicts: dict[str, Verdict] = {}
+        self.answers: dict[str, Plan | Refusal] = {}
         self._fresh: set[str] = set()
-        self._queue: deque[tuple[str, ModelId]] = deque()
+        self._queue: deque[tuple[str, Question]] = deque()
         self._open: dict[str, Handle] = {}
         self._tell = QTimer(self)
         self._tell.setSingleShot(True)
         self._tell.setInterval(TELL_MS)
         self._tell.timeout.connect(self.arrived)
 
-    def want(self, rows: Iterable[Row]) -> None:
-        """Ask for these, first ones first; what is known or on its way is not asked again."""
-        waiting = ((row.key, row.model_id) for row in rows if row.verdict.fit is not Fit.UNREADABLE)
-        self._queue = deque(each for each in waiting if each[0] not in self._fresh and each[0] not in self._open)
+    def want(self, questions: Iterable[tuple[str, Question]]) -> None:
+        """Ask for these row keys, first ones first; what is known or on its way is not asked again."""
+        self._queue = deque(each for each in questions if each[0] not in self._fresh and each[0] not in self._open)
         self._go_on()
 
     def grow_old(self) -> None:
@@ -63,18 +65,20 @@ class VerdictDesk(QObject):
         return bool(self._open or self._queue)
 
     def _go_on(self) -> None:
-        while self._queue and len(self._open) < AT_ONCE:
-            key, model = self._queue.popleft()
-            self._open[key] = self._desk.ask(_question(model), partial(self._answered, key), partial(self._failed, key))
+        while self._queue and len(self._open) < self._at_once:
+            key, question = self._queue.popleft()
+            self._open[key] = self._desk.ask(question, partial(self._answered, key), partial(self._failed, key))
 
     def _answered(self, key: str, answer: Plan | Refusal) -> None:
         status = self._desk.status
         if status is None:
             self._open.pop(key, None)
             return
+        self.answers[key] = answer
         self._keep(key, judge(answer, status.node.id))
 
     def _failed(self, key: str, error: ErrorInfo) -> None:
+        self.answers.pop(key, None)
         self._keep(key, unanswered(error))
 
     def _keep(self, key: str, verdict: Verdict) -> None:
@@ -84,10 +88,3 @@ class VerdictDesk(QObject):
         if not self._tell.isActive():
             self._tell.start()
         self._go_on()
-
-
-def _question(model: ModelId) -> Callable[[NodeClient], Awaitable[Plan | Refusal]]:
-    async def work(client: NodeClient) -> Plan | Refusal:
-        return await client.plan(PlanRequest(model_id=model))
-
-    return work

@@ -1,51 +1,59 @@
-"""The list of models: arrows move, Enter launches, and it tells which rows are looked at."""
+"""A list of rows: arrows move, Enter does what the row is for, and it tells which rows are looked at."""
+
+from typing import Generic
 
 from PySide6.QtCore import QItemSelection, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QAbstractItemView, QFrame, QListView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QFrame, QListView, QStyledItemDelegate, QWidget
 
-from app.ui.models.list_model import RowList
-from app.ui.models.row_delegate import HEIGHT, RowDelegate
-from app.ui.models.rows import Row
+from app.ui.parts.row_list import R, RowList
 from app.ui.said import said
 from app.ui.style.theme import Theme
-from app.ui.words import tr
+from app.ui.words import Phrase
 
 _REST_MS = 60
 """Scrolling tells which rows are seen once it rests."""
 
 
-class ModelListView(QListView):
-    """Shows a `RowList`; `current_key` survives every change of the rows."""
+class RowView(QListView, Generic[R]):
+    """Shows a `RowList` whose rows are all `height` pixels high; `current_key` survives every change of the rows."""
 
     selected = Signal(object)
-    """A Row, or None."""
-    launch_wanted = Signal()
+    """A row, or None."""
+    entered = Signal()
     """Enter or a double click on the selected row."""
     looked_at = Signal()
     """Other rows are seen now."""
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, theme: Theme, rows: RowList[R], height: int, name: Phrase, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self.rows = RowList(self)
+        self.rows = rows
         self.current_key: str | None = None
+        self._height = height
         self._is_restoring = False
-        self.setModel(self.rows)
-        self.setItemDelegate(RowDelegate(theme, self))
-        self._dress(theme)
+        rows.setParent(self)
+        self.setModel(rows)
+        self._dress(theme, name)
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.timeout.connect(self.looked_at)
         self.verticalScrollBar().valueChanged.connect(lambda: self._rest.start(_REST_MS))
-        self.doubleClicked.connect(lambda: self.launch_wanted.emit())
+        self.doubleClicked.connect(lambda: self.entered.emit())
 
-    def show_rows(self, rows: list[Row]) -> None:
-        """Show these; the selected model stays selected where it still is."""
+    def paint_with(self, delegate: QStyledItemDelegate) -> None:
+        """Let this delegate paint the rows; the view keeps it."""
+        delegate.setParent(self)
+        self.setItemDelegate(delegate)
+
+    def show_rows(self, rows: list[R], first: str | None = None) -> None:
+        """Show these; the selected row stays selected where it still is, else `first` is, or the first one."""
         self._is_restoring = True
         self.rows.show_rows(rows)
         number = self.rows.place(self.current_key)
         if number is None and rows:
-            number = 0
+            number = self.rows.place(first) or 0
         if number is not None and self.currentIndex().row() != number:
             self.setCurrentIndex(self.rows.index(number))
         self._is_restoring = False
@@ -58,12 +66,23 @@ class ModelListView(QListView):
             self.setCurrentIndex(self.rows.index(number))
             self.scrollTo(self.currentIndex(), QAbstractItemView.ScrollHint.PositionAtCenter)
 
-    def seen_first(self) -> list[Row]:
+    @property
+    def current(self) -> R | None:
+        """The selected row."""
+        index = self.currentIndex()
+        return self.rows.rows[index.row()] if index.isValid() else None
+
+    def seen(self) -> list[R]:
+        """The rows that are seen now."""
+        top = max(0, self.verticalScrollBar().value() // self._height)
+        return list(self.rows.rows[top : top + self.viewport().height() // self._height + 2])
+
+    def seen_first(self) -> list[R]:
         """All rows, those that are seen now first."""
-        top = max(0, self.verticalScrollBar().value() // HEIGHT)
-        count = self.viewport().height() // HEIGHT + 2
-        rows = list(self.rows.rows)
-        return [*rows[top : top + count], *rows[top + count :], *rows[:top]]
+        seen = self.seen()
+        top = max(0, self.verticalScrollBar().value() // self._height)
+        rows = self.rows.rows
+        return [*seen, *rows[top + len(seen) :], *rows[:top]]
 
     def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:  # noqa: D102
         super().selectionChanged(selected, deselected)
@@ -72,7 +91,7 @@ class ModelListView(QListView):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: D102
         if event.key() in {Qt.Key.Key_Return, Qt.Key.Key_Enter}:
-            self.launch_wanted.emit()
+            self.entered.emit()
             return
         super().keyPressEvent(event)
 
@@ -80,19 +99,18 @@ class ModelListView(QListView):
         super().resizeEvent(event)
         self._rest.start(_REST_MS)
 
-    def _dress(self, theme: Theme) -> None:
+    def _dress(self, theme: Theme, name: Phrase) -> None:
         self.setUniformItemSizes(True)
         self.setMouseTracking(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.verticalScrollBar().setSingleStep(HEIGHT // 2)
+        self.verticalScrollBar().setSingleStep(self._height // 2)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setAccessibleName(said(tr("Models")))
+        self.setAccessibleName(said(name))
         theme.changed.connect(self.viewport().update)
 
     def _tell_selected(self) -> None:
-        index = self.currentIndex()
-        row = self.rows.rows[index.row()] if index.isValid() else None
+        row = self.current
         self.current_key = row.key if row else self.current_key
         self.selected.emit(row)
