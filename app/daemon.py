@@ -28,19 +28,24 @@ from app.instances.run import RunPlace
 from app.instances.supervisor import Supervisor
 from app.modelstore.catalogue import Catalogue
 from app.modelstore.folders import default_folders
+from app.modelstore.hub.hub import Hub
 from app.node.announcer import Announcer
 from app.node.bus import Bus
 from app.node.cluster_room import ClusterPlace, ClusterRoom
 from app.node.corrections import Corrections
+from app.node.downloads.service import Downloads, DownloadTools
 from app.node.engine_install import EngineInstaller, InstallTools, install_place
 from app.node.engine_room import EngineRoom
 from app.node.forecast import Forecast
 from app.node.health import Health, tools_here
+from app.node.hub_desk import HubDesk
+from app.node.hub_token import HubTokens
 from app.node.instance_desk import InstanceDesk
 from app.node.inventory import Inventory
 from app.node.library import Library
 from app.node.link_measurer import LinkMeasurer
 from app.node.link_room import LinkGate
+from app.node.model_remover import ModelRemover
 from app.node.node import Node, Services
 from app.node.own_link import OwnLink
 from app.node.resources import measured_devices
@@ -54,7 +59,7 @@ from app.schema.event import InstanceChanged, InstanceForgotten
 from app.schema.node import NodeInfo, Status
 from app.schema.options import NodeOptions
 from app.schema.plan import DeviceResources
-from app.schema.record import NodeId
+from app.schema.record import ModelId, NodeId
 from app.system.files import write_atomically
 from app.system.job import enter_kill_on_close_job
 from app.system.lock import FolderLock
@@ -259,6 +264,8 @@ class Building:
             corrections=await asyncio.to_thread(Corrections, paths.cache / "corrections.json"),
             answered=lambda instance, told: supervisor.answered(instance.id, told.decode, told.prefill),
         )
+        hub = Hub((tokens := self._hub_tokens(settings)).place)
+        downloads = self._downloads(hub, library, bus)
         health = self._health(bus, cluster, board)
         node = Node(
             Services(
@@ -269,6 +276,9 @@ class Building:
                 cluster=cluster,
                 instances=InstanceDesk(bus, library, supervisor, cluster, forecast),
                 installer=installer,
+                hub=HubDesk(hub, tokens, forecast, lambda: library.models),
+                downloads=downloads,
+                remover=ModelRemover(paths.models, library, lambda: bus.status, downloads.is_downloading),
                 health=health,
                 speeds=speeds,
                 logs=paths.logs,
@@ -278,7 +288,16 @@ class Building:
         announcer = Announcer(bus, node.report, lambda: cluster.link.peers.links)
         wakefulness = self._wakefulness(bus, cluster)
         services = (
-            *(inventory.run, library.run, lending.run, cluster.run, installer.run, announcer.run, forecast.run),
+            *(
+                inventory.run,
+                library.run,
+                lending.run,
+                cluster.run,
+                installer.run,
+                downloads.run,
+                announcer.run,
+                forecast.run,
+            ),
             *(health.run, wakefulness.keep_awake, wakefulness.watch_sleep),
             *((speeds.run, LinkMeasurer(lambda: bus.status, cluster.measure).run) if self._options.measure else ()),
         )
@@ -301,6 +320,16 @@ class Building:
             start_anew=self._ended.start_anew,
         )
         return ClusterRoom(place, bus.publish, board)
+
+    def _hub_tokens(self, settings: SettingsStore) -> HubTokens:
+        return HubTokens(self._paths.hub_token, lambda: settings.current, self._secrets, Path.home())
+
+    def _downloads(self, hub: Hub, library: Library, bus: Bus) -> Downloads:
+        async def found(path: Path) -> ModelId | None:
+            models = await library.rescan()
+            return next((each.id for each in models if Path(each.path) == path), None)
+
+        return Downloads(DownloadTools(hub, self._paths.models, self._paths.downloads, bus.publish, found))
 
     def _health(self, bus: Bus, cluster: ClusterRoom, board: WarningBoard) -> Health:
         def engines() -> tuple[str, ...]:

@@ -36,12 +36,15 @@ class HubClient:
         self._ask = ask
 
     async def search(self, text: str, sort: HubSort = HubSort.DOWNLOADS, limit: int = 30) -> tuple[HubModel, ...]:
-        """Repositories with GGUF files that a text finds; without text the first of all. Raises HubError."""
+        """Repositories with GGUF files that a text finds; without text the first of all. Raises DownloadFailed."""
         told: dict[str, Any] = {"text": text, "sort": sort.value, "limit": limit}
         return _FOUND.validate_python(await self._ask("GET", "/hub/models", params=told, timeout=HUB_SECONDS))
 
     async def repository(self, reference: str) -> HubRepository:
-        """One repository, by `owner/name` or whatever else `read_reference` takes. Raises HubError, InputError."""
+        """One repository, by `owner/name` or whatever else `read_reference` takes.
+
+        Raises RepositoryNotFound, GatedRepository, InputError or DownloadFailed.
+        """
         told = {"reference": reference}
         answer = await self._ask("GET", "/hub/repository", params=told, timeout=HUB_SECONDS)
         return HubRepository.model_validate(answer)
@@ -49,7 +52,7 @@ class HubClient:
     async def plan(self, wanted: DownloadRequest, request: PlanRequest) -> Plan | Refusal:
         """Where a model would run if it were here, from the header of the file on the hub; `model_id` is ignored.
 
-        Raises HubError, or the reason why its header cannot be read.
+        Raises as `repository`, HubFileNotFound, or the reason why its header cannot be read.
         """
         question = HubQuestion(wanted=wanted, plan=request).model_dump(mode="json")
         return _PLAN.validate_python(await self._ask("POST", "/hub/plan", json=question, timeout=HUB_SECONDS))

@@ -1,6 +1,7 @@
 """How our errors and event streams look over HTTP."""
 
 from collections.abc import AsyncIterator
+from typing import Literal
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -10,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.node.bus import Closed, Overflowed, Subscription
 from app.schema.errors import CaravanError, InputError, LaunchCancelled, NotFound
+from app.schema.record import Record
 
 SSE_TYPE = "text/event-stream"
 SSE_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -18,6 +20,12 @@ OPENAI_PREFIX = "/v1/"
 
 PROBLEMS_TOLD = 20
 """Most wrong fields that are named in one answer."""
+
+
+class Done(Record):
+    """A command was accepted."""
+
+    ok: Literal[True] = True
 
 
 def add_error_answers(app: FastAPI) -> None:

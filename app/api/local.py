@@ -1,11 +1,12 @@
 """`/caravan/v1`: what the tray, the command line and scripts use. Every route needs the bearer token of this node."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
-from app.api.answers import SSE_HEADERS, SSE_TYPE, status_stream
+from app.api.answers import SSE_HEADERS, SSE_TYPE, Done, status_stream
+from app.api.hub import add_hub
 from app.node.node import Node
 from app.schema.cluster import InvitationStatus, JoinRequest, JoinStatus
 from app.schema.engine import EngineInstall, EngineInstallRequest, EngineStatus
@@ -46,18 +47,13 @@ class Fixed(Record):
     sentence: str
 
 
-class Done(Record):
-    """A command was accepted."""
-
-    ok: Literal[True] = True
-
-
 def local_routes(node: Node) -> APIRouter:
     """The routes over one node."""
     router = APIRouter(prefix="/caravan/v1", tags=["caravan"], responses={"4XX": {"model": dict[str, ErrorInfo]}})
     _add_reads(router, node)
     _add_commands(router, node)
     _add_cluster(router, node)
+    add_hub(router, node)
     return router
 
 

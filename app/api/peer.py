@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import Response
 
-from app.api.answers import add_error_answers
+from app.api.answers import Done, add_error_answers
 from app.api.guard import LoopbackGuard
-from app.api.local import Done, Launched
+from app.api.local import Launched
 from app.api.openai import Upstream, pass_on
 from app.api.peer_protocol import PEER_KEY
 from app.node.node import Node

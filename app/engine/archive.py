@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from app.engine.stoppable import Stop
 from app.schema.errors import ArchiveRefused, DiskUnusable
 from app.system.files import plain_reason
+from app.web.stoppable import Stop
 
 BYTES_LIMIT = 8 << 30
 """What one archive may hold unpacked; the largest of llama.cpp's hold about 1 GB."""

@@ -14,17 +14,17 @@ import httpx
 
 from app.engine.archive import unpack
 from app.engine.capabilities import Prober
-from app.engine.download import PAUSES, Downloader, Target
 from app.engine.installed import Label, Source, begin, discard, installed_folder, new_folder, read_label, switch
 from app.engine.local_files import read_archives
 from app.engine.locate import Places, candidates
 from app.engine.release import AssetChoice, Manifest, NoChoice, ThisPc, choose_assets
-from app.engine.release_site import LOOK_UP_PAUSES, look_up
-from app.engine.stoppable import in_thread
-from app.engine.web import web_client
+from app.engine.release_site import LOOK_UP_PAUSES, look_up, release_site, target_of
 from app.schema.engine import EngineBackend, EngineBuild, EngineInstallRequest, InstallPhase
 from app.schema.errors import ArchiveRefused, CaravanError, DiskUnusable, EngineBroken, EngineNotOffered
 from app.system.files import plain_reason
+from app.web.asking import web_client
+from app.web.download import PAUSES, Downloader, Target
+from app.web.stoppable import in_thread
 
 UNPACKED_PER_BYTE = 3
 """Room asked for before a download: what is missing, and this many times the archives for unpacking them."""
@@ -72,8 +72,8 @@ Report = Callable[[Step], None]
 async def install(place: InstallPlace, request: EngineInstallRequest, report: Report) -> EngineBuild:
     """Carry out a request; the engine in use stays in use until the new one has shown that it works.
 
-    `report` hears every step. Raises EngineError; a cancel takes effect within a second. Either way the old engine is
-    in use afterwards and what was downloaded is kept.
+    `report` hears every step. Raises EngineError or DownloadFailed; a cancel takes effect within a second. Either way
+    the old engine is in use afterwards and what was downloaded is kept.
     """
     return await _Install(place, report).run(request)
 
@@ -96,7 +96,7 @@ class _Install:
     async def _from_site(self, request: EngineInstallRequest) -> EngineBuild:
         tag = request.build or self._place.manifest.tag
         self._report(Step(InstallPhase.LOOKING_UP, tag))
-        async with web_client(self._place.site) as client:
+        async with web_client(release_site(self._place.site)) as client:
             choice = await self._choose(client, tag, request.backend)
             label = _label(choice)
             if (working := await self._already(label)) is not None:
@@ -108,7 +108,7 @@ class _Install:
 
     async def _choose(self, client: httpx.AsyncClient, tag: str, wanted: EngineBackend | None) -> AssetChoice:
         manifest = self._place.manifest
-        release = await look_up(client, self._place.site, manifest, tag, self._place.patience.look_up)
+        release = await look_up(client, release_site(self._place.site), manifest, tag, self._place.patience.look_up)
         choice = choose_assets(release, self._place.pc, wanted, manifest)
         if isinstance(choice, NoChoice):
             raise EngineNotOffered(choice.sentence, choice.hint)
@@ -130,10 +130,10 @@ class _Install:
 
     async def _download(self, client: httpx.AsyncClient, choice: AssetChoice) -> tuple[Path, ...]:
         folder = self._place.downloads
-        targets = [Target.of(asset) for asset in choice.assets]
+        targets = [target_of(asset) for asset in choice.assets]
         total = sum(target.size for target in targets)
         await asyncio.to_thread(_make_ready, folder, self._place.engine, targets)
-        downloader = Downloader(client, folder, self._place.site, self._place.patience.download)
+        downloader = Downloader(client, release_site(self._place.site), folder, self._place.patience.download)
         paths: list[Path] = []
         before = 0
         for target in targets:

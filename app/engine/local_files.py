@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.engine.installed import Label, Source
-from app.engine.part_file import digest_of
 from app.engine.release import Manifest, NamedFile, ThisPc, read_name
-from app.engine.stoppable import Stop, in_thread
 from app.schema.engine import EngineBackend, EngineInstallRequest
 from app.schema.errors import ArchiveRefused, InputError, WrongDigest
 from app.system.files import plain_reason
+from app.web.part_file import digest_of
+from app.web.stoppable import Stop, in_thread
 
 _HINT = "Give the files of one build for this PC, as llama.cpp's release page names them."
 

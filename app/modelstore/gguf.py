@@ -10,7 +10,7 @@ from app.modelstore.shape import shape_of
 from app.schema.errors import GgufTruncated, ModelNotFound
 from app.schema.model import ModelShape
 
-__all__ = ["GgufHeader", "PartName", "part_name", "part_paths", "read_header", "read_shape"]
+__all__ = ["GgufHeader", "PartName", "part_name", "part_paths", "read_header", "read_shape", "shape_of_parts"]
 
 READER_VERSION: Final = 2
 """Raise it whenever `read_shape` gives another answer for the same file: remembered answers are then dropped."""
@@ -55,6 +55,11 @@ def read_shape(path: Path) -> ModelShape:
         headers = [read_header(paths[0])]
     else:
         headers = [_read_part(part, number, len(paths)) for number, part in enumerate(paths, 1)]
+    return shape_of_parts(headers)
+
+
+def shape_of_parts(headers: list[GgufHeader]) -> ModelShape:
+    """The shape of a model from the headers of all its parts, in order. Raises a child of ModelUnreadable."""
     _check_split(headers)
     return shape_of(headers)
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from app.modelstore.file_types import TENSOR_TYPES
 from app.modelstore.gguf_errors import hostile, not_gguf, truncated, unreadable, unsupported
 from app.modelstore.gguf_values import KeyReader, Value, read_name
-from app.modelstore.header_source import HeaderSource, ReadableFile
+from app.modelstore.header_source import HeaderFile, HeaderSource, ReadableFile
 
 MAX_KEYS: Final = 16_384
 MAX_TENSORS: Final = 65_536
@@ -62,7 +62,7 @@ def read_header(path: Path) -> GgufHeader:
     Raises NotGguf, GgufTruncated, GgufHostile, GgufUnsupported, ModelNotFound (no such file) or ModelUnreadable.
     """
     with _opened(path) as file:
-        return _parse(file)
+        return parse_header(file)
 
 
 @contextmanager
@@ -89,7 +89,8 @@ def _check_kind(path: Path, found: os.stat_result) -> None:
         raise not_gguf(path, "it is empty", "Its download probably failed: download it again.")
 
 
-def _parse(file: ReadableFile) -> GgufHeader:
+def parse_header(file: HeaderFile) -> GgufHeader:
+    """The header of a file that may lie anywhere. Raises as `read_header`, and what `file` raises."""
     source = HeaderSource(file)
     version, tensor_count, key_count = _preamble(source, file)
     keys = KeyReader(source, file.path).read(key_count)
@@ -100,7 +101,7 @@ def _parse(file: ReadableFile) -> GgufHeader:
     return GgufHeader(file.path, version, alignment, keys, tensors, data_offset, file.size)
 
 
-def _preamble(source: HeaderSource, file: ReadableFile) -> tuple[int, int, int]:
+def _preamble(source: HeaderSource, file: HeaderFile) -> tuple[int, int, int]:
     """Version, number of tensors, number of keys."""
     magic = source.raw(min(4, file.size))
     if magic != b"GGUF":
@@ -177,7 +178,7 @@ def _tensor(source: HeaderSource, path: Path) -> TensorInfo:
     return TensorInfo(name, dims, kind.name, offset, elements, size_bytes)
 
 
-def _check_extent(file: ReadableFile, tensors: tuple[TensorInfo, ...], data_offset: int) -> None:
+def _check_extent(file: HeaderFile, tensors: tuple[TensorInfo, ...], data_offset: int) -> None:
     """The weights must lie inside the file; the padding after the last tensor may be absent."""
     if not tensors:
         return

@@ -6,7 +6,7 @@ error and not the end of the process.
 
 import struct
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from app.modelstore.gguf_errors import hostile, truncated
 from app.schema.errors import GgufHostile, GgufTruncated
@@ -19,8 +19,23 @@ _WINDOW: Final = 1 << 20
 _LENGTH: Final = struct.Struct("<Q")
 
 
+class HeaderFile(Protocol):
+    """What a header is read from: a file here or elsewhere. `size` is that of the whole file in bytes."""
+
+    @property
+    def path(self) -> Path:
+        """How the file is called in what a person reads."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+
+    def read_at(self, position: int, count: int) -> bytes:
+        """Exactly `count` bytes from `position`."""
+
+
 class ReadableFile:
-    """What `HeaderSource` needs of an unbuffered binary file."""
+    """An unbuffered binary file as a source of its header."""
 
     def __init__(self, file: Any, path: Path, size: int) -> None:
         self.file = file
@@ -46,7 +61,7 @@ class HeaderSource:
     itself is absurd.
     """
 
-    def __init__(self, file: ReadableFile) -> None:
+    def __init__(self, file: HeaderFile) -> None:
         self._file = file
         self._path = file.path
         self._limit = min(file.size, MAX_HEADER_BYTES)

@@ -9,10 +9,8 @@ from typing import Final, NamedTuple
 
 from app.modelstore.gguf import part_name
 from app.modelstore.walk import FoundFile
+from app.schema.quantization import without_quantization
 
-_QUANTIZATION: Final = re.compile(
-    r"[-._](?:ud[-._])?(?:i?q\d[a-z0-9_]*|tq\d_\d|bf16|f16|f32|fp16|fp32|mxfp4[a-z0-9_]*|nvfp4)$"
-)
 _SEPARATORS: Final = "-._ "
 _PROJECTOR_ORDER: Final = ("f16", "fp16", "bf16", "q8_0", "f32", "fp32")
 _MAX_PARENTS: Final = 12
@@ -107,7 +105,7 @@ def is_projector_name(name: str) -> bool:
 
 def model_family(name: str) -> str:
     """The name without its quantization, for comparing: `Gemma-3-4B-it-Q4_K_M` is `gemma-3-4b-it`."""
-    return _QUANTIZATION.sub("", name.casefold()).strip(_SEPARATORS)
+    return without_quantization(name.casefold()).strip(_SEPARATORS)
 
 
 def projector_family(name: str) -> str:
@@ -138,14 +136,15 @@ def _projector_for(family: str, candidates: Sequence[Group], alone: bool) -> Gro
     named = [one for one in candidates if _speaks_of(projector_family(one.name), family)]
     kinds = {projector_family(one.name) for one in candidates}
     chosen = named or (candidates if alone and len(kinds) == 1 else [])
-    return min(chosen, key=lambda one: (_preference(one.name), one.name), default=None)
+    return min(chosen, key=lambda one: (projector_preference(one.name), one.name), default=None)
 
 
 def _speaks_of(projector: str, family: str) -> bool:
     return bool(projector and family) and (family.startswith(projector) or projector.startswith(family))
 
 
-def _preference(name: str) -> int:
+def projector_preference(name: str) -> int:
+    """How handy a projector's element type is, the best first: lower is better."""
     for rank, quantization in enumerate(_PROJECTOR_ORDER):
         if re.search(rf"(?:^|[-._]){quantization}$", name.casefold()):
             return rank

@@ -13,6 +13,9 @@ MAX_DEPTH: Final = 12
 MAX_ENTRIES: Final = 500_000
 MAX_FILES: Final = 20_000
 
+ARRIVING: Final = ".arriving"
+"""Folder in which downloads grow; nothing in it is a model yet, so no walk enters it."""
+
 
 class FoundFile(NamedTuple):
     """One file: `size` in bytes, `modified_ns` since the epoch, `real` is where it lies once links are followed."""
@@ -88,6 +91,8 @@ class Walk:
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
+    if entry.name == ARRIVING:
+        return False
     try:
         return entry.is_dir()
     except OSError:

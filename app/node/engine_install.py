@@ -6,13 +6,13 @@ import os
 import secrets
 import sys
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from app.engine.install import InstallPlace, Step, install
 from app.engine.release_site import read_manifest, site_address
 from app.engine.this_pc import this_pc
+from app.node.rate_meter import RateMeter
 from app.schema.engine import INSTALL_ENDS, EngineBuild, EngineInstall, EngineInstallRequest, EngineStatus, InstallPhase
 from app.schema.errors import CaravanError, EngineInstallBusy, EngineInstallFailed, NotFound
 from app.schema.event import EngineInstallChanged, EngineInstallProgressed, Event
@@ -25,9 +25,6 @@ logger = logging.getLogger("caravan.node.install")
 
 TELL_SECONDS = 0.25
 """Least time between two events that only carry progress."""
-
-RATE_SECONDS = 5.0
-"""The rate is that of so many last seconds."""
 
 
 async def install_place(paths: Paths, settings: Settings, hardware: HardwareSnapshot) -> InstallPlace:
@@ -174,20 +171,3 @@ class _Telling:
         }
         self.now = self.now.model_copy(update=changes)
         self._tools.publish(EngineInstallChanged(install=self.now))
-
-
-class RateMeter:
-    """Bytes per second over the last seconds. Bytes of an earlier try, the first told, do not count."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
-
-    def add(self, at: float, done: int) -> float | None:
-        """Take a reading; returns the rate, None until a second has passed. Fewer bytes than before start anew."""
-        if self._seen and done < self._seen[-1][1]:
-            self._seen.clear()
-        self._seen.append((at, done))
-        while at - self._seen[0][0] > RATE_SECONDS:
-            self._seen.popleft()
-        since, before = self._seen[0]
-        return (done - before) / (at - since) if at - since >= 1.0 else None

@@ -77,6 +77,11 @@ class Forecast:
     def _placed(self, request: PlanRequest, model: ModelFile, shape: ModelShape) -> Plan | Refusal:
         return make_plan(request, shape, self._view(model, shape), self._drafts())
 
+    def plan_if_here(self, request: PlanRequest, model: ModelFile, shape: ModelShape) -> Plan | Refusal:
+        """As `plan`, for a model that is not here yet: this PC counts as one that holds it."""
+        view = self._view(model, shape, is_here=True)
+        return make_plan(self._with_mix(request), shape, view, self._drafts())
+
     def plan_for(self, request: PlanRequest, shape: ModelShape, cluster: ClusterView) -> Plan | Refusal:
         """Where the model would run in a cluster that somebody describes; nothing that was learned here counts."""
         return make_plan(self._with_mix(request), shape, cluster)
@@ -123,13 +128,18 @@ class Forecast:
         }
         return request.model_copy(update=known)
 
-    def _view(self, model: ModelFile, shape: ModelShape) -> ClusterView:
+    def cluster(self, holders: frozenset[NodeId] = frozenset()) -> ClusterView:
+        """The PCs of this cluster as they are now; `holders` have the model in question."""
         status = self._bus.status
-        holders = self._models.holders(model)
-        own = own_resources(status.node, status.engine, self._lending.offers(), self._library.holds(model))
+        own = own_resources(status.node, status.engine, self._lending.offers(), status.node.id in holders)
         peers = (peer_resources(peer, peer.node in holders) for peer in status.peers)
         nodes = (own, *(each for each in peers if each is not None))
-        view = ClusterView(this_node=status.node.id, nodes=nodes, links=links_of(status))
+        return ClusterView(this_node=status.node.id, nodes=nodes, links=links_of(status))
+
+    def _view(self, model: ModelFile, shape: ModelShape, is_here: bool = False) -> ClusterView:
+        status = self._bus.status
+        own = {status.node.id} if is_here or self._library.holds(model) else set()
+        view = self.cluster(self._models.holders(model) | own)
         told: dict[Any, tuple[DeviceSpeed, ...]] = {
             peer.node: peer.report.speeds for peer in status.peers if peer.report is not None
         }

@@ -9,17 +9,18 @@ from app.engine.extra_arguments import check
 from app.instances.lending import Lending
 from app.node.bus import Bus, Subscription
 from app.node.cluster_room import ClusterRoom
+from app.node.downloads.service import Downloads
 from app.node.engine_install import EngineInstaller
 from app.node.health import Health
+from app.node.hub_desk import HubDesk
 from app.node.instance_desk import InstanceDesk
 from app.node.library import Library
+from app.node.model_remover import ModelRemover
 from app.node.resources import own_links
 from app.node.settings import SettingsStore
 from app.node.speeds import Speeds
 from app.schema.engine import EngineInstall, EngineInstallRequest
-from app.schema.errors import (
-    InputError,
-)
+from app.schema.errors import InputError
 from app.schema.event import NumberedEvent, SettingsChanged
 from app.schema.model import HeldModel, ModelFile
 from app.schema.node import PeerReport, Status
@@ -38,6 +39,9 @@ class Services:
     cluster: ClusterRoom
     instances: InstanceDesk
     installer: EngineInstaller
+    hub: HubDesk
+    downloads: Downloads
+    remover: ModelRemover
     health: Health
     speeds: Speeds
     logs: Path
@@ -52,6 +56,8 @@ class Node:
         self.lending = services.lending
         self.cluster = services.cluster
         self.instances = services.instances
+        self.hub = services.hub
+        self.downloads = services.downloads
 
     @property
     def status(self) -> Status:
@@ -90,6 +96,13 @@ class Node:
     async def cluster_models(self) -> tuple[HeldModel, ...]:
         """The models of all PCs of the cluster, with who holds each."""
         return self.cluster.models.held(self.status.node.id, await self.models())
+
+    async def remove_model(self, name: str) -> None:
+        """Delete a model from this PC's own folder. Raises ModelNotFound or ModelKept."""
+        try:
+            await self._services.remover.remove(name)
+        finally:
+            await self.downloads.forget_deleted()
 
     def install_engine(self, request: EngineInstallRequest) -> EngineInstall:
         """Begin to install llama.cpp; the steps are told by events. Raises EngineInstallBusy."""

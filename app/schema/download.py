@@ -53,8 +53,8 @@ class HubFile(Record):
     """One model of a repository with all parts it was split into, or a projector.
 
     `name` is the path of the file (of a split one without its part number) without `.gguf`, unique in its repository.
-    `recommended`: of all the quantizations this one suits the cluster as it is now. `here`: it lies in this PC's own
-    models folder.
+    `recommended`: of all the quantizations this one suits the cluster as it is now. `here`: this PC has
+    it already, in whichever folder, as far as name and size tell.
     """
 
     name: str

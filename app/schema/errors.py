@@ -3,11 +3,14 @@
 CaravanError
 +- InputError            what the user asked for is malformed
 +- NotAllowed            wrong or missing key, foreign Host or Origin
-+- NotFound              ModelNotFound, InstanceNotFound, NodeNotFound
++- NotFound              ModelNotFound, InstanceNotFound, NodeNotFound, RepositoryNotFound, HubFileNotFound,
+|                        DownloadNotFound
++- ModelKept             a model that is not deleted: ModelNotOurs, ModelInUse
 +- ModelUnreadable       NotGguf, GgufTruncated, GgufHostile, GgufUnsupported
 +- EngineError           EngineMissing, EngineLacksRpc, EngineLibraryMissing, EngineMismatch, EngineBroken,
-|                        EngineInstallBusy, EngineInstallFailed (below it: EngineNotOffered, DownloadFailed,
-|                        RateLimited, WrongDigest, ArchiveRefused, DiskUnusable)
+|                        EngineInstallBusy, EngineInstallFailed (below it: EngineNotOffered, ArchiveRefused)
++- DownloadFailed        DownloadInterrupted (may pass by itself; below it: RateLimited), WrongDigest, DiskUnusable,
+|                        GatedRepository
 +- PlacementRefused      no placement exists; carries the refusal's reasons as detail
 +- LaunchError           LeaseRefused, WorkerFailed, WorkerLost, HeadFailed, OutOfMemory, PortInUse, LaunchStalled,
 |                        LaunchCancelled, UnknownArchitecture
@@ -79,6 +82,31 @@ class NodeNotFound(NotFound):
     code = "node_not_found"
 
 
+class RepositoryNotFound(NotFound):
+    code = "repository_not_found"
+
+
+class HubFileNotFound(NotFound):
+    code = "hub_file_not_found"
+
+
+class DownloadNotFound(NotFound):
+    code = "download_not_found"
+
+
+class ModelKept(CaravanError):
+    code = "model_kept"
+    status = 409
+
+
+class ModelNotOurs(ModelKept):
+    code = "model_not_ours"
+
+
+class ModelInUse(ModelKept):
+    code = "model_in_use"
+
+
 class ModelUnreadable(CaravanError):
     code = "model_unreadable"
     status = 422
@@ -138,24 +166,36 @@ class EngineNotOffered(EngineInstallFailed):
     code = "engine_not_offered"
 
 
-class DownloadFailed(EngineInstallFailed):
-    code = "download_failed"
-
-
-class RateLimited(DownloadFailed):
-    code = "rate_limited"
-
-
-class WrongDigest(EngineInstallFailed):
-    code = "wrong_digest"
-
-
 class ArchiveRefused(EngineInstallFailed):
     code = "archive_refused"
 
 
-class DiskUnusable(EngineInstallFailed):
+class DownloadFailed(CaravanError):
+    code = "download_failed"
+    status = 503
+
+
+class DownloadInterrupted(DownloadFailed):
+    code = "download_interrupted"
+
+
+class RateLimited(DownloadInterrupted):
+    code = "rate_limited"
+    wait: float | None = None
+    """Seconds the site wants to be left alone, None when it does not tell."""
+
+
+class WrongDigest(DownloadFailed):
+    code = "wrong_digest"
+
+
+class DiskUnusable(DownloadFailed):
     code = "disk_unusable"
+
+
+class GatedRepository(DownloadFailed):
+    code = "gated_repository"
+    status = 403
 
 
 class PlacementRefused(CaravanError):

@@ -70,6 +70,16 @@ class Paths:
         return self.data / "node.json"
 
     @property
+    def downloads(self) -> Path:
+        """File with the list of downloads."""
+        return self.data / "downloads.json"
+
+    @property
+    def hub_token(self) -> Path:
+        """File with the access token for the model hub that the user typed, protected."""
+        return self.data / "hub-token"
+
+    @property
     def lock(self) -> Path:
         """File locked by the node that owns the data folder."""
         return self.data / "lock"

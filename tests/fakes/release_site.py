@@ -11,13 +11,14 @@ import hashlib
 import importlib.util
 import io
 import json
-import re
 import sys
 import tarfile
 import zipfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests.fakes.http_site import Asked, HttpSite, send, send_range
 
 REPOSITORY = "ggml-org/llama.cpp"
 PROGRAMS = ("llama-server", "ggml-rpc-server", "llama-fit-params")
@@ -46,69 +47,26 @@ class Manner:
     body: bytes | None = None
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One request the site got."""
-
-    path: str
-    headers: Mapping[str, str]
-
-
-class ReleaseSite:
+class ReleaseSite(HttpSite):
     """Serves files by name as the assets of one tag, between `serving()`'s start and end."""
 
     def __init__(self, tag: str, files: Mapping[str, bytes]) -> None:
+        super().__init__()
         self.tag = tag
         self.files = dict(files)
         self.manner = Manner()
-        self.asked: list[Asked] = []
-        self.address = ""
-        self._files_address = ""
-        self._open: set[asyncio.Task[None]] = set()
-
-    @contextlib.asynccontextmanager
-    async def serving(self, port: int = 0) -> AsyncIterator["ReleaseSite"]:
-        """Listen on two ports of 127.0.0.1."""
-        api = await asyncio.start_server(self._meet, "127.0.0.1", port)
-        files = await asyncio.start_server(self._meet, "127.0.0.1", 0)
-        self.address = f"http://127.0.0.1:{api.sockets[0].getsockname()[1]}"
-        self._files_address = f"http://127.0.0.1:{files.sockets[0].getsockname()[1]}"
-        try:
-            yield self
-        finally:
-            for server in (api, files):
-                server.close()
-            for task in self._open:
-                task.cancel()
-            await asyncio.gather(*self._open, return_exceptions=True)
 
     def downloads(self) -> list[Asked]:
         """The requests for the files themselves."""
         return [each for each in self.asked if each.path.startswith("/files/")]
 
-    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-            asked = Asked(head[0].split(" ")[1], headers)
-            self.asked.append(asked)
-            await self._answer(asked, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            # Python 3.11 logs a cancelled handler as an error.
-            pass
-        finally:
-            self._open.discard(task)
-            writer.close()
-
-    async def _answer(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        """The record of a release, a redirect, or a file."""
         if asked.path.startswith("/files/"):
             await self._send_file(asked, writer)
         elif asked.path.startswith("/download/"):
-            target = self.manner.redirect_to or f"{self._files_address}/files/{asked.path.removeprefix('/download/')}"
-            await _send(writer, 302, {"Location": target}, b"")
+            target = self.manner.redirect_to or f"{self.files_address}/files/{asked.path.removeprefix('/download/')}"
+            await send(writer, 302, {"Location": target}, b"")
         else:
             await self._send_record(asked, writer)
 
@@ -122,14 +80,14 @@ class ReleaseSite:
         if self.manner.is_silent:
             await asyncio.Event().wait()
         elif self.manner.api_status != 200 and self._fails():
-            await _send(writer, self.manner.api_status, self.manner.headers, b"{}")
+            await send(writer, self.manner.api_status, self.manner.headers, b"{}")
         elif self.manner.body is not None:
-            await _send(writer, 200, {}, self.manner.body)
+            await send(writer, 200, {}, self.manner.body)
         elif asked.path != f"/repos/{REPOSITORY}/releases/tags/{self.tag}":
-            await _send(writer, 404, {}, b'{"message": "Not Found"}')
+            await send(writer, 404, {}, b'{"message": "Not Found"}')
         else:
             assets = [self._asset(name, data) for name, data in self.files.items()]
-            await _send(writer, 200, {}, json.dumps({"tag_name": self.tag, "assets": assets}).encode())
+            await send(writer, 200, {}, json.dumps({"tag_name": self.tag, "assets": assets}).encode())
 
     def _asset(self, name: str, data: bytes) -> dict[str, object]:
         digest = hashlib.sha256(data + (b"!" if self.manner.wrong_digest else b"")).hexdigest()
@@ -144,38 +102,10 @@ class ReleaseSite:
     async def _send_file(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
         manner = self.manner
         if manner.file_status != 200 and self._fails():
-            await _send(writer, manner.file_status, manner.headers, b"")
+            await send(writer, manner.file_status, manner.headers, b"")
             return
         data = self.files[asked.path.removeprefix("/files/")]
-        wanted = re.fullmatch(r"bytes=(\d+)-", asked.headers.get("range", ""))
-        is_same = asked.headers.get("if-range") in (None, manner.etag)
-        start = int(wanted[1]) if wanted and manner.ranges and is_same else 0
-        headers = {"ETag": manner.etag} if manner.etag else {}
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
-        body = data[start:]
-        _send_head(writer, 206 if start else 200, {**headers, "Content-Length": str(len(body))})
-        await _send_slowly(writer, body[: manner.cut_after], manner.pause)
-
-
-def _send_head(writer: asyncio.StreamWriter, status: int, headers: Mapping[str, str]) -> None:
-    lines = [f"HTTP/1.1 {status} Told", "Connection: close", *(f"{name}: {value}" for name, value in headers.items())]
-    writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
-
-
-async def _send(writer: asyncio.StreamWriter, status: int, headers: Mapping[str, str], body: bytes) -> None:
-    _send_head(writer, status, {**headers, "Content-Length": str(len(body))})
-    writer.write(body)
-    await writer.drain()
-
-
-async def _send_slowly(writer: asyncio.StreamWriter, body: bytes, pause: float) -> None:
-    step = 16 << 10
-    for start in range(0, len(body), step):
-        if pause:
-            await asyncio.sleep(pause)
-        writer.write(body[start : start + step])
-        await writer.drain()
+        await send_range(writer, asked, data, manner.etag, manner.ranges, manner.cut_after, manner.pause)
 
 
 PROGRAM = """#!/bin/sh

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from app.engine import archive
 from app.engine.archive import unpack
-from app.engine.stoppable import Stop, Stopped
 from app.schema.errors import ArchiveRefused, DiskUnusable
+from app.web.stoppable import Stop, Stopped
 from tests.fakes.release_site import make_tar, make_zip
 
 FILES = {"llama-server": b"program", "lib/ü b.so": b"library" * 1000}

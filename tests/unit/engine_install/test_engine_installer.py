@@ -15,7 +15,8 @@ from app.engine.locate import Places, candidates
 from app.engine.release import ThisPc
 from app.engine.release_site import read_manifest
 from app.node.bus import Bus
-from app.node.engine_install import EngineInstaller, InstallTools, RateMeter
+from app.node.engine_install import EngineInstaller, InstallTools
+from app.node.rate_meter import RateMeter
 from app.schema.engine import EngineInstall, EngineInstallRequest, EngineStatus, InstallPhase
 from app.schema.errors import EngineInstallBusy, NotFound
 from app.schema.node import NodeInfo, Status

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.engine.stoppable import Stop
 from app.schema.record import Bytes, Record
 from app.system.files import read_json_or_none, write_atomically
+from app.web.stoppable import Stop
 
 _BLOCK = 1 << 20
 

@@ -1,14 +1,16 @@
 """What a release site may answer, and the words for it."""
 
 import socket
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from app.engine.release_site import look_up, read_manifest, site_address
-from app.engine.web import check_address, check_status, seconds_to_wait, web_client
+from app.engine.release_site import look_up, read_manifest, release_site, site_address
 from app.schema.errors import CaravanError, DownloadFailed, EngineNotOffered, RateLimited
 from app.system.paths import resources_folder
+from app.web.asking import check_status, web_client
+from app.web.limits import seconds_to_wait
 from tests.fakes.release_site import ReleaseSite
 
 MANIFEST = read_manifest(resources_folder())
@@ -16,8 +18,9 @@ NOW = 1_700_000_000.0
 
 
 async def ask(site: ReleaseSite, tag: str = "b11434", pauses: tuple[float, ...] = (0.0, 0.0)) -> int:
-    async with web_client(site.address) as client:
-        return len((await look_up(client, site.address, MANIFEST, tag, pauses)).assets)
+    asked = release_site(site.address)
+    async with web_client(asked) as client:
+        return len((await look_up(client, asked, MANIFEST, tag, pauses)).assets)
 
 
 async def test_a_release_is_looked_up_by_its_tag() -> None:
@@ -88,19 +91,24 @@ async def test_a_server_error_passes_or_is_told() -> None:
 async def test_nobody_answers() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    async with web_client(address) as client:
+        site = release_site(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    async with web_client(site) as client:
         with pytest.raises(DownloadFailed, match="cannot be reached") as caught:
-            await look_up(client, address, MANIFEST, "b1", (0.0,))
+            await look_up(client, site, MANIFEST, "b1", (0.0,))
     assert "--from-file" in caught.value.hint
 
 
 async def test_a_site_that_stays_silent() -> None:
     async with ReleaseSite("b11434", {"a.zip": b"1"}).serving() as site:
         site.manner.is_silent = True
-        async with web_client(site.address, httpx.Timeout(0.05, connect=5.0)) as client:
+        asked = release_site(site.address)
+        async with web_client(asked, httpx.Timeout(0.05, connect=5.0)) as client:
             with pytest.raises(DownloadFailed, match="in time"):
-                await look_up(client, site.address, MANIFEST, "b11434", ())
+                await look_up(client, asked, MANIFEST, "b11434", ())
+
+
+HERE = release_site("http://127.0.0.1:1")
+GITHUB = release_site("https://api.github.com")
 
 
 @pytest.mark.parametrize(
@@ -108,27 +116,35 @@ async def test_a_site_that_stays_silent() -> None:
 )
 def test_only_https_is_asked(address: str) -> None:
     with pytest.raises(DownloadFailed):
-        check_address(address, may_be_plain=True)
+        HERE.check(HERE.parsed(address))
 
 
 def test_plain_http_is_for_this_pc() -> None:
     for address in ("http://127.0.0.1:8", "http://localhost:8", "http://[::1]:8"):
-        check_address(address, may_be_plain=True)
+        HERE.check(httpx.URL(address))
         with pytest.raises(DownloadFailed):
-            check_address(address, may_be_plain=False)
-    check_address("https://api.github.com", may_be_plain=False)
+            GITHUB.check(httpx.URL(address))
+    GITHUB.check(httpx.URL("https://api.github.com"))
+
+
+def test_a_token_goes_to_its_own_site_only() -> None:
+    site = replace(GITHUB, token="secret")
+    assert site.headers_for(httpx.URL("https://api.github.com/x")) == {"Authorization": "Bearer secret"}
+    for address in ("https://github.com/x", "http://api.github.com/x", "https://api.github.com:8443/x"):
+        assert site.headers_for(httpx.URL(address)) == {}
+    assert "secret" not in repr(site)
 
 
 async def test_a_plain_mirror_elsewhere_is_refused() -> None:
     with pytest.raises(DownloadFailed, match="https only"):
-        async with web_client("http://192.168.1.5:8080"):
+        async with web_client(release_site("http://192.168.1.5:8080")):
             pass
 
 
 async def test_a_proxy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "nonsense://x")
     with pytest.raises(DownloadFailed, match="proxy"):
-        async with web_client("https://api.github.com"):
+        async with web_client(GITHUB):
             pass
 
 
@@ -149,6 +165,8 @@ def test_where_releases_come_from() -> None:
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "5"}, 0.0),
         ({"x-ratelimit-remaining": "1", "x-ratelimit-reset": str(int(NOW) + 90)}, None),
         ({"x-ratelimit-reset": "later"}, None),
+        ({"ratelimit": '"api";r=0;t=55'}, 55.0),
+        ({"ratelimit": '"api";r=7;t=55'}, None),
     ],
 )
 def test_how_long_a_limit_lasts(headers: dict[str, str], seconds: float | None) -> None:
@@ -158,5 +176,5 @@ def test_how_long_a_limit_lasts(headers: dict[str, str], seconds: float | None) 
 def test_a_limit_far_away_is_still_a_sentence() -> None:
     response = httpx.Response(429, headers={"retry-after": "9" * 30}, request=httpx.Request("GET", "https://x"))
     with pytest.raises(CaravanError) as caught:
-        check_status(response, "it", NOW)
+        check_status(response, GITHUB, "it", NOW)
     assert "tomorrow" in caught.value.hint

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.download import Downloader, Target
 from app.engine.release import Asset
-from app.engine.web import web_client
+from app.engine.release_site import release_site, target_of
 from app.schema.errors import DiskUnusable, DownloadFailed, RateLimited, WrongDigest
+from app.web.asking import web_client
+from app.web.download import Downloader, Target
 from tests.fakes.release_site import ReleaseSite
 
 PLAIN = "llama-b1.zip"
@@ -36,8 +37,9 @@ class Fetch:
             self.reached.set()
 
     async def run(self, tries: int = 3) -> Path:
-        async with web_client(self.site.address) as client:
-            downloader = Downloader(client, self.folder, self.site.address, (0.0,) * tries)
+        site = release_site(self.site.address)
+        async with web_client(site) as client:
+            downloader = Downloader(client, site, self.folder, (0.0,) * tries)
             return await downloader.fetch(self.target, self.progress)
 
     async def run_until(self, done: int) -> None:
@@ -247,4 +249,4 @@ async def test_a_full_disk_is_told(tmp_path: Path) -> None:
 
 def test_an_asset_nobody_vouches_for_is_refused() -> None:
     with pytest.raises(WrongDigest, match="names no SHA-256"):
-        Target.of(Asset(name="a.zip", url="https://x", size=1))
+        target_of(Asset(name="a.zip", url="https://x", size=1))

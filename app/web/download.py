@@ -1,7 +1,7 @@
 """Download one file so that nothing is lost: resumed after a cut, a cancel or a restart, checked while it arrives.
 
 Resuming follows RFC 9110, 13.1.5 and 14.2 (If-Range, Range). The address is asked anew for every try, because GitHub
-answers with one that is good for some minutes only.
+and Hugging Face answer with one that is good for some minutes only.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from pathlib import Path
 
 import httpx
 
-from app.engine.part_file import PartFile, digest_of
-from app.engine.release import Asset
-from app.engine.stoppable import in_thread
-from app.engine.web import BY_HAND, TryAgain, body, check_status, is_loopback, opened
-from app.schema.errors import DiskUnusable, DownloadFailed, WrongDigest
+from app.schema.errors import DiskUnusable, DownloadFailed, DownloadInterrupted, WrongDigest
 from app.system.files import plain_reason
+from app.web.asking import TryAgain, body, check_status, opened
+from app.web.part_file import PartFile, digest_of
+from app.web.site import Site
+from app.web.stoppable import in_thread
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds before each new try after a cut; as many tries in a row as there are pauses."""
@@ -35,31 +35,26 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Target:
-    """A file to have: `sha256` is lower-case hex, `size` in bytes."""
+    """A file to have: `sha256` is lower-case hex, `size` in bytes.
+
+    `is_pinned`: the address can never mean other content, so resuming asks for no proof that it did not change. Sites
+    whose files come from several places tell another ETag at each of them.
+    """
 
     name: str
     url: str
     size: int
     sha256: str
-
-    @classmethod
-    def of(cls, asset: Asset) -> "Target":
-        """The target for an asset. Raises WrongDigest when nobody vouches for its content."""
-        if asset.sha256 is None:
-            raise WrongDigest(
-                f"The release names no SHA-256 for {asset.name}, so its content cannot be checked.",
-                "Choose a newer build with --build, or install with --from-file what you trust.",
-            )
-        return cls(asset.name, asset.url, asset.size, asset.sha256)
+    is_pinned: bool = False
 
 
 class Downloader:
-    """Downloads files of one release into one folder."""
+    """Downloads files of one site into one folder."""
 
-    def __init__(self, client: httpx.AsyncClient, folder: Path, base: str, pauses: tuple[float, ...] = PAUSES) -> None:
+    def __init__(self, client: httpx.AsyncClient, site: Site, folder: Path, pauses: tuple[float, ...] = PAUSES) -> None:
         self._client = client
+        self._site = site
         self._folder = folder
-        self._may_be_plain = is_loopback(base)
         self._pauses = pauses
 
     async def fetch(self, target: Target, progress: Progress) -> Path:
@@ -95,8 +90,8 @@ class Downloader:
             if not had_earlier:
                 break
         raise WrongDigest(
-            f"{target.name} is not what the release says it is (its SHA-256 differs), so it was deleted.",
-            f"Try again. If it stays so, something between this PC and the site changes files. {BY_HAND}",
+            f"{target.name} is not what it should be (its SHA-256 differs), so it was deleted.",
+            f"Try again. If it stays so, something between this PC and the site changes files. {self._site.by_hand}",
         )
 
     @contextlib.asynccontextmanager
@@ -123,17 +118,18 @@ class Downloader:
 
     async def _continue(self, part: PartFile, target: Target, progress: Progress) -> None:
         """One request for what is missing. Raises TryAgain when it ends early."""
-        async with opened(self._client, target.url, _range(part), self._may_be_plain) as response:
+        async with opened(self._client, self._site, target.url, _range(part, target)) as response:
             await self._meet(part, target, response)
             progress(part.size)
             async with body(response) as chunks:
                 async for chunk in chunks:
                     if part.size + len(chunk) > target.size:
-                        raise DownloadFailed(f"{target.name} is longer than the release says.", BY_HAND)
+                        raise DownloadFailed(f"{target.name} is longer than it should be.", self._site.by_hand)
                     await asyncio.to_thread(part.write, chunk)
                     progress(part.size)
         if part.size < target.size:
-            raise TryAgain(DownloadFailed(f"{target.name} stopped arriving before its end.", BY_HAND))
+            told = f"{target.name} stopped arriving before its end."
+            raise TryAgain(DownloadInterrupted(told, self._site.by_hand))
 
     async def _meet(self, part: PartFile, target: Target, response: httpx.Response) -> None:
         """Make the part fit what the server sends: the rest, or all of it."""
@@ -141,15 +137,16 @@ class Downloader:
         if part.size and not continues and response.status_code in (200, 206, 416):
             await asyncio.to_thread(part.restart)
         if response.status_code == 416 or (response.status_code == 206 and not continues):
-            raise TryAgain(DownloadFailed(f"{target.name} changed at {response.url.host}.", BY_HAND))
-        check_status(response, target.name, time.time())
+            told = f"{target.name} changed at {response.url.host}."
+            raise TryAgain(DownloadFailed(told, self._site.by_hand))
+        check_status(response, self._site, target.name, time.time())
         await asyncio.to_thread(part.remember, _strong(response.headers.get("etag")))
 
 
-def _range(part: PartFile) -> dict[str, str]:
+def _range(part: PartFile, target: Target) -> dict[str, str]:
     if not part.size:
         return {}
-    condition = {"If-Range": part.note.etag} if part.note.etag else {}
+    condition = {"If-Range": part.note.etag} if part.note.etag and not target.is_pinned else {}
     return {"Range": f"bytes={part.size}-", **condition}
 
 
