@@ -49,12 +49,14 @@ class HubClient:
         answer = await self._ask("GET", "/hub/repository", params=told, timeout=HUB_SECONDS)
         return HubRepository.model_validate(answer)
 
-    async def plan(self, wanted: DownloadRequest, request: PlanRequest) -> Plan | Refusal:
+    async def plan(self, wanted: DownloadRequest, request: PlanRequest, may_estimate: bool = False) -> Plan | Refusal:
         """Where a model would run if it were here, from the header of the file on the hub; `model_id` is ignored.
+
+        `may_estimate` takes what is known of another quantization of the repository, if anything: it costs nothing.
 
         Raises as `repository`, HubFileNotFound, or the reason why its header cannot be read.
         """
-        question = HubQuestion(wanted=wanted, plan=request).model_dump(mode="json")
+        question = HubQuestion(wanted=wanted, plan=request, may_estimate=may_estimate).model_dump(mode="json")
         return _PLAN.validate_python(await self._ask("POST", "/hub/plan", json=question, timeout=HUB_SECONDS))
 
     async def download(self, wanted: DownloadRequest) -> Download:

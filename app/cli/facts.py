@@ -68,11 +68,7 @@ def _instance_line(instance: InstanceStatus) -> str:
     return f"{line} - {instance.error.sentence}" if instance.error else line
 
 
-def models(
-    context: typer.Context,
-    as_json: AsJson = False,
-    rescan: Annotated[bool, typer.Option(help="Look at the folders again first.")] = False,
-) -> None:
+def models(context: typer.Context, as_json: bool, rescan: bool) -> None:
     """The GGUF models on this PC."""
     to = session(context)
 

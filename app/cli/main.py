@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 
 from app import __version__
-from app.cli import bench_command, cluster_command, demo, doctor_command, engine_command, facts, plan_command, running
+from app.cli import (
+    bench_command,
+    cluster_command,
+    demo,
+    doctor_command,
+    engine_command,
+    facts,
+    models_command,
+    plan_command,
+    running,
+)
 from app.cli.console import new_session
 from app.cli.node_command import RunNode, node_command
 
@@ -35,7 +45,6 @@ def build(run_node: RunNode) -> typer.Typer:
     cli.command("node")(node_command(run_node))
     commands: tuple[Callable[..., None], ...] = (
         facts.status,
-        facts.models,
         plan_command.plan,
         running.launch,
         running.stop,
@@ -52,6 +61,7 @@ def build(run_node: RunNode) -> typer.Typer:
     )
     for command in commands:
         cli.command()(command)
+    cli.add_typer(models_command.group(), name="models")
     cli.add_typer(engine_command.group(), name="engine")
     return cli
 

@@ -1,5 +1,6 @@
 """PURE: numbers and states as people read them."""
 
+from app.schema.download import Download, DownloadPhase
 from app.schema.engine import EngineInstall, InstallPhase
 from app.schema.instance import Phase, PhaseName, Progress, Unit
 
@@ -93,6 +94,30 @@ def install(step: EngineInstall) -> str:
     parts.append(f"{INSTALL_WORDS[step.phase]} {step.file or ''}".strip())
     if step.phase is InstallPhase.DOWNLOADING and step.bytes_done is not None and step.bytes_total is not None:
         parts.append(_bytes(step.bytes_done, step.bytes_total, step.rate))
+    return " - ".join(parts)
+
+
+DOWNLOAD_WORDS = {
+    DownloadPhase.QUEUED: "waiting",
+    DownloadPhase.DOWNLOADING: "downloading",
+    DownloadPhase.CHECKING: "checking what is there",
+    DownloadPhase.DONE: "done",
+    DownloadPhase.FAILED: "failed",
+    DownloadPhase.PAUSED: "paused",
+    DownloadPhase.CANCELLED: "cancelled",
+}
+
+
+def download(each: Download, is_named: bool = True) -> str:
+    """One line about a download: `Qwen3-8B-Q4_K_M - downloading - 1.2 GB of 4.7 GB, 11.0 MB/s, 5 min 20 s left`."""
+    parts = [each.name] if is_named else []
+    parts.append(DOWNLOAD_WORDS[each.phase])
+    if each.phase is DownloadPhase.DONE:
+        parts.append(size(each.bytes_total))
+    elif each.phase is not DownloadPhase.CANCELLED:
+        parts.append(_bytes(each.bytes_done, each.bytes_total, each.rate))
+    if each.note:
+        parts.append(each.note)
     return " - ".join(parts)
 
 

@@ -4,18 +4,21 @@ import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 
+from app.modelstore.hub.estimate import scaled_shape
 from app.modelstore.hub.files import find_file, projector_for
 from app.modelstore.hub.hub import Hub
 from app.modelstore.hub.recommend import Memory, recommend
-from app.modelstore.naming import base_name
+from app.modelstore.naming import base_name, model_family
 from app.node.forecast import Forecast
 from app.node.hub_token import HubTokens
 from app.schema.download import HubAccess, HubFile, HubModel, HubQuestion, HubRepository, HubSort
 from app.schema.errors import HubFileNotFound, InputError
 from app.schema.hub_reference import HubReference, is_revision, read_reference
-from app.schema.model import ModelFile
+from app.schema.model import ModelFile, ModelShape
 from app.schema.plan import ClusterView, Plan, Refusal
 from app.schema.record import ModelId
+
+ESTIMATED = "Estimated from another quantization of this model: the exact figures come with its own header."
 
 
 class HubDesk:
@@ -66,7 +69,8 @@ class HubDesk:
             raise InputError(f"{revision!r} is no revision.", "Name a branch, a tag or a commit.")
         listing = await self._hub.look(reference.repository, revision)
         file = find_file(listing.files, question.wanted.file)
-        shape = await self._hub.shape(reference.repository, listing.details.revision, file)
+        estimate = estimated(file, listing.files, self._hub.known_shape) if question.may_estimate else None
+        shape = estimate or await self._hub.shape(reference.repository, listing.details.revision, file)
         if shape.is_projector:
             raise HubFileNotFound(f"{file.name} is no model but belongs to one.", "Choose a model of the repository.")
         projector = projector_for(file, listing.projectors)
@@ -81,7 +85,10 @@ class HubDesk:
             projector_path=projector.parts[0].path if projector is not None else None,
         )
         asked = question.plan.model_copy(update={"model_id": model.id})
-        return await asyncio.to_thread(self._forecast.plan_if_here, asked, model, shape)
+        answer = await asyncio.to_thread(self._forecast.plan_if_here, asked, model, shape)
+        if estimate is None or isinstance(answer, Refusal):
+            return answer
+        return answer.model_copy(update={"notes": (*answer.notes, ESTIMATED)})
 
     async def access(self) -> HubAccess:
         """Which hub is asked, and as whom."""
@@ -96,6 +103,22 @@ class HubDesk:
         """Forget the kept token. Raises InputError."""
         await self._tokens.forget()
         return await self.access()
+
+
+def estimated(
+    file: HubFile, files: Iterable[HubFile], known_shape: Callable[[HubFile], ModelShape | None]
+) -> ModelShape | None:
+    """PURE: the shape of a file, told from another quantization of the same model; None when it is known exactly, or
+    nothing is known.
+    """
+    family, size = model_family(file.name), file.size_bytes
+    if known_shape(file) is not None or not size:
+        return None
+    for other in files:
+        shape = known_shape(other) if model_family(other.name) == family else None
+        if shape is not None and other.size_bytes:
+            return scaled_shape(shape, size / other.size_bytes, file.quantization)
+    return None
 
 
 def named(text: str) -> HubReference:

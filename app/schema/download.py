@@ -94,10 +94,15 @@ class DownloadRequest(Record):
 
 
 class HubQuestion(Record):
-    """Where a model of the hub would run if it were here. The `model_id` of `plan` is not looked at."""
+    """Where a model of the hub would run if it were here. The `model_id` of `plan` is not looked at.
+
+    Each answer costs the header of the file, some megabytes. `may_estimate` takes the header of another quantization of
+    the repository instead when that is known already; the plan's notes then say so.
+    """
 
     wanted: DownloadRequest
     plan: PlanRequest
+    may_estimate: bool = False
 
 
 class DownloadPhase(StrEnum):

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -23,6 +23,8 @@ class HttpSite(ABC):
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
+        self.sent = 0
+        """Bytes of files that went out."""
         self.address = ""
         self.files_address = ""
         self._open: set[asyncio.Task[None]] = set()
@@ -42,6 +44,10 @@ class HttpSite(ABC):
             for task in self._open:
                 task.cancel()
             await asyncio.gather(*self._open, return_exceptions=True)
+
+    def count(self, sent: int) -> None:
+        """Take note of bytes of a file that went out."""
+        self.sent += sent
 
     async def _meet(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -85,7 +91,8 @@ async def send_range(
     etag: str | None,
     ranges: bool,
     cut: int | None,
-    pause: float,
+    pause: Callable[[], float],
+    count: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Write what a request asks of a file: all, a range, or a part of it that ends after `cut` bytes."""
     wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", asked.headers.get("range", ""))
@@ -93,19 +100,22 @@ async def send_range(
     headers = {"ETag": etag} if etag else {}
     if not wanted or not ranges or not is_same:
         send_head(writer, 200, {**headers, "Content-Length": str(len(data))})
-        await send_slowly(writer, data[:cut], pause)
+        await send_slowly(writer, data[:cut], pause, count)
         return
     start, last = int(wanted[1]), min(int(wanted[2] or len(data) - 1), len(data) - 1)
     headers["Content-Range"] = f"bytes {start}-{last}/{len(data)}"
     send_head(writer, 206, {**headers, "Content-Length": str(last + 1 - start)})
-    await send_slowly(writer, data[start : last + 1][:cut], pause)
+    await send_slowly(writer, data[start : last + 1][:cut], pause, count)
 
 
-async def send_slowly(writer: asyncio.StreamWriter, body: bytes, pause: float) -> None:
-    """Write a body in pieces of 16 KiB with a pause in seconds before each."""
+async def send_slowly(
+    writer: asyncio.StreamWriter, body: bytes, pause: Callable[[], float], count: Callable[[int], None]
+) -> None:
+    """Write a body in pieces of 16 KiB, and before each wait as many seconds as `pause` says then."""
     step = 16 << 10
     for start in range(0, len(body), step):
-        if pause:
-            await asyncio.sleep(pause)
+        if seconds := pause():
+            await asyncio.sleep(seconds)
         writer.write(body[start : start + step])
+        count(len(body[start : start + step]))
         await writer.drain()

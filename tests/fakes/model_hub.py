@@ -26,7 +26,7 @@ class Manner:
 
     `api_status` and `file_status` with `headers` answer errors, each `failures` times, None for ever. `cut_after`: each
     body ends early after so many bytes; `pause`: seconds before each 16 KiB. `token` is the only one that opens gated
-    repositories. `body` answers every question.
+    repositories. `body` answers every question. `claimed_size` is told of every file.
     """
 
     ranges: bool = True
@@ -43,6 +43,7 @@ class Manner:
     body: bytes | None = None
     redirect_to: str | None = None
     page_length: int = 1000
+    claimed_size: int | None = None
 
 
 @dataclass
@@ -145,9 +146,10 @@ class ModelHub(HttpSite):
         await self._send_json(writer, entries[start:end], {"Link": link} if end < len(entries) else {})
 
     def _entry(self, path: str, data: bytes) -> dict[str, Any]:
-        entry: dict[str, Any] = {"type": "file", "path": path, "size": len(data), "oid": "0" * 40}
+        size = self.manner.claimed_size or len(data)
+        entry: dict[str, Any] = {"type": "file", "path": path, "size": size, "oid": "0" * 40}
         if path.endswith(".gguf") and self.manner.digests:
-            entry["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 135}
+            entry["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": size, "pointerSize": 135}
         return entry
 
     async def _send_json(
@@ -184,7 +186,9 @@ class ModelHub(HttpSite):
         data = self.repositories[repository].commits[commit][name]
         if manner.wrong_content:
             data = bytes(len(data))
-        await send_range(writer, asked, data, manner.etag, manner.ranges, manner.cut_after, manner.pause)
+        await send_range(
+            writer, asked, data, manner.etag, manner.ranges, manner.cut_after, lambda: manner.pause, self.count
+        )
 
 
 async def _serve_by_hand(options: argparse.Namespace) -> None:

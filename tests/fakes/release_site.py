@@ -105,7 +105,7 @@ class ReleaseSite(HttpSite):
             await send(writer, manner.file_status, manner.headers, b"")
             return
         data = self.files[asked.path.removeprefix("/files/")]
-        await send_range(writer, asked, data, manner.etag, manner.ranges, manner.cut_after, manner.pause)
+        await send_range(writer, asked, data, manner.etag, manner.ranges, manner.cut_after, lambda: manner.pause)
 
 
 PROGRAM = """#!/bin/sh

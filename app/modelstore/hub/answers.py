@@ -55,7 +55,7 @@ def _part(entry: Any) -> Iterator[HubPart]:
     path, lfs = entry.get("path"), entry.get("lfs")
     lfs = lfs if isinstance(lfs, Mapping) else {}
     size = lfs.get("size", entry.get("size"))
-    if not isinstance(path, str) or not path.lower().endswith(".gguf") or not _is_text(path):
+    if not isinstance(path, str) or not path.lower().endswith(".gguf") or not _is_place(path):
         return
     if isinstance(size, bool) or not isinstance(size, int) or not 0 < size <= _LARGEST:
         return
@@ -64,9 +64,9 @@ def _part(entry: Any) -> Iterator[HubPart]:
     yield HubPart(path=path, size_bytes=size, sha256=known)
 
 
-def _is_text(path: str) -> bool:
-    """Whether a path may be shown and sent: nothing that ends a line or is half a character, and not endless."""
-    return len(path) <= 500 and path.isprintable() and not any("\ud800" <= each <= "\udfff" for each in path)
+def _is_place(path: str) -> bool:
+    """Whether a path may be shown and asked for: not endless, no line breaks, no way out of the repository."""
+    return len(path) <= 500 and path.isprintable() and not {"", ".", ".."} & set(path.split("/"))
 
 
 def _model(entry: Any) -> HubModel | None:

@@ -91,17 +91,24 @@ class Hub:
 
         Raises a child of ModelUnreadable, or as `look`.
         """
-        key = tuple(part.sha256 for part in file.parts)
-        if None not in key and key in self._shapes:
-            self._shapes.move_to_end(key)
-            return self._shapes[key]
+        known = self.known_shape(file)
+        if known is not None:
+            return known
         async with self._asking() as (client, site):
             there = tuple((file_address(site, repository, revision, part), part) for part in file.parts)
             shape = await read_remote_shape(client, site, there, self._pauses)
-        self._shapes[key] = shape
+        self._shapes[tuple(part.sha256 for part in file.parts)] = shape
         while len(self._shapes) > SHAPES_KEPT:
             self._shapes.popitem(last=False)
         return shape
+
+    def known_shape(self, file: HubFile) -> ModelShape | None:
+        """The shape of a file whose header was read before, told by its content."""
+        key = tuple(part.sha256 for part in file.parts)
+        if None in key or key not in self._shapes:
+            return None
+        self._shapes.move_to_end(key)
+        return self._shapes[key]
 
     @contextlib.asynccontextmanager
     async def _asking(self) -> AsyncIterator[tuple[httpx.AsyncClient, Site]]:

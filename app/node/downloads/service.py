@@ -31,6 +31,7 @@ from app.schema.event import Event
 from app.schema.hub_reference import is_revision, read_reference
 from app.schema.record import ModelId
 from app.system.files import plain_reason
+from app.web.stoppable import in_thread
 
 logger = logging.getLogger("caravan.node.downloads")
 
@@ -38,6 +39,12 @@ PATIENCE = (10.0, 30.0, 60.0, 120.0, 300.0)
 """Seconds before each new try after the connection failed for longer; the last one is repeated for ever."""
 
 LONGEST_WAIT = 3600.0
+
+PAUSES = (1.0, 2.0)
+"""Seconds before each new try at once, before the longer waits, which are told."""
+
+TICK_SECONDS = 1.0
+"""How often the rate is told while nothing arrives."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class DownloadTools:
     publish: Callable[[Event], None]
     found: Callable[[Path], Awaitable[ModelId | None]]
     patience: tuple[float, ...] = PATIENCE
+    pauses: tuple[float, ...] = PAUSES
     clock: Callable[[], float] = time.monotonic
 
 
@@ -163,7 +171,9 @@ class Downloads:
             task = asyncio.create_task(self._carry_out(entry), name=f"download {entry.name}")
             self._running = (entry.id, task)
             try:
-                await asyncio.wait([task])
+                while not task.done():
+                    await asyncio.wait([task], timeout=TICK_SECONDS)
+                    self._telling.tick(entry.id)
             finally:
                 task.cancel()
                 await asyncio.wait([task])
@@ -216,7 +226,7 @@ class Downloads:
         async def keep(changed: Entry) -> None:
             await self._change(changed.model_copy(update={"phase": self._entries[entry.id].phase}))
 
-        return TransferTools(self._tools.hub, self._shelf, keep, progress)
+        return TransferTools(self._tools.hub, self._shelf, keep, progress, self._tools.pauses)
 
     async def _done(self, download: DownloadId, path: Path) -> None:
         model = await self._tools.found(path)
@@ -262,16 +272,17 @@ class Downloads:
     async def _change(self, entry: Entry) -> None:
         is_new = entry.id not in self._entries
         self._entries[entry.id] = entry
+        await self._save()
         if is_new:
             self._telling.begin(entry, 0)
         else:
             self._telling.change(entry)
-        await self._save()
 
     async def _save(self) -> None:
         async with self._saving:
             try:
-                await asyncio.to_thread(write_book, self._tools.book, tuple(self._entries.values()))
+                entries = tuple(self._entries.values())
+                await in_thread(lambda _: write_book(self._tools.book, entries))
             except OSError as error:
                 logger.warning("the list of downloads cannot be saved: %s", plain_reason(error))
 

@@ -11,6 +11,9 @@ from app.schema.event import DownloadChanged, DownloadForgotten, DownloadProgres
 TELL_SECONDS = 0.25
 """Least time between two events that only carry figures."""
 
+STALE_SECONDS = 1.0
+"""After so long without progress the rate is told anew."""
+
 
 @dataclass
 class _Counter:
@@ -60,8 +63,23 @@ class Telling:
         counter, at = self._counters[download], self._clock()
         counter.bytes_done = done
         counter.rate = counter.meter.add(at, done)
-        if at - counter.told_at < TELL_SECONDS:
+        if at - counter.told_at >= TELL_SECONDS:
+            self._tell_figures(download, counter, at)
+
+    def tick(self, download: DownloadId) -> None:
+        """Time passed: where nothing arrives the rate falls, and nobody sees that from progress."""
+        counter, at = self._counters.get(download), self._clock()
+        if (
+            counter is None
+            or counter.shown.phase is not DownloadPhase.DOWNLOADING
+            or at - counter.told_at < STALE_SECONDS
+        ):
             return
+        counter.rate = counter.meter.add(at, counter.bytes_done) or None
+        self._tell_figures(download, counter, at)
+
+    def _tell_figures(self, download: DownloadId, counter: _Counter, at: float) -> None:
+        done = counter.bytes_done
         counter.told_at = at
         left = self._left(counter.shown.bytes_total, counter)
         figures = DownloadFigures(id=download, bytes_done=done, rate=counter.rate, seconds_left=left)

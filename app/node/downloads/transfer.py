@@ -13,7 +13,7 @@ from app.schema.download import HubPart
 from app.schema.errors import DiskUnusable, HubFileNotFound, WrongDigest
 from app.system.files import plain_reason
 from app.web.asking import web_client
-from app.web.download import PAUSES, Downloader, Target
+from app.web.download import Downloader, Target
 from app.web.stoppable import in_thread
 
 
@@ -25,7 +25,7 @@ class TransferTools:
     shelf: Shelf
     keep: Callable[[Entry], Awaitable[None]]
     progress: Callable[[int], None]
-    pauses: tuple[float, ...] = PAUSES
+    pauses: tuple[float, ...]
 
 
 async def transfer(entry: Entry, tools: TransferTools) -> Path:
