@@ -27,6 +27,7 @@ COPIED_MS = 1600
 _MIRROR_REASON = tr(
     "Asked for engine releases instead of GitHub; whoever runs it decides what is installed. Default: none."
 )
+_HUB_REASON = tr("Asked for models instead of huggingface.co. It gets the access token you enter. Default: none.")
 
 
 class Copyable(QWidget):
@@ -84,6 +85,17 @@ class AdvancedSection(Section):
             hint="https://",
             is_mono=True,
         )
+        self.hub, self.hub_field = text_setting(
+            theme,
+            changes,
+            "hub_mirror",
+            tr("Mirror of Hugging Face"),
+            _HUB_REASON,
+            read_mirror,
+            lambda settings: settings.hub_mirror or "",
+            hint="https://",
+            is_mono=True,
+        )
         self.add(self._addresses(theme))
         data, logs = tr("Settings, identity, engines and chats."), tr("What Caravan and its engines wrote.")
         self.add(
@@ -92,7 +104,7 @@ class AdvancedSection(Section):
                 self._folder(theme, tr("Logs folder"), logs, desk.paths.logs),
             )
         )
-        self.add(Group(self.mirror))
+        self.add(Group(self.mirror, self.hub))
         self.close_column()
 
     def shown(self, status: Status | None) -> None:  # noqa: D102
