@@ -18,7 +18,7 @@ from app.modelstore.hub.site import HubPlace, hub_site
 from app.schema.download import HubFile, HubModel, HubPart, HubSort
 from app.schema.errors import DownloadFailed, DownloadInterrupted
 from app.schema.model import ModelShape
-from app.web.asking import TryAgain, check_status, opened, read_json, web_client
+from app.web.asking import check_status, opened, patiently, read_json, web_client
 from app.web.site import Site
 
 PAUSES = (1.0, 3.0)
@@ -141,16 +141,12 @@ class Hub:
     async def _page(
         self, client: httpx.AsyncClient, site: Site, address: str, what: str
     ) -> tuple[Any, Mapping[Any, Mapping[str, str]]]:
-        for pause in (*self._pauses, None):
-            try:
-                async with opened(client, site, address, {}) as response:
-                    check_status(response, site, what, time.time())
-                    return await read_json(response, site), response.links
-            except TryAgain as again:
-                if pause is None:
-                    raise again.told from again
-                await asyncio.sleep(pause)
-        raise AssertionError("unreachable")
+        async def ask() -> tuple[Any, Mapping[Any, Mapping[str, str]]]:
+            async with opened(client, site, address, {}) as response:
+                check_status(response, site, what, time.time())
+                return await read_json(response, site), response.links
+
+        return await patiently(ask, self._pauses)
 
 
 def _remember(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
