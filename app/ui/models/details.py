@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from app.client import NodeClient
@@ -20,7 +20,7 @@ from app.ui.models.plan_body import PlanBody
 from app.ui.models.planning import Planning
 from app.ui.models.rows import Row, facts
 from app.ui.models.shares import shares
-from app.ui.parts.buttons import Button, Role
+from app.ui.parts.buttons import Button, IconButton, Role
 from app.ui.parts.card import Card, Line
 from app.ui.parts.labels import Elided, Quiet
 from app.ui.parts.sizes import count_text
@@ -36,6 +36,8 @@ class Details(Card):
 
     launched = Signal(str, object)
     """An InstanceId and the LaunchRequest behind it."""
+    menu_wanted = Signal(object, QPoint)
+    """The Row, and where on the screen its menu shall open."""
 
     def __init__(self, desk: Desk, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,6 +47,7 @@ class Details(Card):
         self._wishes: dict[str, PlanRequest] = {}
         self.planning = Planning(desk, self)
         self.name, self.facts = Elided(pixels=HEADING, is_strong=True), Quiet(wraps=True, pixels=12)
+        self.more = IconButton(theme, "more", tr("More about its files"), self._open_menu, size=16)
         self.slider = ContextSlider()
         self.body = PlanBody(theme)
         self.advanced = Advanced()
@@ -183,13 +186,20 @@ class Details(Card):
         self.launch.say(tr("Launch"))
         self.launch.allow(problem.sentence)
 
+    def _open_menu(self) -> None:
+        if self._row is not None:
+            self.menu_wanted.emit(self._row, self.more.mapToGlobal(self.more.rect().bottomLeft()))
+
     def _refused(self, error: ErrorInfo) -> None:
         self._render()
         self.body.complain(error)
 
     def _lay_out(self) -> None:
         self.rows.setSpacing(GAP)
-        self.rows.addWidget(self.name)
+        head = QHBoxLayout()
+        head.addWidget(self.name, 1)
+        head.addWidget(self.more)
+        self.rows.addLayout(head)
         self.rows.addWidget(self.facts)
         self.rows.addWidget(self._scrolled(), 1)
         self.rows.addWidget(Line())
