@@ -1,12 +1,15 @@
 """The fastest division of a model over a line of devices: exact, for every number of PCs at once."""
 
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
-from operator import sub
+from operator import add, sub
+from typing import NamedTuple
 
-from app.planner.line import Line, Stop
+from app.planner.endings import Ending, Endings
+from app.planner.line import Line
 from app.planner.memory import Demand
+from app.planner.stop import Stop
 from app.schema.record import NodeId
 
 TIED = 0.02
@@ -18,11 +21,15 @@ CLOSE_ENOUGH = 0.01
 
 @dataclass(frozen=True)
 class Division:
-    """Devices in layer order with their blocks, and the seconds of the exchanges. Only devices with blocks."""
+    """Devices in layer order with their blocks, and the seconds of the exchanges. Only devices with blocks.
+
+    The experts of the first `spilled[i]` blocks of the i-th device stay in the head's RAM.
+    """
 
     line: Line
     stops: tuple[Stop, ...]
     counts: tuple[int, ...]
+    spilled: tuple[int, ...]
     seconds: float
 
 
@@ -41,12 +48,20 @@ class _Row:
 
 @dataclass(frozen=True)
 class _End:
-    """A finished division: the last stop takes blocks `start`.. and the output layer."""
+    """A finished division: the last stops take blocks `start`.. and the output layer."""
 
     seconds: float
-    stop: Stop
     source: _Row
     start: int
+    stops: tuple["_Taken", ...]
+
+
+class _Taken(NamedTuple):
+    """A stop, its blocks, and how many of them leave their experts in RAM."""
+
+    stop: Stop
+    blocks: int
+    spilled: int = 0
 
 
 def fastest(demand: Demand, line: Line, required: frozenset[NodeId]) -> Division | None:
@@ -64,7 +79,11 @@ def least_seconds(demand: Demand, line: Line) -> float:
     bytes (the linear relaxation of the fixed-charge problem).
     """
     left, seconds = float(demand.prefix[-1]), 0.0
+    if not left:
+        return 0.0
     prices = [(stop.per_byte + stop.fixed / min(stop.offer.budget, left), stop.offer.budget) for stop in line.stops()]
+    if line.endings is not None:
+        prices.append(line.endings.price)
     for price, budget in sorted(prices):
         taken = min(left, budget)
         left, seconds = left - taken, seconds + taken * price
@@ -125,7 +144,7 @@ class _Pipeline:
             answers[pcs] = (division.seconds, _slowest(division))
             whole = whole_seconds(division)
             if pcs not in self._found or whole < self._found[pcs].seconds:
-                self._found[pcs] = Division(self._line, division.stops, division.counts, whole)
+                self._found[pcs] = replace(division, seconds=whole)
         return answers
 
     def _refine(self, low: float, tops: dict[int, float], floors: dict[int, float], worth: float) -> None:
@@ -234,21 +253,64 @@ class _Table:
         missing = set(self._required)
         if not missing <= {worker[0].offer.node.node for worker in self._line.workers}:
             return {}
+        if self._line.endings is not None:
+            return self._spilling(self._line.endings, begin, limit, most, missing)
         if self._line.leading is not None:
             led = self._visit(self._line.leading, limit, begin, None, 1, may_end=not missing)
             rows = {0: led} if led is not None else {}
-        for worker in self._line.workers:
-            node = worker[0].offer.node.node
-            missing.discard(node)
-            visits = [_Visit(self._demand, stop, limit) for stop in worker]
-            able = {workers: row for workers, row in rows.items() if workers + 2 <= most}
-            used = self._through(visits, able, may_end=not missing)
-            rows = used if node in self._required else _merged(rows, used)
+        rows = self._over_workers(rows, limit, most, missing, may_end=True)
         own = [_Visit(self._demand, stop, limit) for stop in self._line.own]
         for workers, row in rows.items():
             for visit in own:
                 row = self._take(visit, row, row, 1 + workers, may_end=True) or row
         return {pcs: self._trace(end) for pcs, end in self._ends.items()}
+
+    def _over_workers(
+        self, rows: dict[int, _Row], limit: float, most: int, missing: set[NodeId], *, may_end: bool
+    ) -> dict[int, _Row]:
+        """The rows behind the last worker; empties `missing` on the way."""
+        for worker in self._line.workers:
+            node = worker[0].offer.node.node
+            missing.discard(node)
+            visits = [_Visit(self._demand, stop, limit) for stop in worker]
+            able = {workers: row for workers, row in rows.items() if workers + 2 <= most}
+            used = self._through(visits, able, may_end=may_end and not missing)
+            rows = used if node in self._required else _merged(rows, used)
+        return rows
+
+    def _spilling(
+        self, endings: Endings, begin: _Row, limit: float, most: int, missing: set[NodeId]
+    ) -> dict[int, Division]:
+        """The divisions that end on the head's cards with experts in its RAM."""
+        if not missing:
+            self._led(endings, begin)
+        for workers, row in self._over_workers({0: begin}, limit, most, missing, may_end=False).items():
+            sums = list(map(add, row.values, endings.seconds))
+            least = min(sums)
+            ending = endings.best[sums.index(least)] if least < inf else None
+            if ending is not None:
+                self._note(1 + workers * self._step, least, row, sums.index(least), self._pieces(ending))
+        return {pcs: self._trace(end) for pcs, end in self._ends.items()}
+
+    def _led(self, endings: Endings, begin: _Row) -> None:
+        """Whole blocks on the head's processor, the others on its cards with experts in the RAM that is left."""
+        stop = self._line.leading
+        if stop is None:
+            return
+        room = stop.room
+        for count in range(1, min(room.from_start, self._demand.layers - 1) + 1):
+            ending = endings.within(count, room.capacity_first - self._demand.prefix[count])
+            if ending is not None:
+                seconds = stop.seconds[count] + stop.fixed + ending.seconds
+                self._note(1, seconds, begin, 0, (_Taken(stop, count), *self._pieces(ending)))
+
+    def _pieces(self, ending: Ending) -> tuple[_Taken, ...]:
+        return tuple(_Taken(self._line.own[piece.card], piece.count, piece.spilled) for piece in ending.pieces)
+
+    def _note(self, pcs: int, seconds: float, source: _Row, start: int, stops: tuple[_Taken, ...]) -> None:
+        """Keep a finished division if it is the fastest of its number of PCs."""
+        if pcs not in self._ends or seconds < self._ends[pcs].seconds:
+            self._ends[pcs] = _End(seconds, source, start, stops)
 
     def _visit(
         self, stop: Stop, limit: float, source: _Row, beside: _Row | None, pcs: int, *, may_end: bool
@@ -272,19 +334,19 @@ class _Table:
         """The cheaper of `beside` and `source` continued by this visit; notes divisions that end there."""
         if may_end:
             seconds, start = visit.end(source)
-            seconds += visit.stop.last
-            if start >= 0 and (pcs not in self._ends or seconds < self._ends[pcs].seconds):
-                self._ends[pcs] = _End(seconds, visit.stop, source, start)
+            if start >= 0:
+                taken = _Taken(visit.stop, self._demand.layers - start)
+                self._note(pcs, seconds + visit.stop.last, source, start, (taken,))
         row = visit.extended(source)
         return row if beside is None else beside if row is None else _either(beside, row)
 
     def _trace(self, end: _End) -> Division:
-        taken = [(end.stop, self._demand.layers - end.start), *_traced(end.source, end.start)]
-        stops, counts = zip(*reversed(taken), strict=True)
-        return Division(self._line, stops, counts, end.seconds)
+        taken = (*reversed(list(_traced(end.source, end.start))), *end.stops)
+        stops, counts, spilled = zip(*taken, strict=True)
+        return Division(self._line, stops, counts, spilled, end.seconds)
 
 
-def _traced(row: _Row, end: int) -> Iterator[tuple[Stop, int]]:
+def _traced(row: _Row, end: int) -> Iterator[_Taken]:
     """The stops that lead to `row.values[end]`, last first."""
     while end > 0:
         if row.either is not None:
@@ -292,7 +354,7 @@ def _traced(row: _Row, end: int) -> Iterator[tuple[Stop, int]]:
             row = first if first.values[end] <= second.values[end] else second
         elif row.visit is not None and row.source is not None:
             start = row.visit.start(row.source, end, row.values[end])
-            yield row.visit.stop, end - start
+            yield _Taken(row.visit.stop, end - start)
             row, end = row.source, start
 
 

@@ -13,7 +13,8 @@ class Room:
 
     `is_enough`: all blocks and the output layer, alone. `from_start`: so many blocks as the first stage. `to_end`: the
     first block of the longest range up to the last one, with the output layer. `window`: for each end, the first block
-    of the longest range in the middle. `capacity` is what a stage in the middle has for blocks, in bytes.
+    of the longest range in the middle. `capacity` is what a stage in the middle has for blocks, in bytes,
+    `capacity_first` what the first has.
     """
 
     is_enough: bool
@@ -21,6 +22,7 @@ class Room:
     to_end: int
     window: Window
     capacity: int
+    capacity_first: int
 
     def limited(self, costs: Sequence[float], limit: float) -> "Room":
         """The ranges that also cost no more than `limit`, for costs given as prefix sums over the blocks."""
@@ -31,21 +33,24 @@ class Room:
             to_end=max(self.to_end, lows[-1]),
             window=Window(list(map(max, self.window.lows, lows))),
             capacity=self.capacity,
+            capacity_first=self.capacity_first,
         )
 
 
 def room_of(demand: Demand, budget: int, *, pipelined: bool) -> Room:
     """The room of a device with that budget in bytes: compute buffers and the output layer come off it."""
     buffers, layers = demand.buffers, demand.layers
+    start = budget - buffers.of(first=True, last=False, pipelined=pipelined)
     middle = budget - buffers.of(first=False, last=False, pipelined=pipelined)
     final = budget - buffers.of(first=False, last=True, pipelined=pipelined) - demand.output_bytes
     alone = budget - buffers.of(first=True, last=True, pipelined=False) - demand.output_bytes
     return Room(
         is_enough=demand.prefix[-1] <= alone,
-        from_start=demand.furthest(0, budget - buffers.of(first=True, last=False, pipelined=pipelined)),
+        from_start=demand.furthest(0, start),
         to_end=max(demand.nearest(layers, final), 1),
         window=Window([min(max(low, 1), end) for end, low in enumerate(reaches(demand.prefix, middle)[:-1])]),
         capacity=middle,
+        capacity_first=start,
     )
 
 

@@ -6,11 +6,13 @@ from functools import cached_property
 from math import inf
 
 from app.planner.eligibility import Candidate, Eligibility, Offer
+from app.planner.endings import Endings
 from app.planner.fastest import TIED, Division, divisions, fastest, least_seconds, whole_seconds
-from app.planner.line import Ground, Line, Stop, compute_bytes, on_head_processor
+from app.planner.line import Ground, Line, compute_bytes, on_head_processor
 from app.planner.memory import Demand
 from app.planner.speed import StageCost
 from app.planner.split import split
+from app.planner.stop import Stop
 from app.schema.record import NodeId
 
 MOST_ACCELERATORS = 15
@@ -38,7 +40,8 @@ class Wish:
 class Placement:
     """A split that fits: `offers` in layer order, `counts[i]` blocks on each; the last holds the output layer.
 
-    `costs` is what each device costs. `seconds` is the time of the exchanges it was chosen by.
+    The experts of the first `spilled[i]` blocks of the i-th device are in the head's RAM. `costs` is what each device
+    costs, `seconds` the time of the exchanges it was chosen by.
     """
 
     head: Candidate
@@ -46,6 +49,7 @@ class Placement:
     counts: tuple[int, ...]
     costs: tuple[StageCost, ...]
     seconds: float
+    spilled: tuple[int, ...] = ()
 
     @property
     def nodes(self) -> frozenset[NodeId]:
@@ -55,7 +59,8 @@ class Placement:
     @property
     def pipelined(self) -> bool:
         """Whether the engine overlaps the micro-batches of a prompt."""
-        return len(self.offers) > 1 and not on_head_processor(self.offers[0], self.head)
+        whole = not any(self.spilled)
+        return whole and len(self.offers) > 1 and not on_head_processor(self.offers[0], self.head)
 
 
 class Search:
@@ -143,7 +148,7 @@ class Search:
     def _may_hold(self, head: Candidate, pcs: int, *, processors: bool) -> bool:
         """Whether the rooms of that many PCs add up: a bound that costs next to nothing."""
         rooms = sorted((self.room(worker, processors=processors) for worker in self._workers(head)), reverse=True)
-        return self.room(head, processors=processors) + sum(rooms[: pcs - 1]) >= self.demand.layers
+        return self._own_room(head, processors=processors) + sum(rooms[: pcs - 1]) >= self.demand.layers
 
     def _fastest(self, allowed: Sequence[int]) -> Placement | None:
         """The fastest; of those that tie with it, the fewest PCs and then the first head."""
@@ -224,10 +229,22 @@ class Search:
         """An upper bound of the blocks a PC can hold: the longest run on each of its devices, added up."""
         key = (candidate.node.node, processors)
         if key not in self._rooms:
-            least = self.demand.buffers.of(first=False, last=False, pipelined=False)
-            offers = candidate.usable(processors=processors)
-            self._rooms[key] = sum(self.demand.most_blocks(offer.budget - least) for offer in offers)
+            self._rooms[key] = sum(self._most_blocks(offer) for offer in candidate.usable(processors=processors))
         return self._rooms[key]
+
+    def _most_blocks(self, offer: Offer, *, without_experts: bool = False) -> int:
+        buffers = self.demand.buffers
+        least = buffers.of(first=False, last=False, pipelined=False)
+        if without_experts:
+            least = min(least, buffers.spilled(first=False, last=False, whole=False, copied=0))
+        return self.demand.most_blocks(offer.budget - least, without_experts=without_experts)
+
+    def _own_room(self, head: Candidate, *, processors: bool) -> int:
+        """The same for a head, whose cards may leave experts in its RAM."""
+        offers = head.usable(processors=processors)
+        if not self.demand.has_experts or not any(offer.device.is_cpu for offer in offers):
+            return self.room(head, processors=processors)
+        return sum(self._most_blocks(offer, without_experts=not offer.device.is_cpu) for offer in offers)
 
     def _workers(self, head: Candidate) -> tuple[Candidate, ...]:
         return self._eligibility.workers(head)
@@ -249,6 +266,8 @@ class Search:
     def _even(self, placement: Placement) -> Placement:
         """The same devices, sharing in proportion to what they offer; beside a GPU a processor takes what is left."""
         offers = placement.offers
+        if any(placement.spilled):
+            return placement
         with_gpu = any(not offer.device.is_cpu for offer in offers)
         weights = [0 if with_gpu and offer.device.is_cpu else offer.budget for offer in offers]
         counts = split(self.demand, capacities(self.demand, placement.head, offers), weights)
@@ -297,6 +316,7 @@ def _placement(division: Division) -> Placement:
         counts=division.counts,
         costs=tuple(stop.cost for stop in stops),
         seconds=division.seconds,
+        spilled=division.spilled,
     )
 
 
@@ -312,6 +332,20 @@ def _drivable(
     return {**narrow, **kept}
 
 
+def _holds_spilling(demand: Demand, line: Line, endings: Endings) -> bool:
+    """Whether a line whose cards leave experts in RAM holds the model: any start up to the furthest can be reached."""
+    reached, used = 0, len(line.own)
+    for stop in (stop for worker in line.workers for stop in worker):
+        further = demand.furthest(reached, stop.room.capacity) if reached else stop.room.from_start
+        used += further > reached
+        reached = max(reached, min(further, demand.layers - 1))
+    if used > MOST_ACCELERATORS:
+        return bool(divisions(demand, _roomiest(line), frozenset(), 2 + len(line.workers)))
+    return bool(divisions(demand, replace(line, workers=()), frozenset(), 1)) or any(
+        ending is not None for ending in endings.best[: reached + 1]
+    )
+
+
 def _accelerators(division: Division) -> int:
     return sum(stop is not division.line.leading for stop in division.stops)
 
@@ -324,8 +358,9 @@ def _roomiest(line: Line) -> Line:
     def chosen(group: Sequence[Stop]) -> tuple[Stop, ...]:
         return tuple(stop for stop in group if id(stop) in kept)
 
-    workers = tuple(chosen(worker) for worker in line.workers if chosen(worker))
-    return replace(line, workers=workers, own=chosen(line.own))
+    workers, own = tuple(chosen(worker) for worker in line.workers if chosen(worker)), chosen(line.own)
+    endings = replace(line.endings, cards=own) if line.endings is not None and own else None
+    return replace(line, workers=workers, own=own, endings=endings)
 
 
 def _by_room(stop: Stop) -> tuple[int, str, str]:
@@ -338,6 +373,8 @@ def _holds(demand: Demand, line: Line) -> bool:
     Each device in turn takes all it can: a later start never helps, so what is reached that way is the furthest.
     """
     reached, used, last = 0, 0, demand.layers - 1
+    if line.endings is not None:
+        return _holds_spilling(demand, line, line.endings)
     for stop in line.stops():
         room = stop.room
         if reached == 0 and room.is_enough:

@@ -189,6 +189,25 @@ class Stage(Record):
         return self.weight_bytes + self.kv_bytes + self.compute_bytes
 
 
+class ExpertShare(Record):
+    """Experts of blocks whose other tensors are on the head's GPUs: they lie in the head's RAM, its processor computes
+    them. `layers` are the blocks; no stage counts their bytes.
+
+    `free_bytes` is what the RAM had before, `compute_bytes` the planner's estimate of the engine's buffers there beside
+    those of a stage on the processor.
+    """
+
+    layers: tuple[int, ...]
+    weight_bytes: Bytes
+    compute_bytes: Bytes
+    free_bytes: Bytes
+
+    @property
+    def total_bytes(self) -> int:
+        """Predicted use of the RAM."""
+        return self.weight_bytes + self.compute_bytes
+
+
 class NodeReason(Record):
     """Why one node is not part of a plan, as a sentence with its name and numbers."""
 
@@ -227,6 +246,8 @@ class Plan(Record):
     tensor_split: tuple[int, ...]
     reserve_bytes: Bytes
     head_ram_bytes: Bytes
+    experts: ExpertShare | None = None
+    """None when every block lies whole on its device."""
     left_out: tuple[NodeReason, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     prediction: Prediction | None = None
