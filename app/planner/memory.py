@@ -133,7 +133,8 @@ class Buffers:
         widest = self.block_work + (6 if first else 5) * self.width if whole else (13 if first else 12) * self.width
         work = max(widest, 9 * self.inner // 2) + self.mask
         if last:
-            work = max(work, self.logits + (4 * self.width + self.mask if first else 8 * self.width))
+            later = max(3 * self.width, 9 * self.width - self.mask)
+            work = max(work, self.logits + (4 * self.width + self.mask if first else later))
         return work + copied
 
     @property
