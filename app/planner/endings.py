@@ -57,13 +57,13 @@ class Endings:
         """For each first block the seconds of `best`, infinite where there is none."""
         return [inf if ending is None else ending.seconds for ending in self.best]
 
-    @property
-    def price(self) -> tuple[float, int]:
+    @cached_property
+    def price(self) -> tuple[float, float]:
         """(seconds per byte, bytes): what no byte that lies in RAM comes below, beside what the cards hold."""
         blocks = range(self.demand.layers)
         sizes = [self.demand.experts[i + 1] - self.demand.experts[i] for i in blocks]
         extra = min((card.spill[i + 1] - card.spill[i]) / sizes[i] for card in self.cards for i in blocks if sizes[i])
-        return min(card.per_byte for card in self.cards) + extra, max(self.ram, 0)
+        return min(card.per_byte for card in self.cards) + extra, float(max(self.ram, 0))
 
     def within(self, first: int, ram: int) -> Ending | None:
         """The fastest ending from block `first` on with experts in RAM, at most so many bytes of them."""

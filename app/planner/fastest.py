@@ -1,6 +1,6 @@
 """The fastest division of a model over a line of devices: exact, for every number of PCs at once."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from operator import add, sub
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from app.planner.endings import Ending, Endings
 from app.planner.line import Line
 from app.planner.memory import Demand
+from app.planner.speed import StageCost
 from app.planner.stop import Stop
 from app.schema.record import NodeId
 
@@ -64,30 +65,130 @@ class _Taken(NamedTuple):
     spilled: int = 0
 
 
-def fastest(demand: Demand, line: Line, required: frozenset[NodeId]) -> Division | None:
-    """The fastest division on any number of PCs, as if no stage of a prompt waited for a slower one: no `seconds` are
-    below these, and a real division comes with them.
+def fastest(demand: Demand, line: Line, required: frozenset[NodeId], worth: float = inf) -> Division | None:
+    """The fastest division on any number of PCs, found as in `divisions`; one beyond `worth` seconds may be slower."""
+    table = _Table(demand, line, required, (), counted=False)
+    return _Pipeline(line, table, 1).best(worth, (1,)).get(1)
+
+
+def quickly(demand: Demand, line: Line, required: frozenset[NodeId], wait: float) -> Division | None:
+    """A fast division on any number of PCs: the fastest of those whose slowest stage is no slower than `wait` and of
+    those that do not mind.
     """
     table = _Table(demand, line, required, (), counted=False)
-    return table.solve(inf, 2 + len(line.workers)).get(1)
+    return _Pipeline(line, table, 1).at((inf, wait) if line.weight else (inf,)).get(1)
+
+
+def slowest_wait(costs: Sequence[StageCost], counts: Sequence[int]) -> float:
+    """Seconds that the slowest stage of a split takes for a prompt."""
+    first, slowest = 0, 0.0
+    for cost, count in zip(costs, counts, strict=True):
+        slowest = max(slowest, cost.prompt[first + count] - cost.prompt[first])
+        first += count
+    return slowest
 
 
 def least_seconds(demand: Demand, line: Line) -> float:
     """A bound that no division of a line goes below, at a glance; infinite when the memory cannot suffice.
 
     Each device is filled to its budget, the cheapest byte first, and what it costs to use it at all is spread over its
-    bytes (the linear relaxation of the fixed-charge problem).
+    bytes (the linear relaxation of the fixed-charge problem). A processor that leads holds a block.
     """
-    left, seconds = float(demand.prefix[-1]), 0.0
-    if not left:
-        return 0.0
-    prices = [(stop.per_byte + stop.fixed / min(stop.offer.budget, left), stop.offer.budget) for stop in line.stops()]
+    return _Bound(demand, line).least
+
+
+def narrowed(demand: Demand, line: Line, worth: float, most: int | None = None) -> Line:
+    """The line without those devices of workers that no division of at most `worth` seconds on `most` PCs uses."""
+    if worth == inf:
+        return line
+    bound = _Bound(demand, line, most)
+    kept = (tuple(stop for stop in worker if bound.with_stop(stop) <= worth) for worker in line.workers)
+    return replace(line, workers=tuple(worker for worker in kept if worker))
+
+
+class _Bound:
+    """What no division of a line on at most so many PCs goes below.
+
+    A price on every worker, and back for as many as are allowed, makes PCs with little room dear (Lagrange): any price
+    gives a bound, and of a few the one that gives the highest is taken.
+    """
+
+    def __init__(self, demand: Demand, line: Line, most: int | None = None) -> None:
+        self._line = line
+        self._whole = float(demand.prefix[-1])
+        self._smallest = float(demand.smallest_block)
+        self._due = _spared(line)
+        self._tolls: dict[int, float] = {}
+        self._back = 0.0
+        self.least = self._settle()
+        if most is not None and most <= len(line.workers):
+            self._charge(most - 1)
+
+    def with_stop(self, stop: Stop) -> float:
+        """The bound when that stop holds at least the smallest block: its own cost in full, and the bytes of that."""
+        others = [price for key, price in self._prices.items() if key != id(stop)]
+        rest = _filled(sorted([*others, (stop.per_byte, float(stop.offer.budget))]), self._whole - self._smallest)
+        own = stop.fixed + self._tolls.get(id(stop), 0.0) + self._smallest * stop.per_byte
+        return own + rest + self._due - self._back
+
+    def _settle(self) -> float:
+        self._prices = _prices(self._line, self._whole, self._tolls)
+        led = self._line.leading if self._line.endings is None else None
+        if led is not None:
+            return self.with_stop(led)
+        return _filled(sorted(self._prices.values()), self._whole) + self._due - self._back
+
+    def _charge(self, workers: int) -> None:
+        if not 0.0 < self.least < inf:
+            return
+        best, plain = 0.0, self.least
+        for toll in (plain * part / 64 for part in (1, 2, 4, 8, 16, 32, 64, 128)):
+            self._set(toll, workers)
+            found = self._settle()
+            if found <= self.least:
+                break
+            best, self.least = toll, found
+        self._set(best, workers)
+        self.least = self._settle()
+
+    def _set(self, toll: float, workers: int) -> None:
+        self._back = toll * workers
+        self._tolls = {id(stop): toll / len(worker) for worker in self._line.workers for stop in worker}
+
+
+def _spared(line: Line) -> float:
+    """What is due in every division: the cheapest output layer, and the wait for the slowest stage."""
+    least = min((stop.last for stop in line.stops()), default=0.0)
+    return least + (line.weight * lowest_wait(line) if line.weight else 0.0)
+
+
+def lowest_wait(line: Line) -> float:
+    """No division has a slowest stage below this: all devices share the prompt perfectly."""
+    whole = [stop.prompts[-1] for stop in line.stops()]
+    return 1.0 / sum(1.0 / seconds for seconds in whole) if whole and all(whole) else 0.0
+
+
+def _prices(line: Line, whole: float, tolls: Mapping[int, float]) -> dict[int, tuple[float, float]]:
+    """(seconds per byte, bytes) of each stop by its identity, and of the RAM that experts may lie in."""
+    found = {}
+    for stop in line.stops():
+        budget = float(stop.offer.budget)
+        fixed = stop.fixed + tolls.get(id(stop), 0.0)
+        found[id(stop)] = (stop.per_byte + (fixed / min(budget, whole) if whole else 0.0), budget)
     if line.endings is not None:
-        prices.append(line.endings.price)
-    for price, budget in sorted(prices):
-        taken = min(left, budget)
-        left, seconds = left - taken, seconds + taken * price
-    return inf if left else seconds + min((stop.last for stop in line.stops()), default=0.0)
+        found[0] = line.endings.price
+    return found
+
+
+def _filled(prices: Sequence[tuple[float, float]], count: float) -> float:
+    """Seconds of so many bytes, the first prices first; infinite when there is no room for all."""
+    seconds = 0.0
+    for price, budget in prices:
+        if count <= budget:
+            return seconds + count * price
+        count -= budget
+        seconds += budget * price
+    return inf if count > 0 else seconds
 
 
 def divisions(
@@ -110,11 +211,6 @@ def divisions(
     return _Pipeline(line, table, most).best(worth, wanted)
 
 
-def whole_seconds(division: Division) -> float:
-    """The seconds of a division of `fastest` with the wait for the slowest stage."""
-    return division.seconds + division.line.weight * _slowest(division)
-
-
 class _Pipeline:
     """The search over how long the slowest stage may take, which is the one term that is no sum over devices.
 
@@ -134,7 +230,13 @@ class _Pipeline:
         if self._line.weight and least:
             tops = {pcs: slowest for pcs, (_, slowest) in least.items() if pcs in wanted}
             floors = {pcs: seconds for pcs, (seconds, _) in least.items()}
-            self._refine(self._lowest(), tops, floors, worth)
+            self._refine(lowest_wait(self._line), tops, floors, worth)
+        return self._found
+
+    def at(self, limits: Sequence[float]) -> dict[int, Division]:
+        """The fastest of the best at these limits."""
+        for limit in limits:
+            self._solve(limit, self._most)
         return self._found
 
     def _solve(self, limit: float, most: int) -> dict[int, tuple[float, float]]:
@@ -142,7 +244,7 @@ class _Pipeline:
         answers = {}
         for pcs, division in self._table.solve(limit, most).items():
             answers[pcs] = (division.seconds, _slowest(division))
-            whole = whole_seconds(division)
+            whole = division.seconds + self._line.weight * answers[pcs][1]
             if pcs not in self._found or whole < self._found[pcs].seconds:
                 self._found[pcs] = replace(division, seconds=whole)
         return answers
@@ -164,18 +266,9 @@ class _Pipeline:
         least = floor + self._line.weight * low
         return low < top * (1 - 1e-9) and least < min(self._found[pcs].seconds * (1 - CLOSE_ENOUGH), bound)
 
-    def _lowest(self) -> float:
-        """No division has a slowest stage below this: all devices share the prompt perfectly."""
-        whole = [stop.prompts[-1] for stop in self._line.stops()]
-        return 1.0 / sum(1.0 / seconds for seconds in whole) if all(whole) else 0.0
-
 
 def _slowest(division: Division) -> float:
-    first, slowest = 0, 0.0
-    for stop, count in zip(division.stops, division.counts, strict=True):
-        slowest = max(slowest, stop.prompts[first + count] - stop.prompts[first])
-        first += count
-    return slowest
+    return slowest_wait([stop.cost for stop in division.stops], division.counts)
 
 
 class _Visit:
@@ -184,7 +277,7 @@ class _Visit:
     def __init__(self, demand: Demand, stop: Stop, limit: float) -> None:
         self.stop = stop
         self._layers = demand.layers
-        self._room = stop.room if limit == inf else stop.room.limited(stop.prompts, limit)
+        self._room = stop.room if limit == inf or limit >= stop.dearest else stop.room.limited(stop.prompts, limit)
 
     def end(self, source: _Row) -> tuple[float, int]:
         """Least seconds when all blocks that are left go here, output layer not counted, and the first of them.
@@ -212,16 +305,13 @@ class _Visit:
             least[1 : whole + 1] = [min(value, 0.0) for value in least[1 : whole + 1]]
         if min(least) == inf:
             return None
-        fixed = self.stop.fixed
-        return _Row(
-            [value + cost + fixed for value, cost in zip(least, seconds, strict=False)], visit=self, source=source
-        )
+        return _Row(list(map(add, least, self.stop.arrivals)), visit=self, source=source)
 
     def start(self, source: _Row, end: int, value: float) -> int:
         """The first block of the range that led to `value` at `end`."""
-        seconds, fixed = self.stop.seconds, self.stop.fixed
+        seconds, arrival = self.stop.seconds, self.stop.arrivals[end]
         for start in range(self._room.window.lows[end], end):
-            if source.values[start] - seconds[start] + seconds[end] + fixed == value:
+            if source.values[start] - seconds[start] + arrival == value:
                 return start
         return 0
 
@@ -273,7 +363,7 @@ class _Table:
             node = worker[0].offer.node.node
             missing.discard(node)
             visits = [_Visit(self._demand, stop, limit) for stop in worker]
-            able = {workers: row for workers, row in rows.items() if workers + 2 <= most}
+            able = {workers: row for workers, row in rows.items() if workers + 1 + self._step <= most}
             used = self._through(visits, able, may_end=may_end and not missing)
             rows = used if node in self._required else _merged(rows, used)
         return rows
@@ -365,4 +455,5 @@ def _merged(rows: dict[int, _Row], used: dict[int, _Row]) -> dict[int, _Row]:
 
 
 def _either(first: _Row, second: _Row) -> _Row:
-    return _Row(list(map(min, first.values, second.values)), either=(first, second))
+    pairs = zip(first.values, second.values, strict=True)
+    return _Row([one if one < other else other for one, other in pairs], either=(first, second))

@@ -180,6 +180,7 @@ class Demand:
     experts: tuple[int, ...]
     expert_copy: int
     largest_block: int
+    smallest_block: int
     output_bytes: int
     head_ram_bytes: int
     buffers: Buffers
@@ -236,6 +237,7 @@ def demand(shape: ModelShape, context: int, slots: int, kv_type: KvType) -> Dema
         experts=_experts(shape, loaded),
         expert_copy=shape.largest_expert_bytes,
         largest_block=max(blocks, default=0),
+        smallest_block=min(blocks, default=0),
         output_bytes=shape.output_bytes,
         head_ram_bytes=head_ram_bytes(shape),
         buffers=buffers(shape, context, slots),

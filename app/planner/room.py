@@ -1,10 +1,14 @@
 """What one device can hold of a model, by the place it has in the split."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.planner.memory import Demand
 from app.planner.window import Window
+
+ROUNDING = 1e-12
+"""By this part a sum of seconds may be off."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +30,27 @@ class Room:
 
     def limited(self, costs: Sequence[float], limit: float) -> "Room":
         """The ranges that also cost no more than `limit`, for costs given as prefix sums over the blocks."""
-        lows = reaches(costs, limit)
+        lows, start, bound = [], 0, limit * (1 + ROUNDING)
+        for low, whole in zip(self.window.lows, costs, strict=False):
+            if start < low:
+                start = low
+            while whole - costs[start] > bound:
+                start += 1
+            lows.append(start)
         return Room(
-            is_enough=self.is_enough and lows[-1] == 0,
-            from_start=min(self.from_start, sum(low == 0 for low in lows) - 1),
-            to_end=max(self.to_end, lows[-1]),
-            window=Window(list(map(max, self.window.lows, lows))),
+            is_enough=self.is_enough and costs[-1] <= bound,
+            from_start=min(self.from_start, bisect_right(costs, bound) - 1),
+            to_end=max(self.to_end, bisect_left(costs, costs[-1] - bound)),
+            window=Window(lows),
             capacity=self.capacity,
             capacity_first=self.capacity_first,
         )
+
+    def dearest(self, costs: Sequence[float]) -> float:
+        """The most that any range the device can hold costs: a limit above changes nothing."""
+        ranges = (costs[end] - costs[low] for end, low in enumerate(self.window.lows))
+        ends = (costs[self.from_start], costs[-1] - costs[min(self.to_end, len(costs) - 1)])
+        return max(*ends, *ranges, costs[-1] if self.is_enough else 0.0)
 
 
 def room_of(demand: Demand, budget: int, *, pipelined: bool) -> Room:

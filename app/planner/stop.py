@@ -1,6 +1,7 @@
 """A device in the layer order of one head."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from app.planner.eligibility import Offer
 from app.planner.room import Room
@@ -24,6 +25,16 @@ class Stop:
     fixed: float
     last: float
     spill: tuple[float, ...] = ()
+
+    @cached_property
+    def arrivals(self) -> tuple[float, ...]:
+        """`seconds` with `fixed` in each."""
+        return tuple(each + self.fixed for each in self.seconds)
+
+    @cached_property
+    def dearest(self) -> float:
+        """The most seconds that any range of blocks it can hold takes for one prompt."""
+        return self.room.dearest(self.prompts)
 
     @property
     def prompts(self) -> tuple[float, ...]:

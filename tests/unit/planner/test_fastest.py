@@ -392,7 +392,7 @@ def test_no_placement_is_faster_where_ram_is_plenty_for_experts(seed: int) -> No
         model, view = with_experts(random, random_shape(random)), with_ram(random, random_view(random))
         found = check(random_request(random, view), model, view)
         spilling += isinstance(found, Plan) and found.experts is not None
-    assert spilling >= 10
+    assert spilling >= 8
 
 
 def with_experts(random: Random, model: ModelShape) -> ModelShape:
