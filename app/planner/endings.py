@@ -140,9 +140,14 @@ def _joined(piece: Ending, rest: Ending) -> Ending:
 
 
 def _worth_knowing(found: Sequence[Ending], *, all_of_them: bool) -> Sequence[Ending]:
-    """Those that no other beats in both seconds and RAM; only the first and the last of these unless `all_of_them`."""
+    """The fastest without experts in RAM, and those with some that no other beats in both seconds and RAM; of these only
+    the first and the last unless `all_of_them`.
+    """
+    ordered = sorted(found, key=lambda each: (each.seconds, each.ram))
+    whole = next((ending for ending in ordered if not ending.ram), None)
     kept: list[Ending] = []
-    for ending in sorted(found, key=lambda each: (each.seconds, each.ram)):
-        if not kept or ending.ram < kept[-1].ram:
+    for ending in ordered:
+        if ending.ram and (not kept or ending.ram < kept[-1].ram):
             kept.append(ending)
-    return kept if all_of_them or len(kept) < MOST_CARDS else (kept[0], kept[-1])
+    some = kept if all_of_them or len(kept) < MOST_CARDS else [kept[0], kept[-1]]
+    return [*some, *([whole] if whole else [])]

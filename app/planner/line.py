@@ -77,7 +77,7 @@ class Line:
     @property
     def weight(self) -> float:
         """Seconds of the exchange per second of the slowest stage's prompt, beyond what `Stop.seconds` counts."""
-        return self.mix.slots * (self.batches - 1) / self.batches
+        return (self.batches - 1) / self.batches
 
     def stops(self) -> Iterator[Stop]:
         """All stops in layer order."""
@@ -191,7 +191,7 @@ class Ground:
         key = (offer.node.node, offer.device.device, pipelined)
         if key not in self._seconds:
             mix = self.work.mix
-            part = mix.slots / (mix.batches if pipelined else 1)
+            part = 1 / (mix.batches if pipelined else 1) + mix.slots - 1
             seconds = [mix.answer * step + part * prompt for step, prompt in zip(cost.step, cost.prompt, strict=True)]
             blocks = zip(pairwise(seconds), pairwise(self.demand.prefix), strict=True)
             rates = [(after - before) / (end - start) for (before, after), (start, end) in blocks if end > start]

@@ -27,6 +27,8 @@ def predict(placement: Placement, demand: Demand, work: Work) -> Prediction | No
         first_token=found.prompt,
         answer=found.prompt + mix.answer * found.step,
         load=_load(placement, demand),
+        conversations=mix.slots,
+        throughput=mix.slots * mix.answer / found.exchange(mix) if mix.slots > 1 else None,
         is_measured=not any(placement.spilled) and all(_is_measured(cost) for cost in placement.costs),
         corrected_by=_corrected_by(placement, work, found),
     )

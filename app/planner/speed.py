@@ -9,7 +9,7 @@ from itertools import accumulate
 
 from app.planner.memory import F16_BYTES, F32_BYTES, MICRO_BATCH, cell_bytes, is_sliding, padded, sliding_cells
 from app.schema.model import ModelShape
-from app.schema.plan import DeviceResources, KvType, LinkMeasure, PlanRequest
+from app.schema.plan import DeviceResources, KvType, LinkMeasure, PlanRequest, Preference
 
 DEFAULT_PROMPT = 1000
 DEFAULT_ANSWER = 400
@@ -60,10 +60,14 @@ class Mix:
 
 
 def mix_of(request: PlanRequest, context: int) -> Mix:
-    """The mix a request names, cut to what fits one slot of the context: at least one token each way."""
+    """The mix a request names, cut to what fits one slot of the context: at least one token each way.
+
+    All slots answer at once, unless one answer is to be fast.
+    """
     room = max(context // request.slots, 2)
     prompt = min(request.prompt_tokens or DEFAULT_PROMPT, room - 1)
-    return Mix(prompt, min(request.answer_tokens or DEFAULT_ANSWER, room - prompt), request.slots)
+    at_once = 1 if request.prefer is Preference.ANSWER else request.slots
+    return Mix(prompt, min(request.answer_tokens or DEFAULT_ANSWER, room - prompt), at_once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,14 +369,15 @@ def repriced(cost: StageCost, work: Work, *, corrected: bool = True) -> StageCos
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of one decode step, and of one prompt up to its first token."""
+    """Seconds of one decode step, of one prompt up to its first token, and of one that is read while others answer."""
 
     step: float
     prompt: float
+    later_prompt: float
 
     def exchange(self, mix: Mix) -> float:
         """Seconds of all exchanges of a mix: what the planner makes small."""
-        return mix.slots * self.prompt + mix.answer * self.step
+        return self.prompt + (mix.slots - 1) * self.later_prompt + mix.answer * self.step
 
 
 def timing(
@@ -383,7 +388,8 @@ def timing(
     The first `spilled[i]` blocks of the i-th device have their experts in the head's RAM; none without.
 
     A step passes the stages one after the other. So does a prompt, unless the engine pipelines: then all stages but the
-    slowest overlap from the second micro-batch on. What goes over links is sent by one thread and overlaps nothing, and
+    slowest overlap from the second micro-batch on; not while others answer, because every micro-batch then has a token
+    that is waited for. What goes over links is sent by one thread and overlaps nothing, and
     what a pass costs beside its work is counted in full.
     """
     ends = list(accumulate(counts, initial=0))
@@ -395,10 +401,11 @@ def timing(
             step += cost.spill.step[first + count] - cost.spill.step[first]
             prompt += cost.spill.prompt[first + count] - cost.spill.prompt[first]
     prompts = [cost.prompt[end] - cost.prompt[first] for cost, first, end in ranges]
-    fixed = sum(cost.fixed_prompt for cost in costs)
+    fixed = sum(cost.fixed_prompt for cost in costs) + prompt + costs[-1].output_prompt
     return Timing(
         step=step + costs[-1].output_step,
-        prompt=prompt + overlapped(prompts, mix.batches if pipelined else 1) + fixed + costs[-1].output_prompt,
+        prompt=overlapped(prompts, mix.batches if pipelined else 1) + fixed,
+        later_prompt=sum(prompts) + fixed,
     )
 
 

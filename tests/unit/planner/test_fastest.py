@@ -20,6 +20,7 @@ from app.schema.plan import (
     NodeResources,
     Plan,
     PlanRequest,
+    Preference,
     Refusal,
 )
 from tests.unit.planner.samples import GIB, MIB, ask, cpu, gpu, node, shape
@@ -95,17 +96,19 @@ def random_view(random: Random) -> ClusterView:
 
 
 class Times(NamedTuple):
-    """Seconds of one step and of one prompt."""
+    """Seconds of one step, of one prompt, and of one beside answers."""
 
     step: float
     prompt: float
+    later: float = 0.0
 
 
 class Reference:
     """The documented formulas, one placement at a time."""
 
     def __init__(self, request: PlanRequest, model: ModelShape, view: ClusterView) -> None:
-        self.model, self.view, self.slots = model, view, request.slots
+        self.model, self.view = model, view
+        self.slots = 1 if request.prefer is Preference.ANSWER else request.slots
         room = CONTEXT // request.slots
         self.prompt = min(request.prompt_tokens or 1000, room - 1)
         self.answer = min(request.answer_tokens or 400, room - self.prompt)
@@ -206,10 +209,11 @@ class Reference:
         batches = 1 if led else self.batches
         output = self.output(head, devices[-1])
         overlapped = sum(stages) / batches + max(stages) * (batches - 1) / batches
-        return Times(step + output.step, overlapped + links + output.prompt)
+        rest = links + output.prompt
+        return Times(step + output.step, overlapped + rest, sum(stages) + rest)
 
     def seconds(self, times: Times) -> float:
-        return self.slots * times.prompt + self.answer * times.step
+        return times.prompt + (self.slots - 1) * times.later + self.answer * times.step
 
 
 def processor_of(pc: NodeResources) -> list[DeviceResources]:
@@ -372,7 +376,8 @@ def random_request(random: Random, view: ClusterView) -> PlanRequest:
         wishes["use"] = (random.choice(view.nodes).node,)
     if random.random() < 0.5:
         wishes |= {"prompt_tokens": random.choice([100, 500, 1500]), "answer_tokens": random.choice([10, 500])}
-    return ask(slots=random.choice([1, 1, 3]), **wishes)
+    prefer = random.choice([None, None, Preference.ANSWER, Preference.THROUGHPUT])
+    return ask(slots=random.choice([1, 1, 3]), prefer=prefer, **wishes)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -430,7 +435,7 @@ def check(request: PlanRequest, model: ModelShape, view: ClusterView) -> Plan | 
         assert alternative.fits == (alternative.pcs in best), case
         if alternative.prediction and alternative.pcs != found.pcs and reference.batches == 1:
             told = alternative.prediction
-            whole = request.slots * told.first_token + told.answer_tokens / told.decode
+            whole = told.conversations * told.first_token + told.answer_tokens / told.decode
             least_there = allowed.get(alternative.pcs, best[alternative.pcs])
             assert whole == pytest.approx(least_there, rel=1e-6, abs=1e-4), case
     return found
@@ -442,5 +447,10 @@ def check_prediction(found: Plan, view: ClusterView, reference: Reference) -> No
     assert found.prediction.decode == pytest.approx(1 / times.step)
     assert found.prediction.first_token == pytest.approx(times.prompt)
     assert found.prediction.prefill == pytest.approx(reference.prompt / times.prompt)
+    if reference.slots > 1:
+        whole = reference.slots * reference.answer / reference.seconds(times)
+        assert found.prediction.throughput == pytest.approx(whole)
+    else:
+        assert found.prediction.throughput is None
     assert found.prediction.answer == pytest.approx(times.prompt + reference.answer * times.step)
     assert found.prediction.is_measured is (found.experts is None)
