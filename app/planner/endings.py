@@ -140,8 +140,9 @@ def _joined(piece: Ending, rest: Ending) -> Ending:
 
 
 def _worth_knowing(found: Sequence[Ending], *, all_of_them: bool) -> Sequence[Ending]:
-    """The fastest without experts in RAM, and those with some that no other beats in both seconds and RAM; of these only
-    the first and the last unless `all_of_them`.
+    """The fastest without experts in RAM, and those with some that no other beats in both seconds and RAM.
+
+    Of the latter only the first and the last unless `all_of_them`.
     """
     ordered = sorted(found, key=lambda each: (each.seconds, each.ram))
     whole = next((ending for ending in ordered if not ending.ram), None)

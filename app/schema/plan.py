@@ -33,8 +33,8 @@ class Role(StrEnum):
 
 
 class Preference(StrEnum):
-    """What a plan is made fast for when several conversations share the model: one of them while the others wait, or all
-    of them together.
+    """What a plan is made fast for when there are several slots: one conversation while the others wait, or all of them
+    together.
     """
 
     ANSWER = "answer"
@@ -130,8 +130,8 @@ class PlanRequest(Record):
 class Prediction(Record):
     """The speed to expect of a placement, for `prompt_tokens` in and `answer_tokens` out.
 
-    `decode` and `prefill` are tokens/s of one conversation while `conversations` answer at once, `throughput` is what all
-    of them get together, from the first question to the last answer. `first_token` (from question to first token),
+    `decode` and `prefill` are tokens/s of one conversation while `conversations` answer at once, `throughput` is what
+    all of them get together, from the first question to the last answer. `first_token` (from question to first token),
     `load` (from launch to ready) and `answer` (the whole exchange) are seconds. `is_measured`: every
     device and link in it was measured, else some are the planner's estimates. `corrected_by` is the factor learned from
     earlier runs of this placement, None without.

@@ -64,7 +64,7 @@ class Details(Card):
         if row is None or not is_other:
             return
         wishes = self._wishes.get(row.key) or PlanRequest(model_id=row.model_id)
-        self.advanced.stand(wishes.kv_type, wishes.slots)
+        self.advanced.stand(wishes.kv_type, wishes.slots, wishes.prefer)
         self.body.leave_hand()
         self._describe(row)
         if row.model.problem is not None:
@@ -96,7 +96,11 @@ class Details(Card):
         self.body.use_wanted.connect(self._use)
         self.body.shares_chosen.connect(self._share)
         self.body.hand_chosen.connect(self._by_hand)
-        self.advanced.changed.connect(lambda: self._wish(kv_type=self.advanced.kv_type, slots=self.advanced.slots))
+        self.advanced.changed.connect(self._advance)
+
+    def _advance(self) -> None:
+        told = self.advanced
+        self._wish(kv_type=told.kv_type, slots=told.slots, prefer=told.prefer)
 
     def _wish(self, **changes: object) -> None:
         if self.planning.request is not None:
