@@ -12,7 +12,7 @@ from app.cli.console import EXIT_FAILED, Session, run, session, show_json
 from app.cli.downloads_command import downloads_group, get
 from app.cli.facts import AsJson
 from app.cli.plan_command import show_answer
-from app.cli.running import Context, Pcs
+from app.cli.wishes import Context, Pcs
 from app.client import NodeClient
 from app.schema.download import DownloadRequest, HubAccess, HubModel, HubRepository, HubSort, TokenSource
 from app.schema.errors import CaravanError, InputError
