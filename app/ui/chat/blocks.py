@@ -91,3 +91,15 @@ Block = Paragraph | Heading | Item | Code | Table | Rule
 def plain(spans: Spans) -> str:
     """The text of spans without their styles."""
     return "".join(span.text for span in spans)
+
+
+def length_of(block: Block) -> int:
+    """The characters that a block shows."""
+    match block:
+        case Code(text=text):
+            return len(text)
+        case Table(rows=rows):
+            return sum(len(span.text) for row in rows for cell in row for span in cell)
+        case Rule():
+            return 0
+    return sum(len(span.text) for span in block.spans)

@@ -203,6 +203,23 @@ class MessageView(QFrame):
         self.setAccessibleDescription(message.text[:1000])
         self.actions_row.show_for(shown, self._is_awake or (shown.is_last and message.author is Author.ASSISTANT))
 
+    @property
+    def is_presentable(self) -> bool:
+        """Whether so much of it is set that it can be shown."""
+        return self.body is None or self.body.is_presentable
+
+    def work(self, deadline: float) -> None:
+        """Set more of a long text, until a time of `time.perf_counter`."""
+        if self.body is not None and not self.body.is_whole:
+            self.body.work(deadline)
+
+    def rest(self) -> None:
+        """Show nothing, until `show_message` is called for another message."""
+        self.hide()
+        self.shown, self._is_awake = None, False
+        if self.body is not None:
+            self.body.forget()
+
     def fit(self, width: int) -> int:
         """Be `width` wide; returns the height, which it then has."""
         top = 0

@@ -37,6 +37,7 @@ class Prose(QTextBrowser):
         self._settled = 0
         self._settled_format = QTextBlockFormat()
         self._is_fresh = True
+        self._fitted = (0, 0)
         self.setObjectName("prose")
         self.setAccessibleName(name)
         self._prepare()
@@ -58,9 +59,15 @@ class Prose(QTextBrowser):
 
     def show_plain(self, text: str) -> None:
         """Show a text as it is, without reading any marks in it."""
-        self._blocks, self._tail = [], []
         self.clear()
         Typesetter(self._theme.palette).plain(QTextCursor(self.document()), text)
+
+    def clear(self) -> None:  # noqa: D102
+        self._blocks, self._tail = [], []
+        self._settled, self._settled_format, self._is_fresh = 0, QTextBlockFormat(), True
+        super().clear()
+        # Qt leaves the format of the first block as it was.
+        QTextCursor(self.document()).setBlockFormat(QTextBlockFormat())
 
     def add(self, settled: Sequence[Block], tail: Sequence[Block] = ()) -> None:
         """More settled blocks, and what follows them for now."""
@@ -84,8 +91,11 @@ class Prose(QTextBrowser):
 
     def fit(self, width: int) -> None:
         """Be `width` wide and as tall as the text."""
+        if (width, self.document().revision()) == self._fitted:
+            return
         self.setLineWrapColumnOrWidth(width)
         self.setFixedSize(width, math.ceil(self.document().size().height()))
+        self._fitted = (width, self.document().revision())
 
     def natural_width(self, most: int) -> int:
         """The width that a plain text would like to have, at most `most`."""

@@ -33,7 +33,7 @@ class Stage(QWidget):
         self._path: dict[str, Message] = {}
         self._can_ask, self._has_model = True, True
         self._model: str | None = None
-        self.list = MessageList(self._make, self._estimate)
+        self.list = MessageList(self._make, self._reuse, self._estimate)
         self.ready = EmptyState(
             theme,
             "chat",
@@ -135,6 +135,12 @@ class Stage(QWidget):
         view.show_message(self._shown(key))
         return view
 
+    def _reuse(self, key: str, view: MessageView) -> bool:
+        if view.author is not self._path[key].author:
+            return False
+        view.show_message(self._shown(key))
+        return True
+
     def _refresh(self, view: MessageView) -> None:
         if view.shown is not None and view.shown.message.id in self._path:
             view.show_message(self._shown(view.shown.message.id))
@@ -168,6 +174,6 @@ class Stage(QWidget):
     def _estimate(self, key: str, width: int) -> int:
         message = self._path[key]
         signs = max(width // _SIGN, 1)
-        lines = sum(1 + len(line) // signs for line in message.text[:100_000].split("\n"))
+        lines = message.text.count("\n") + len(message.text) // signs + 1
         around = ROW + BELOW + (_LINE if message.author is Author.USER else 0)
         return lines * _LINE + around
