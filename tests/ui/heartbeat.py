@@ -46,7 +46,8 @@ class Heartbeat:
     def told(self, what: str) -> str:
         """Both in milliseconds, for a test's output."""
         seen = f"seen: 95 % {high(self.gaps) * 1e3:.1f} ms, max {self.by_clock * 1e3:.1f} ms"
-        return f"{what}: {self.beats} turns; {seen}; work: 95 % {high(self.work) * 1e3:.1f} ms, max {self.by_cpu * 1e3:.1f} ms"
+        work = f"work: 95 % {high(self.work) * 1e3:.1f} ms, max {self.by_cpu * 1e3:.1f} ms"
+        return f"{what}: {self.beats} turns; {seen}; {work}"
 
     def _beat(self) -> None:
         now = (time.perf_counter(), time.thread_time())

@@ -12,11 +12,12 @@ class Style(Flag):
     ITALIC = auto()
     STRIKE = auto()
     CODE = auto()
+    FORMULA = auto()
 
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of text in one style; `link` is an http or https address."""
+    """A piece of text in one style; `link` is an http or https address. A formula's text is as it was written."""
 
     text: str
     style: Style = Style.PLAIN
@@ -85,7 +86,15 @@ class Rule:
     frame: Frame = Frame()
 
 
-Block = Paragraph | Heading | Item | Code | Table | Rule
+@dataclass(frozen=True)
+class Formula:
+    """A formula on lines of its own, as it was written: with its `$$` or what else it stands in."""
+
+    text: str
+    frame: Frame = Frame()
+
+
+Block = Paragraph | Heading | Item | Code | Table | Rule | Formula
 
 
 def plain(spans: Spans) -> str:
@@ -96,7 +105,7 @@ def plain(spans: Spans) -> str:
 def length_of(block: Block) -> int:
     """The characters that a block shows."""
     match block:
-        case Code(text=text):
+        case Code(text=text) | Formula(text=text):
             return len(text)
         case Table(rows=rows):
             return sum(len(span.text) for row in rows for cell in row for span in cell)

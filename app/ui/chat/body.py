@@ -10,11 +10,10 @@ from PySide6.QtWidgets import QWidget
 
 from app.ui.chat.blocks import Block, Code, length_of
 from app.ui.chat.code_block import CodeBlock
-from app.ui.chat.highlight import Highlighter
 from app.ui.chat.markdown import Growing
 from app.ui.chat.prose import Prose
+from app.ui.chat.tools import Tools
 from app.ui.said import said
-from app.ui.style.theme import Theme
 from app.ui.style.tokens import GAP, UNIT
 from app.ui.words import tr
 
@@ -50,11 +49,11 @@ class AnswerBody(QWidget):
 
     grown = Signal()
 
-    def __init__(self, theme: Theme, highlighter: Highlighter, parent: QWidget | None = None) -> None:
+    def __init__(self, tools: Tools, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme, self._highlighter = theme, highlighter
+        self._tools = tools
         self._growing = Growing()
-        self._text, self._fed, self._is_over = "", 0, False
+        self._text, self._fed, self._is_over, self._is_live = "", 0, False, False
         self._shown = 0
         self._at = -1
         self._waiting: deque[Run] = deque()
@@ -65,13 +64,13 @@ class AnswerBody(QWidget):
 
     def show_text(self, text: str, is_over: bool) -> None:
         """Show a text; only what is new is read when it begins with the one before."""
+        self._is_live |= not is_over
         if text == self._text and is_over == self._is_over:
             return
         if not text.startswith(self._text) or self._is_over:
             self.forget()
-        is_live = bool(self._text) or not is_over
         self._text, self._is_over = text, is_over
-        if is_live:
+        if self._is_live:
             self._feed()
         else:
             self._next.start()
@@ -110,7 +109,7 @@ class AnswerBody(QWidget):
         """Be empty, as for another text."""
         self._next.stop()
         self._growing = Growing()
-        self._text, self._is_over = "", False
+        self._text, self._is_over, self._is_live = "", False, False
         self._fed, self._shown, self._at = 0, 0, -1
         self._waiting.clear()
         self._cut(0)
@@ -169,8 +168,10 @@ class AnswerBody(QWidget):
             self._spare.remove(spare)
             return spare
         if is_code:
-            return CodeBlock(self._theme, self._highlighter, self)
-        return Prose(self._theme, said(tr("Answer")), self)
+            return CodeBlock(self._tools.theme, self._tools.highlighter, self)
+        made = Prose(self._tools.theme, said(tr("Answer")), self, self._tools.formulas)
+        made.reshaped.connect(self.grown)
+        return made
 
     def _fill(self, part: Prose | CodeBlock, run: Run) -> None:
         if isinstance(part, Prose):

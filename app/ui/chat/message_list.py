@@ -164,6 +164,10 @@ class MessageList(QAbstractScrollArea):
         if self._tops[index] < value or self._tops[index + 1] > value + height:
             self.reveal(self._keys[index])
         view = self._realized(self._keys[index])
+        while not view.is_presentable:
+            view.work(0)
+        if self._fit(index, view):
+            self._tops = list(accumulate(self._heights, initial=ABOVE))
         self.arrange()
         view.show()
         view.setFocus(Qt.FocusReason.TabFocusReason)
@@ -211,17 +215,20 @@ class MessageList(QAbstractScrollArea):
             if time.perf_counter() > deadline:
                 self._soon.start()
                 break
-            key = self._keys[index]
-            view = self._realized(key)
+            view = self._realized(self._keys[index])
             view.work(deadline)
-            if not view.is_presentable:
-                continue
-            height = view.fit(self.column)
-            self._measured.add(key)
-            has_changed |= height != self._heights[index]
-            self._heights[index] = height
+            if view.is_presentable:
+                has_changed |= self._fit(index, view)
         if has_changed:
             self._tops = list(accumulate(self._heights, initial=ABOVE))
+        return has_changed
+
+    def _fit(self, index: int, view: MessageView) -> bool:
+        """Give a view its size; whether its height is another than thought."""
+        height = view.fit(self.column)
+        self._measured.add(self._keys[index])
+        has_changed = height != self._heights[index]
+        self._heights[index] = height
         return has_changed
 
     def _realized(self, key: str) -> MessageView:
@@ -255,7 +262,8 @@ class MessageList(QAbstractScrollArea):
             index = self._places[key]
             if index in sight:
                 view.move(left, self._tops[index] - value)
-                view.setVisible(key in self._measured)
+                if key in self._measured:
+                    view.show()
             elif not view.isAncestorOf(self.window().focusWidget() or self) and not view.hasFocus():
                 self._drop(key)
             else:

@@ -9,9 +9,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 
 from app.ui.chat import wording
 from app.ui.chat.body import AnswerBody
-from app.ui.chat.highlight import Highlighter
 from app.ui.chat.prose import Prose
 from app.ui.chat.records import Author, Message, Stop
+from app.ui.chat.tools import Tools
 from app.ui.parts.banner import Banner
 from app.ui.parts.buttons import Button, IconButton, Role
 from app.ui.parts.labels import Elided, Quiet, set_property
@@ -164,9 +164,9 @@ class MessageView(QFrame):
     grown = Signal(str)
     """The height may have changed by itself: the id of the message."""
 
-    def __init__(self, theme: Theme, highlighter: Highlighter, author: Author, parent: QWidget | None = None) -> None:
+    def __init__(self, tools: Tools, author: Author, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = theme
+        self._theme = theme = tools.theme
         self.author = author
         self.shown: Shown | None = None
         self._is_awake = False
@@ -175,7 +175,7 @@ class MessageView(QFrame):
         self.files = Quiet(wraps=True, parent=self)
         self.bubble = _bubble(self) if author is Author.USER else None
         self.words = Prose(theme, said(tr("Your message")), self.bubble) if self.bubble else None
-        self.body = AnswerBody(theme, highlighter, self) if author is Author.ASSISTANT else None
+        self.body = AnswerBody(tools, self) if author is Author.ASSISTANT else None
         self.thoughts: Thoughts | None = None
         self.problem: Banner | None = None
         self.note = Note(theme, self) if author is Author.ASSISTANT else None
