@@ -22,7 +22,7 @@ from app.schema.model import HeldModel, ModelFile
 from app.schema.node import Delta, Status
 from app.schema.plan import Plan, PlanAnswer, PlanRequest, Refusal
 from app.schema.question import PlanQuestion
-from app.schema.record import InstanceId, NodeId
+from app.schema.record import InstanceId, ModelId, NodeId
 from app.schema.settings import Settings
 from app.system.loopback_http import loopback_client
 from app.system.paths import Paths
@@ -132,6 +132,11 @@ class NodeClient:
         """Launch a plan; follow it with `watch`."""
         answer = await self._ask("POST", "/instances", json=request.model_dump(mode="json"))
         return InstanceId(answer["instance_id"])
+
+    async def load(self, model: ModelId) -> tuple[InstanceId, Plan]:
+        """Launch a model as it ran last; follow it with `watch`."""
+        answer = await self._ask("POST", "/load", json={"model_id": model})
+        return InstanceId(answer["instance_id"]), Plan.model_validate(answer["plan"])
 
     async def instance(self, instance_id: InstanceId) -> InstanceStatus:
         """One instance of this node."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from app import __version__
 from app.api.app import local_app
-from app.api.openai import Upstream
+from app.api.passing import Upstream
 from app.api.peer import peer_app
 from app.api.peer_protocol import peer_protocol
 from app.api.server import Listener
@@ -40,17 +40,22 @@ from app.node.forecast import Forecast
 from app.node.health import Health, tools_here
 from app.node.hub_desk import HubDesk
 from app.node.hub_token import HubTokens
+from app.node.idle import IdleWatch
 from app.node.instance_desk import InstanceDesk
 from app.node.inventory import Inventory
+from app.node.last_launches import LastLaunches, read_launches
 from app.node.library import Library
 from app.node.link_measurer import LinkMeasurer
 from app.node.link_room import LinkGate
+from app.node.loading import Loading
 from app.node.model_remover import ModelRemover
 from app.node.node import Node, Services
 from app.node.own_link import OwnLink
+from app.node.relaunch import Relaunch
 from app.node.resources import measured_devices
 from app.node.settings import SettingsStore
 from app.node.speeds import Speeds, SpeedsPlace
+from app.node.start_launch import StartLaunch
 from app.node.wakefulness import PeerCalls, Wakefulness
 from app.node.warnings import WarningBoard
 from app.schema.endpoint import Endpoint
@@ -220,7 +225,8 @@ class Building:
         paths = self._paths
         settings = await asyncio.to_thread(SettingsStore, paths.settings)
         info = await asyncio.to_thread(self._info, settings)
-        bus = Bus(Status(node=info, settings=settings.current))
+        known = await asyncio.to_thread(read_launches, paths.last_launches)
+        bus = Bus(Status(node=info, settings=settings.current, last_launches=known))
         board = WarningBoard(bus.publish)
 
         def cores() -> int | None:
@@ -267,6 +273,10 @@ class Building:
         hub = Hub((tokens := self._hub_tokens(settings)).place)
         downloads = self._downloads(hub, library, bus)
         health = self._health(bus, cluster, board)
+        launches = LastLaunches(paths.last_launches, bus)
+        desk = InstanceDesk(bus, library, supervisor, cluster, forecast, launches)
+        relaunch = Relaunch(bus, desk)
+        loading = Loading(bus, desk, relaunch)
         node = Node(
             Services(
                 bus=bus,
@@ -274,7 +284,9 @@ class Building:
                 library=library,
                 lending=lending,
                 cluster=cluster,
-                instances=InstanceDesk(bus, library, supervisor, cluster, forecast),
+                instances=desk,
+                relaunch=relaunch,
+                loading=loading,
                 installer=installer,
                 hub=HubDesk(hub, tokens, forecast, lambda: library.models),
                 downloads=downloads,
@@ -299,6 +311,7 @@ class Building:
                 forecast.run,
             ),
             *(health.run, wakefulness.keep_awake, wakefulness.watch_sleep),
+            *(launches.run, loading.run, IdleWatch(bus, supervisor.unload_idle).run, StartLaunch(bus, relaunch).run),
             *((speeds.run, LinkMeasurer(lambda: bus.status, cluster.measure).run) if self._options.measure else ()),
         )
         return Parts(info, node, bus, supervisor, lending, services)

@@ -82,10 +82,15 @@ def error_answer(path: str, error: CaravanError) -> Response:
     info = error.info()
     content: dict[str, object] = info.model_dump(mode="json")
     if path.startswith(OPENAI_PREFIX):
-        message = f"{info.sentence} {info.hint}".strip()
-        kind = "invalid_request_error" if error.status < 500 else "server_error"
-        content = {"message": message, "type": kind, "param": None, "code": info.code}
+        content = openai_error(error)
     return JSONResponse({"error": content}, status_code=error.status)
+
+
+def openai_error(error: CaravanError) -> dict[str, object]:
+    """An error in OpenAI's form."""
+    info = error.info()
+    kind = "invalid_request_error" if error.status < 500 else "server_error"
+    return {"message": f"{info.sentence} {info.hint}".strip(), "type": kind, "param": None, "code": info.code}
 
 
 async def status_stream(subscription: Subscription) -> AsyncIterator[str]:

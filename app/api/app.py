@@ -8,7 +8,8 @@ from app.api.answers import add_error_answers
 from app.api.exo import exo_routes
 from app.api.guard import LoopbackGuard
 from app.api.local import local_routes
-from app.api.openai import Upstream, openai_routes
+from app.api.openai import openai_routes
+from app.api.passing import Upstream
 from app.node.node import Node
 
 PROTECTED = "/caravan/"

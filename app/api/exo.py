@@ -79,9 +79,13 @@ def _add_instances(router: APIRouter, node: Node) -> None:
 
     @router.post("/place_instance")
     async def place(request: PlaceInstance) -> dict[str, Any]:
-        """Plan and launch. Unlike exo's, it answers only after the placement is known to exist."""
+        """Plan and launch, without a wish for more PCs as the model ran last.
+
+        Unlike exo's, it answers only after the placement is known to exist.
+        """
         wanted = PlanRequest(model_id=request.model_id, min_pcs=request.min_nodes)
-        instance_id, plan = await node.instances.place(wanted)
+        as_last = request.min_nodes == 1
+        instance_id, plan = await (node.load(request.model_id) if as_last else node.instances.place(wanted))
         model = await node.instances.model(plan.model_id)
         return {"message": "Command received.", "command_id": instance_id, "model_card": _card(model)}
 

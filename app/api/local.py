@@ -1,5 +1,6 @@
 """`/caravan/v1`: what the tray, the command line and scripts use. Every route needs the bearer token of this node."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -15,9 +16,9 @@ from app.schema.event import NumberedEvent
 from app.schema.instance import InstanceStatus, LaunchRequest
 from app.schema.model import HeldModel, ModelFile
 from app.schema.node import Status
-from app.schema.plan import PlanAnswer, PlanRequest
+from app.schema.plan import Plan, PlanAnswer, PlanRequest
 from app.schema.question import PlanQuestion
-from app.schema.record import InstanceId, NodeId, Record
+from app.schema.record import InstanceId, ModelId, NodeId, Record
 from app.schema.settings import Settings
 
 
@@ -25,6 +26,18 @@ class Launched(Record):
     """A launch was accepted; its phases are told by the events of this instance."""
 
     instance_id: InstanceId
+
+
+class LoadRequest(Record):
+    """Launch a model as it ran last."""
+
+    model_id: ModelId
+
+
+class Loaded(Launched):
+    """The launch, and the plan it follows."""
+
+    plan: Plan
 
 
 class LogTail(Record):
@@ -51,6 +64,7 @@ def local_routes(node: Node) -> APIRouter:
     """The routes over one node."""
     router = APIRouter(prefix="/caravan/v1", tags=["caravan"], responses={"4XX": {"model": dict[str, ErrorInfo]}})
     _add_reads(router, node)
+    _add_launches(router, node)
     _add_commands(router, node)
     _add_cluster(router, node)
     add_hub(router, node)
@@ -96,10 +110,11 @@ def _add_reads(router: APIRouter, node: Node) -> None:
     @router.get("/logs")
     async def logs(name: str = "caravan", lines: Annotated[int, Query(ge=1, le=10_000)] = 200) -> LogTail:
         """The end of a log."""
-        return LogTail(name=name, lines=tuple(await node.log_tail(name, lines)), names=node.log_names())
+        tail = await node.log_tail(name, lines)
+        return LogTail(name=name, lines=tuple(tail), names=await asyncio.to_thread(node.log_names))
 
 
-def _add_commands(router: APIRouter, node: Node) -> None:
+def _add_launches(router: APIRouter, node: Node) -> None:
     @router.post("/plan")
     async def plan(request: PlanRequest) -> PlanAnswer:
         """Where a model would run: a plan, or a refusal with every reason."""
@@ -115,12 +130,20 @@ def _add_commands(router: APIRouter, node: Node) -> None:
         """Launch a plan."""
         return Launched(instance_id=await node.instances.launch(request))
 
+    @router.post("/load", status_code=202)
+    async def load(request: LoadRequest) -> Loaded:
+        """Plan a model with the settings it ran with last, and launch it."""
+        instance_id, plan = await node.load(request.model_id)
+        return Loaded(instance_id=instance_id, plan=plan)
+
     @router.delete("/instances/{instance_id}", status_code=202)
     async def stop(instance_id: InstanceId) -> Done:
         """Stop an instance, or cancel its launch."""
         await node.instances.stop(instance_id)
         return Done()
 
+
+def _add_commands(router: APIRouter, node: Node) -> None:
     @router.post("/engine/install", status_code=202)
     async def install_engine(request: EngineInstallRequest) -> EngineInstall:
         """Install llama.cpp; follow `engine_install` of the status."""

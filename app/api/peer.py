@@ -8,13 +8,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import Response
+from pydantic import Field
 
 from app.api.answers import Done, add_error_answers
 from app.api.guard import LoopbackGuard
 from app.api.local import Launched
-from app.api.openai import Upstream, pass_on
+from app.api.passing import Upstream, pass_on
 from app.api.peer_protocol import PEER_KEY
 from app.node.node import Node
+from app.node.serving import Serving
 from app.schema.errors import NotAllowed
 from app.schema.instance import LaunchRequest, Lease, LeaseRequest, WorkerStatus
 from app.schema.model import ModelFile
@@ -26,6 +28,12 @@ class Released(Record):
     """The lease has ended."""
 
     lease_id: str
+
+
+class RoomWanted(Record):
+    """A peer needs the memory of an instance that works on nothing; `because` says for what, in a sentence."""
+
+    because: Annotated[str, Field(max_length=500)]
 
 
 def peer_app(node: Node, upstream: Upstream) -> FastAPI:
@@ -123,12 +131,18 @@ def _add_instances(router: APIRouter, node: Node, upstream: Upstream) -> None:
         node.instances.stop_here(instance_id)
         return Done()
 
+    @router.post("/instances/{instance_id}/make-room", status_code=202)
+    async def make_room(instance_id: InstanceId, room: RoomWanted) -> Done:
+        node.instances.make_room_here(instance_id, room.because)
+        return Done()
+
+    async def here(model: str | None) -> Serving:
+        return node.instances.serving_here(model)
+
     @router.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
-        return await pass_on(
-            node.instances.serving_here, node.instances.observe, upstream, request, "/v1/chat/completions"
-        )
+        return await pass_on(node.instances, here, upstream, request, "/v1/chat/completions")
 
     @router.post("/v1/completions")
     async def completions(request: Request) -> Response:
-        return await pass_on(node.instances.serving_here, node.instances.observe, upstream, request, "/v1/completions")
+        return await pass_on(node.instances, here, upstream, request, "/v1/completions")

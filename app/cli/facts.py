@@ -1,6 +1,7 @@
 """Commands that print facts: status, models, engine, logs."""
 
 import asyncio
+import time
 from typing import Annotated
 
 import typer
@@ -45,7 +46,7 @@ def _show_status(to: Session, found: Status) -> None:
     if not found.all_instances:
         to.say("No model is running. Start one with `caravan launch MODEL`.")
     for instance in found.all_instances:
-        to.say(_instance_line(instance))
+        to.say(_instance_line(instance, found.unloads_at(instance)))
 
 
 def _pcs(found: Status) -> list[tuple[str, PeerReport, str]]:
@@ -62,10 +63,13 @@ def _resources(report: PeerReport) -> str:
     return ", ".join([*gpus, f"{words.size(free)} of {words.size(total)} RAM free"])
 
 
-def _instance_line(instance: InstanceStatus) -> str:
+def _instance_line(instance: InstanceStatus, unloads_at: float | None) -> str:
     pcs = " + ".join(dict.fromkeys(stage.node_name for stage in instance.plan.stages))
     line = f"{instance.id}  {instance.model_id} on {pcs}: {instance.state}"
-    return f"{line} - {instance.error.sentence}" if instance.error else line
+    if unloads_at is not None:
+        return f"{line} - idle, unloads in {words.duration(max(0.0, unloads_at - time.time()))}"
+    told = instance.error.sentence if instance.error else instance.ended_because
+    return f"{line} - {told}" if told else line
 
 
 def models(context: typer.Context, as_json: bool, rescan: bool) -> None:

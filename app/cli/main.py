@@ -17,6 +17,7 @@ from app.cli import (
     models_command,
     plan_command,
     running,
+    settings_command,
 )
 from app.cli.console import new_session
 from app.cli.node_command import RunNode, node_command
@@ -50,6 +51,7 @@ def build(run_node: RunNode) -> typer.Typer:
         running.stop,
         running.chat,
         facts.logs,
+        settings_command.settings,
         demo.demo,
         cluster_command.invite,
         cluster_command.join,

@@ -73,6 +73,9 @@ class PeerLink(Protocol):
     async def stop_instance(self, instance: InstanceId) -> None:
         """Stop an instance of the peer."""
 
+    async def make_room(self, instance: InstanceId, because: str) -> None:
+        """Stop an instance of the peer that works on nothing, if the peer's settings allow it."""
+
     async def ask_model(self, path: str, body: bytes) -> httpx.Response:
         """Send an OpenAI request to the peer's own models; the answer's content is not read yet."""
 
@@ -176,6 +179,10 @@ class TunnelLink:
     async def stop_instance(self, instance: InstanceId) -> None:
         """Stop an instance of the peer."""
         await self._ask("DELETE", f"/instances/{instance}")
+
+    async def make_room(self, instance: InstanceId, because: str) -> None:
+        """Stop an instance of the peer that works on nothing, if the peer's settings allow it."""
+        await self._ask("POST", f"/instances/{instance}/make-room", json={"because": because})
 
     async def ask_model(self, path: str, body: bytes) -> httpx.Response:
         """Send an OpenAI request to the peer's own models; the answer's content is not read yet."""

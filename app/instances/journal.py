@@ -48,9 +48,17 @@ class Journal:
         """The instance answers."""
         self.begin(PhaseName.READY)
         at = self._clock()
-        self._update(
-            phases=phases.end(self._status.phases, PhaseName.READY, at), state=InstanceState.READY, ready_at=at
-        )
+        ended = phases.end(self._status.phases, PhaseName.READY, at)
+        self._update(phases=ended, state=InstanceState.READY, ready_at=at, idle_since=at)
+
+    def asked(self) -> None:
+        """A request came in."""
+        self._update(answering=self._status.answering + 1, idle_since=None)
+
+    def done(self) -> None:
+        """A request has ended, answered or not."""
+        left = self._status.answering - 1
+        self._update(answering=left, idle_since=None if left else self._clock())
 
     def answered(self, decode: float | None, prefill: float | None) -> None:
         """An answer was measured, in tokens/s."""
@@ -61,6 +69,11 @@ class Journal:
         """The instance is being stopped."""
         if self._status.state is not InstanceState.STOPPING:
             self._update(state=InstanceState.STOPPING)
+
+    def unwanted(self, because: str | None) -> None:
+        """It is to be ended, as Caravan itself wants for that reason, or as somebody asked: it takes nothing new."""
+        if self._status.state in (InstanceState.STARTING, InstanceState.READY):
+            self._update(state=InstanceState.STOPPING, ended_because=because)
 
     def fail(self, error: CaravanError) -> None:
         """Something went wrong; the first error is the one that is told."""

@@ -5,9 +5,10 @@ action that is running; what that action had taken is known to the crew, so wind
 """
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 
 from app.instances import phases
@@ -97,10 +98,21 @@ class InstanceRun:
         """The running llama-server, None before it starts and after it ended."""
         return self._head
 
-    def stop(self) -> None:
-        """Ask for the end of the instance; `run` returns when it is reached."""
+    def stop(self, because: str | None = None) -> None:
+        """Ask for the end of the instance; `run` returns when it is reached. `because`: Caravan itself wants it."""
+        if self._wanted:
+            self._journal.unwanted(because)
         self._wanted = False
         self._interrupted.set()
+
+    @contextlib.contextmanager
+    def used(self) -> Iterator[None]:
+        """A request is worked on as long as this is entered."""
+        self._journal.asked()
+        try:
+            yield
+        finally:
+            self._journal.done()
 
     def answered(self, decode: float | None, prefill: float | None) -> None:
         """An answer of the head was measured, in tokens/s."""

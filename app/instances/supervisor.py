@@ -1,22 +1,26 @@
 """The service that runs this node's instances: launch and stop only edit what is wanted, each run does the rest."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.instances.head import Head
 from app.instances.run import InstanceRun, Launch, RunPlace
-from app.schema.errors import InstanceNotFound, NodeNotRunning
+from app.schema.errors import InstanceNotFound, ModelBusy, NodeNotRunning
 from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest
 from app.schema.model import ModelFile
-from app.schema.record import InstanceId
+from app.schema.record import InstanceId, ModelId
 
 logger = logging.getLogger("caravan.instances.supervisor")
 
 ENDED_KEPT = 20
 """Ended instances that are still shown, so that people can read why."""
+
+
+_LIVE = (InstanceState.STARTING, InstanceState.READY)
 
 
 @dataclass
@@ -38,10 +42,12 @@ class Supervisor:
     def launch(self, request: LaunchRequest, model: ModelFile, draft: ModelFile | None = None) -> InstanceId:
         """Want an instance of a plan, `draft` its draft model; its outcome is told by its status.
 
-        Raises NodeNotRunning when the node ends.
+        A request that shares gets the one that starts or runs already. Raises NodeNotRunning when the node ends.
         """
         if self._closing:
             raise NodeNotRunning("Caravan is ending on this PC.", "Start it again with `caravan node`.")
+        if request.share and (running := self._running(request.plan.model_id)) is not None:
+            return running
         self._epoch += 1
         instance_id = InstanceId(secrets.token_hex(4))
         run = InstanceRun(Launch(instance_id, request, model, self._epoch, draft), self._place)
@@ -51,9 +57,22 @@ class Supervisor:
         self._prune()
         return instance_id
 
-    def stop(self, instance_id: InstanceId) -> None:
-        """Want an instance no longer. Raises InstanceNotFound."""
-        self._entry(instance_id).run.stop()
+    def stop(self, instance_id: InstanceId, because: str | None = None) -> None:
+        """Want an instance no longer; `because` says why Caravan itself does not. Raises InstanceNotFound."""
+        self._entry(instance_id).run.stop(because)
+
+    def unload_idle(self, instance_id: InstanceId, because: str) -> None:
+        """Want an instance no longer that works on nothing. Raises InstanceNotFound, ModelBusy."""
+        status = self._entry(instance_id).run.status
+        if status.idle_since is None or status.state is not InstanceState.READY:
+            raise ModelBusy(f"{status.model_id} is being used.", "Try again when it has answered.")
+        self.stop(instance_id, because)
+
+    @contextlib.contextmanager
+    def used(self, instance_id: InstanceId) -> Iterator[None]:
+        """An instance works on a request as long as this is entered. Raises InstanceNotFound."""
+        with self._entry(instance_id).run.used():
+            yield
 
     def status(self, instance_id: InstanceId) -> InstanceStatus:
         """An instance of this node. Raises InstanceNotFound."""
@@ -76,6 +95,10 @@ class Supervisor:
         for entry in self._entries.values():
             entry.run.stop()
         await asyncio.gather(*(entry.task for entry in self._entries.values()), return_exceptions=True)
+
+    def _running(self, model: ModelId) -> InstanceId | None:
+        runs = ((name, entry.run.status) for name, entry in reversed(self._entries.items()))
+        return next((name for name, status in runs if status.model_id == model and status.state in _LIVE), None)
 
     def _entry(self, instance_id: InstanceId) -> _Entry:
         try:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from app.node.state import delta, difference, is_story, reduce
-from app.schema.event import Event, NumberedEvent
+from app.schema.event import Event, NodeEnding, NumberedEvent
 from app.schema.node import Delta, Status
 
 STORY_LENGTH = 1000
@@ -117,7 +117,8 @@ class Bus:
         return tuple(self._story)
 
     def close(self) -> None:
-        """End every subscription after what it still has to read; later ones end at once."""
+        """Say that the node ends; every subscription ends after what it still has to read, later ones at once."""
+        self.publish(NodeEnding())
         self._closed = True
         for subscription in self._subscriptions:
             subscription.end(Closed)

@@ -14,7 +14,7 @@ from app.instances.lending import Lending
 from app.node.bus import Bus, Closed, Overflowed
 from app.node.corrections import Corrections
 from app.node.library import Library
-from app.node.resources import links_of, own_resources, peer_resources
+from app.node.resources import links_of, own_resources, peer_resources, with_freed
 from app.node.shared_models import SharedModels
 from app.node.smaller import with_smaller
 from app.node.speeds import Speeds, for_model
@@ -61,6 +61,13 @@ class Forecast:
         self._speeds = speeds
         self._corrections = corrections
         self._answered = answered
+
+    def plan_without(
+        self, request: PlanRequest, model: ModelFile, shape: ModelShape, gone: Iterable[InstanceStatus]
+    ) -> Plan | Refusal:
+        """Where the model would run if these instances held nothing any more."""
+        view = with_freed(self._view(model, shape), gone)
+        return make_plan(self._with_mix(request), shape, view, self._drafts())
 
     def plan(self, request: PlanRequest, model: ModelFile, shape: ModelShape) -> Plan | Refusal:
         """Where the model would run in this cluster as it is now, and how fast.

@@ -1,11 +1,15 @@
 """Everything about running models that people ask a node for: plan, launch, stop, find who answers."""
 
+import contextlib
+from collections.abc import Iterable
+
 from app.engine.extra_arguments import check
 from app.instances.placement import check_plan
 from app.instances.supervisor import Supervisor
 from app.node.bus import Bus
 from app.node.cluster_room import ClusterRoom
 from app.node.forecast import Forecast
+from app.node.last_launches import LastLaunches
 from app.node.library import Library
 from app.node.matching_engines import check_engines
 from app.node.serving import (
@@ -24,6 +28,7 @@ from app.schema.errors import (
     InputError,
     InstanceNotFound,
     ModelNotFound,
+    NotAllowed,
     PlacementRefused,
     from_info,
 )
@@ -38,13 +43,20 @@ class InstanceDesk:
     """Plans, launches and finds instances, on this PC and through the links on others."""
 
     def __init__(
-        self, bus: Bus, library: Library, supervisor: Supervisor, cluster: ClusterRoom, forecast: Forecast
+        self,
+        bus: Bus,
+        library: Library,
+        supervisor: Supervisor,
+        cluster: ClusterRoom,
+        forecast: Forecast,
+        launches: LastLaunches,
     ) -> None:
         self._bus = bus
         self._library = library
         self._forecast = forecast
         self._supervisor = supervisor
         self._cluster = cluster
+        self._launches = launches
 
     async def model(self, name: str) -> ModelFile:
         """A model of this PC by id, file name or path, which may lie outside the known folders; else of another PC.
@@ -59,10 +71,26 @@ class InstanceDesk:
             except ModelNotFound:
                 raise error from None
 
+    async def listed(self, name: str) -> ModelFile | None:
+        """A model on a disk of the cluster by what a program calls it, None for none. No other file is opened."""
+        with contextlib.suppress(ModelNotFound):
+            return await self._library.listed(name)
+        with contextlib.suppress(ModelNotFound):
+            return self._cluster.models.find(name)
+        return None
+
     async def plan(self, request: PlanRequest) -> Plan | Refusal:
         """Where the model would run. Raises ModelNotFound or the reason its file cannot be read."""
         model, shape = await self._readable(request.model_id)
         return self._forecast.plan(request.model_copy(update={"model_id": model.id}), model, shape)
+
+    async def plan_without(self, request: PlanRequest, gone: Iterable[InstanceStatus]) -> Plan | Refusal:
+        """Where the model would run if these instances held nothing any more. Raises as `plan`."""
+        freed = tuple(gone)
+        if not freed:
+            return await self.plan(request)
+        model, shape = await self._readable(request.model_id)
+        return self._forecast.plan_without(request.model_copy(update={"model_id": model.id}), model, shape, freed)
 
     async def plan_for(self, question: PlanQuestion) -> Plan | Refusal:
         """Where the model would run among PCs that the question describes; without any, as `plan`. Raises the same."""
@@ -91,7 +119,9 @@ class InstanceDesk:
         if head == self._bus.status.node.id:
             return await self.launch_here(request)
         check_plan(request.plan)
-        return await self._cluster.link_to(head).launch(request)
+        instance = await self._cluster.link_to(head).launch(request)
+        self._launches.expect(instance, request)
+        return instance
 
     async def launch_here(self, request: LaunchRequest) -> InstanceId:
         """Start a plan whose head this node is. Raises before anything is started when it cannot."""
@@ -111,14 +141,19 @@ class InstanceDesk:
         guessing = request.plan.speculation
         draft_id = guessing.draft_model if guessing is not None else None
         draft = await self._library.find(draft_id) if draft_id is not None else None
-        return self._supervisor.launch(request, model, draft)
+        before = {each.id for each in self._bus.status.instances}
+        instance = self._supervisor.launch(request, model, draft)
+        if instance not in before:
+            self._launches.expect(instance, request)
+        return instance
 
     async def place(self, request: PlanRequest, extra_arguments: tuple[str, ...] = ()) -> tuple[InstanceId, Plan]:
         """Plan and launch in one step. Raises PlacementRefused with every reason when there is no place."""
         answer = await self.plan(request)
         if isinstance(answer, Refusal):
             raise refused(answer)
-        return await self.launch(LaunchRequest(plan=answer, extra_arguments=extra_arguments)), answer
+        wanted = LaunchRequest(plan=answer, extra_arguments=extra_arguments, wishes=request)
+        return await self.launch(wanted), answer
 
     async def stop(self, instance_id: InstanceId) -> None:
         """End an instance, wherever its head is; done when its state is `stopped`. Raises InstanceNotFound."""
@@ -131,6 +166,24 @@ class InstanceDesk:
     def stop_here(self, instance_id: InstanceId) -> None:
         """End an instance of this node. Raises InstanceNotFound."""
         self._supervisor.stop(instance_id)
+
+    async def make_room(self, instance: InstanceStatus, because: str) -> None:
+        """End an instance that works on nothing, wherever its head is. Raises ModelBusy, NotFound, NotAllowed."""
+        if instance.head == self._bus.status.node.id:
+            self.make_room_here(instance.id, because)
+        else:
+            await self._cluster.link_to(instance.head).make_room(instance.id, because)
+
+    def make_room_here(self, instance_id: InstanceId, because: str) -> None:
+        """As `make_room`, for an instance of this node, whose own settings must allow it."""
+        if not self._bus.status.settings.make_room:
+            name = self._bus.status.node.name
+            raise NotAllowed(f"{name} unloads no model to make room.", f"Allow it in the settings of {name}.")
+        self._supervisor.unload_idle(instance_id, because)
+
+    def used(self, serving: Serving) -> contextlib.AbstractContextManager[None]:
+        """A model works on a request as long as this is entered. Of another PC's that PC keeps count."""
+        return self._supervisor.used(serving.status.id) if serving.link is None else contextlib.nullcontext()
 
     def instance(self, instance_id: InstanceId) -> InstanceStatus:
         """An instance of this node or of a peer. Raises InstanceNotFound."""

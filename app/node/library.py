@@ -34,12 +34,16 @@ class Library:
         """The models of the last scan."""
         return self._models
 
+    async def listed(self, name: str) -> ModelFile:
+        """A model of the last scan by id or file name; no other file is opened. Raises ModelNotFound."""
+        await self.scanned.wait()
+        return self._catalogue.find(name)
+
     async def find(self, name: str) -> ModelFile:
         """A model by id, file name or path; a full path may lie outside the folders. Raises ModelNotFound."""
         await self.scanned.wait()
         try:
-            # A path is made absolute for it, which asks the disk.
-            return await asyncio.to_thread(self._catalogue.find, name)
+            return self._catalogue.find(name)
         except ModelNotFound:
             if name in self._opened:
                 return self._opened[name]

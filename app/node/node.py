@@ -15,8 +15,11 @@ from app.node.health import Health
 from app.node.hub_desk import HubDesk
 from app.node.instance_desk import InstanceDesk
 from app.node.library import Library
+from app.node.loading import Loading
 from app.node.model_remover import ModelRemover
+from app.node.relaunch import Relaunch
 from app.node.resources import own_links
+from app.node.serving import Serving
 from app.node.settings import SettingsStore
 from app.node.speeds import Speeds
 from app.schema.engine import EngineInstall, EngineInstallRequest
@@ -24,6 +27,8 @@ from app.schema.errors import InputError
 from app.schema.event import NumberedEvent, SettingsChanged
 from app.schema.model import HeldModel, ModelFile
 from app.schema.node import PeerReport, Status
+from app.schema.plan import Plan
+from app.schema.record import InstanceId, ModelId
 from app.schema.settings import Settings
 from app.system.logs import tail
 
@@ -38,6 +43,8 @@ class Services:
     lending: Lending
     cluster: ClusterRoom
     instances: InstanceDesk
+    relaunch: Relaunch
+    loading: Loading
     installer: EngineInstaller
     hub: HubDesk
     downloads: Downloads
@@ -86,6 +93,17 @@ class Node:
         """The last events, oldest first."""
         return self._services.bus.story()
 
+    async def serving(self, model: str | None) -> Serving:
+        """Who answers for a model's name; one that does not run is loaded first, where the settings say so.
+
+        Raises what `Loading.serving` raises.
+        """
+        return await self._services.loading.serving(model)
+
+    async def load(self, model: ModelId) -> tuple[InstanceId, Plan]:
+        """Launch a model as it ran last. Raises ModelNotFound, PlacementRefused, or why it cannot be started."""
+        return await self._services.relaunch.launch(model)
+
     async def models(self, rescan: bool = False) -> tuple[ModelFile, ...]:
         """The models on this PC; the first call waits for the first scan."""
         if rescan:
@@ -132,6 +150,7 @@ class Node:
             links=own_links(status),
             members_digest=self.cluster.digest,
             catalogue_revision=status.catalogue.revision,
+            unload_after=self.settings.unload_after,
         )
 
     def log_names(self) -> tuple[str, ...]:

@@ -1,9 +1,13 @@
 """PURE: what a node can offer the planner, from its hardware, its load and its engine's device list."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 from app.schema.engine import EngineBuild, EngineStatus
 from app.schema.hardware import Accelerator, HardwareSnapshot, LoadSample
+from app.schema.instance import InstanceStatus
 from app.schema.node import NodeInfo, Peer, PeerReport, Reachability, Status
-from app.schema.plan import CPU_DEVICE, DeviceResources, LinkMeasure, NodeResources
+from app.schema.plan import CPU_DEVICE, ClusterView, DeviceResources, LinkMeasure, NodeResources
 from app.schema.record import NodeId
 
 
@@ -86,6 +90,23 @@ def _peer_problem(peer: Peer, report: PeerReport) -> str | None:
     if not report.sharing:
         return f"Sharing is paused on {report.node.name}."
     return report.engine.problem.sentence if report.engine.problem else None
+
+
+def with_freed(view: ClusterView, gone: Iterable[InstanceStatus]) -> ClusterView:
+    """The cluster once these instances have given back what their plans say they hold."""
+    freed: Counter[tuple[NodeId, str]] = Counter()
+    for instance in gone:
+        for stage in instance.plan.stages:
+            freed[stage.node, stage.device] += stage.total_bytes
+    nodes = (
+        node.model_copy(update={"devices": tuple(_freed(each, freed[node.node, each.device]) for each in node.devices)})
+        for node in view.nodes
+    )
+    return view.model_copy(update={"nodes": tuple(nodes)})
+
+
+def _freed(device: DeviceResources, more: int) -> DeviceResources:
+    return device.model_copy(update={"free_bytes": min(device.total_bytes, device.free_bytes + more)})
 
 
 def own_links(status: Status) -> tuple[LinkMeasure, ...]:

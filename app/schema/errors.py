@@ -11,7 +11,8 @@ CaravanError
 |                        EngineInstallBusy, EngineInstallFailed (below it: EngineNotOffered, ArchiveRefused)
 +- DownloadFailed        DownloadInterrupted (may pass by itself; below it: RateLimited), WrongDigest, DiskUnusable,
 |                        GatedRepository
-+- PlacementRefused      no placement exists; carries the refusal's reasons as detail
++- PlacementRefused      no placement exists; carries the refusal's reasons as detail (below it: CannotLoad, NoRoomNow)
++- ModelBusy, TooManyWaiting  what may be asked for again later
 +- LaunchError           LeaseRefused, WorkerFailed, WorkerLost, HeadFailed, OutOfMemory, PortInUse, LaunchStalled,
 |                        LaunchCancelled, UnknownArchitecture
 +- PeerUnreachable       a peer does not answer
@@ -201,6 +202,34 @@ class GatedRepository(DownloadFailed):
 class PlacementRefused(CaravanError):
     code = "placement_refused"
     status = 409
+
+
+class CannotLoad(PlacementRefused):
+    """A model that a request names has no place, whatever else runs: asking again does not help."""
+
+    code = "cannot_load"
+    status = 422
+
+
+class NoRoomNow(PlacementRefused):
+    """A model that a request names has no place beside those that run now."""
+
+    code = "no_room_now"
+    status = 503
+
+
+class ModelBusy(CaravanError):
+    """What was to be unloaded because nobody used it is used after all."""
+
+    code = "model_busy"
+    status = 409
+
+
+class TooManyWaiting(CaravanError):
+    """So many requests wait for models to be loaded that one more is refused."""
+
+    code = "too_many_waiting"
+    status = 503
 
 
 class LaunchError(CaravanError):

@@ -8,7 +8,7 @@ from app.schema.cluster import InvitationStatus, JoinStatus, MemberInfo
 from app.schema.download import Download, DownloadFigures, DownloadId
 from app.schema.engine import EngineInstall, EngineStatus
 from app.schema.hardware import HardwareSnapshot, LoadSample
-from app.schema.instance import InstanceStatus, Lease
+from app.schema.instance import InstanceStatus, LastLaunch, Lease
 from app.schema.node import CatalogueStatus, HealthWarning, Peer
 from app.schema.record import InstanceId, NodeId, Record
 from app.schema.settings import Settings
@@ -115,6 +115,18 @@ class WarningsChanged(Record):
     warnings: tuple[HealthWarning, ...]
 
 
+class LastLaunchesChanged(Record):
+    type: Literal["last_launches_changed"] = "last_launches_changed"
+    last_launches: tuple[LastLaunch, ...]
+
+
+class NodeEnding(Record):
+    """The node is ending: it may answer for some seconds more, and takes nothing new."""
+
+    type: Literal["node_ending"] = "node_ending"
+    ending: bool = True
+
+
 Event = Annotated[
     HardwareProbed
     | LoadSampled
@@ -135,7 +147,9 @@ Event = Annotated[
     | DownloadProgressed
     | DownloadForgotten
     | LeasesChanged
-    | WarningsChanged,
+    | WarningsChanged
+    | LastLaunchesChanged
+    | NodeEnding,
     Field(discriminator="type"),
 ]
 

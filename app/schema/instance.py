@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.schema.errors import ErrorInfo
-from app.schema.plan import Plan
+from app.schema.plan import Plan, PlanRequest
 from app.schema.record import Bytes, InstanceId, ModelId, NodeId, Record
 
 
@@ -84,6 +84,8 @@ class InstanceStatus(Record):
     """One instance as everybody sees it. Times are seconds since the epoch.
 
     `decode` and `prefill` are what its last answer was measured at, in tokens/s; None before there was one.
+    `answering` is how many requests it works on, `idle_since` when the last of them ended, or it became ready; None
+    while it works on one. `ended_because` says why Caravan ended it by itself; None when somebody asked for it.
     """
 
     id: InstanceId
@@ -98,13 +100,34 @@ class InstanceStatus(Record):
     ready_at: float | None = None
     decode: float | None = None
     prefill: float | None = None
+    answering: int = 0
+    idle_since: float | None = None
+    ended_because: str | None = None
 
 
 class LaunchRequest(Record):
-    """Launch a plan. `extra_arguments` go to llama-server, one list item per argument; reserved ones are refused."""
+    """Launch a plan. `extra_arguments` go to llama-server, one list item per argument; reserved ones are refused.
+
+    `wishes` are what the plan was made for, kept for the next launch of this model once it is ready; without them
+    nothing is. `share`: an instance of this model that starts or runs on the head already is the answer.
+    """
 
     plan: Plan
     extra_arguments: tuple[str, ...] = ()
+    wishes: PlanRequest | None = None
+    share: bool = False
+
+
+class LastLaunch(Record):
+    """How a model was launched last: what was wished for, what llama-server got beside, and when it was ready.
+
+    `wishes.model_id` is the name it was asked for by, which may be a path outside the model folders.
+    """
+
+    model_id: ModelId
+    wishes: PlanRequest
+    extra_arguments: tuple[str, ...] = ()
+    at: float
 
 
 class LeaseRequest(Record):

@@ -9,9 +9,9 @@ from app.schema.cluster import InvitationStatus, JoinStatus, MemberInfo
 from app.schema.download import Download, DownloadFigures
 from app.schema.engine import EngineInstall, EngineStatus
 from app.schema.hardware import HardwareSnapshot, LoadSample
-from app.schema.instance import InstanceStatus, Lease
+from app.schema.instance import InstanceState, InstanceStatus, LastLaunch, Lease
 from app.schema.plan import DeviceResources, LinkMeasure
-from app.schema.record import NodeId, Record
+from app.schema.record import ModelId, NodeId, Record
 from app.schema.settings import Settings
 from app.schema.sighting import Sighting
 from app.schema.speed import DeviceSpeed
@@ -39,7 +39,8 @@ class PeerReport(Record):
     """What a node tells its peers about itself, with every heartbeat. `devices` is what it offers now.
 
     `speeds` are its devices as it measured them, `links` those from it. Two nodes whose `members_digest` differ
-    exchange their member lists; a new `catalogue_revision` says that its list of models changed.
+    exchange their member lists; a new `catalogue_revision` says that its list of models changed. `unload_after` is its
+    setting of that name.
     """
 
     node: NodeInfo
@@ -54,6 +55,7 @@ class PeerReport(Record):
     links: tuple[LinkMeasure, ...] = ()
     members_digest: str | None = None
     catalogue_revision: int = 0
+    unload_after: float | None = None
 
 
 class Peer(Record):
@@ -98,8 +100,19 @@ class HealthWarning(Record):
     hint: str = ""
 
 
+def unloads_at(instance: InstanceStatus, minutes: float | None) -> float | None:
+    """When an instance that may be idle for so many minutes is unloaded; None while it works, and for ever."""
+    if minutes is None or instance.state is not InstanceState.READY or instance.idle_since is None:
+        return None
+    return instance.idle_since + minutes * 60.0
+
+
 class Status(Record):
-    """Everything a node shows, immutable; `seq` grows by one with every change."""
+    """Everything a node shows, immutable; `seq` grows by one with every change.
+
+    `last_launches` is how each model was launched last, the newest first. `ending`: the node was asked to end, and
+    whoever wants one had better wait for the next.
+    """
 
     seq: int = 0
     node: NodeInfo
@@ -118,12 +131,25 @@ class Status(Record):
     join: JoinStatus | None = None
     downloads: tuple[Download, ...] = ()
     settings: Settings = Settings()
+    last_launches: tuple[LastLaunch, ...] = ()
+    ending: bool = False
 
     @property
     def all_instances(self) -> tuple[InstanceStatus, ...]:
         """The instances of the cluster as far as known: those whose head is this node, then those of its peers."""
         reports = (peer.report for peer in self.peers if peer.report is not None)
         return (*self.instances, *(each for report in reports for each in report.instances))
+
+    def last_launch(self, model: ModelId) -> LastLaunch | None:
+        """How a model was launched last, None when it never was."""
+        return next((each for each in self.last_launches if each.model_id == model), None)
+
+    def unloads_at(self, instance: InstanceStatus) -> float | None:
+        """When its head unloads an instance if nobody asks it anything (seconds since the epoch); None for never."""
+        reports = (peer.report for peer in self.peers if peer.node == instance.head)
+        theirs = next((report.unload_after for report in reports if report is not None), None)
+        minutes = self.settings.unload_after if instance.head == self.node.id else theirs
+        return unloads_at(instance, minutes)
 
     def peers_with(self, new: Peer) -> tuple[Peer, ...]:
         """The peers, one of them new or changed."""

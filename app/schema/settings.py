@@ -20,6 +20,11 @@ class Settings(Record):
     `cpu_threads` None lets the engine choose. `release_mirror` is the address of a stand-in for GitHub's release API,
     https unless it is on this PC. `engine_cache` keeps weights that workers were sent on this PC's disk.
     `hub_mirror` is the address of a stand-in for huggingface.co, https unless it is on this PC.
+
+    `unload_after` is how many minutes a model whose head this PC is may wait for a question before it is unloaded, None
+    for ever: nobody likes to find a model gone that took minutes to load. `load_on_request` starts a model that a
+    program asks for by name; `make_room` lets that unload models that nobody is using, when it does not fit beside
+    them. `load_at_start` launches the model that ran last when the node starts.
     """
 
     name: Annotated[str, Field(max_length=60)] | None = None
@@ -32,3 +37,7 @@ class Settings(Record):
     release_mirror: Annotated[str, Field(max_length=500)] | None = None
     hub_mirror: Annotated[str, Field(max_length=500)] | None = None
     engine_cache: bool = True
+    unload_after: Annotated[float, Field(ge=0.01, le=10_080)] | None = None
+    load_on_request: bool = True
+    make_room: bool = False
+    load_at_start: bool = False

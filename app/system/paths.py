@@ -89,6 +89,11 @@ class Paths:
         """File with the list of the cluster's PCs."""
         return self.data / "trust.json"
 
+    @property
+    def last_launches(self) -> Path:
+        """File that says how each model was launched last."""
+        return self.data / "launches.json"
+
     def folders(self) -> Iterator[Path]:
         """Every folder that `ensure` creates, each once."""
         yield from dict.fromkeys(

@@ -1,0 +1,79 @@
+"""The model that ran last is launched when the node starts, where the settings say so."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from app.node.bus import Bus, Closed, Overflowed
+from app.node.loading import on_its_way
+from app.node.relaunch import Relaunch
+from app.schema.errors import CaravanError, PlacementRefused
+from app.schema.node import Reachability, Status
+from app.schema.record import NodeId
+
+logger = logging.getLogger("caravan.node.start")
+
+PATIENCE_SECONDS = 600.0
+"""How long the other PCs that the model needs may take to come up."""
+
+
+class StartLaunch:
+    """Tries once everything is known, and again when a PC came up; whatever somebody launches meanwhile ends it."""
+
+    def __init__(self, bus: Bus, relaunch: Relaunch) -> None:
+        self._bus = bus
+        self._relaunch = relaunch
+
+    async def run(self) -> None:
+        """Launch the model that ran last, or give up; returns then."""
+        status = self._bus.status
+        if not status.settings.load_at_start or not status.last_launches:
+            return
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._until(_is_known)
+                while not await self._tried():
+                    await self._until_more(_there(self._bus.status))
+        except TimeoutError:
+            logger.info("%s is not launched at the start: its PCs are not there", status.last_launches[0].model_id)
+        except Closed:
+            return
+
+    async def _tried(self) -> bool:
+        """Whether it is over: launched, running somewhere already, or not to be launched at all."""
+        status = self._bus.status
+        model = status.last_launches[0].model_id
+        if status.instances or on_its_way(status, model) is not None:
+            return True
+        try:
+            await self._relaunch.launch(model, share=True)
+        except PlacementRefused:
+            return False
+        except CaravanError as error:
+            logger.warning("%s is not launched at the start: %s", model, error.sentence)
+        else:
+            logger.info("%s is launched as it ran last", model)
+        return True
+
+    async def _until_more(self, there: frozenset[NodeId]) -> None:
+        await self._until(lambda status: not _there(status) <= there)
+
+    async def _until(self, reached: Callable[[Status], bool]) -> None:
+        """Wait for a status. Raises Closed when the node ends before."""
+        while not reached(self._bus.status):
+            with self._bus.subscribe() as changes:
+                try:
+                    while not reached(self._bus.status):
+                        await changes.next()
+                except Overflowed:
+                    continue
+
+
+def _is_known(status: Status) -> bool:
+    """Whether models, engine and memory of this PC are known; without an engine nothing is launched."""
+    is_scanned = status.catalogue.revision > 0 and not status.catalogue.scanning
+    return is_scanned and status.engine.build is not None and status.load is not None
+
+
+def _there(status: Status) -> frozenset[NodeId]:
+    return frozenset(each.node for each in status.peers if each.reachability is Reachability.ALIVE)
