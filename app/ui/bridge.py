@@ -74,7 +74,7 @@ class Bridge(QObject):
         self._post(self._keeper.start_node)
 
     def launch(self, model: ModelId) -> None:
-        """Plan a model and launch it."""
+        """Launch a model as it ran last."""
         self._do(launch(model))
 
     def unload(self, instance: InstanceId) -> None:

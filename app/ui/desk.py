@@ -54,6 +54,7 @@ class Desk(QObject):
 
     `status` is None as long as no node is known, `link` says how it stands, `api_url` (`http://127.0.0.1:52415`) where
     it answers. `paths` are the data folder's. `speeds` are the tokens/s of the last answer of each instance.
+    `closes_to_tray` says whether closing the window leaves Caravan in the tray; None where there is no tray.
     """
 
     status_changed = Signal(object)
@@ -62,6 +63,8 @@ class Desk(QObject):
     """`link`, `api_url` or, at a loss, `status` is another."""
     measured = Signal()
     """`speeds` has another figure."""
+    closing_chosen = Signal(bool)
+    """`closes_to_tray` was chosen."""
     wished = Signal(object, str)
     """A Wish of `go`, and what it is about (a model's id, a conversation's), or an empty text."""
 
@@ -73,6 +76,7 @@ class Desk(QObject):
         self.link = Link.STARTING
         self.api_url: str | None = None
         self.speeds: dict[InstanceId, float] = {}
+        self.closes_to_tray: bool | None = None
         self._is_behind = False
         self._calm = QTimer(self)
         self._calm.setSingleShot(True)
@@ -106,6 +110,11 @@ class Desk(QObject):
     def go(self, wish: Wish, about: str = "") -> None:
         """Send the person to another page or dialog."""
         self.wished.emit(wish, about)
+
+    def choose_closing(self, to_tray: bool) -> None:
+        """Closing the window leaves Caravan in the tray, or quits it."""
+        self.closes_to_tray = to_tray
+        self.closing_chosen.emit(to_tray)
 
     def take_status(self, status: Status) -> None:
         """The node's new status. The shell calls it."""

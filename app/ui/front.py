@@ -39,6 +39,8 @@ class Front(QObject):
             theme.force(self.memory.now.is_dark)
         theme.chosen.connect(lambda: self.memory.change(is_dark=theme.forced))
         self.desk = Desk(bridge, paths)
+        self.desk.closes_to_tray = None if is_home else self.memory.now.closes_to_tray
+        self.desk.closing_chosen.connect(lambda to_tray: self.memory.change(closes_to_tray=to_tray))
         self.window: MainWindow | None = None
         self.dialog: QDialog | None = None
         bridge.node_starting.connect(lambda: self.desk.take_link(Link.STARTING), _QUEUED)
@@ -118,7 +120,7 @@ class Front(QObject):
             self.memory.change(last_model=ready[0].model_id)
 
     def _on_closed(self) -> None:
-        if self.is_home:
+        if self.is_home or not self.memory.now.closes_to_tray:
             self.quit_wanted.emit()
         elif not self.memory.now.knows_tray:
             self.hidden.emit()

@@ -8,10 +8,8 @@ from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 
 from app.client import NodeClient
-from app.schema.errors import CaravanError, ErrorInfo, NodeError, NodeNotRunning, PlacementRefused
-from app.schema.instance import LaunchRequest
+from app.schema.errors import CaravanError, ErrorInfo, NodeError, NodeNotRunning
 from app.schema.node import Status
-from app.schema.plan import PlanRequest, Refusal
 from app.schema.record import InstanceId, ModelId
 from app.system.paths import Paths
 from app.system.spawn import Child, ProgramMissing, start_child
@@ -60,6 +58,14 @@ class Audience:
     status: Callable[[Status], None]
     lost: Callable[[], None]
     failed: Callable[[ErrorInfo], None]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What a look found: a client of a node to stay with, or that the one there is just ending."""
+
+    client: NodeClient | None = None
+    is_ending: bool = False
 
 
 class Keeper:
@@ -134,30 +140,30 @@ class Keeper:
     async def _follow(self) -> None:
         self._start_wanted.set()
         while True:
-            client = await self._look()
-            was_found = client is not None
-            if client is None and self._start_wanted.is_set():
+            seen = await self._look()
+            client = seen.client
+            if client is None and not seen.is_ending and self._start_wanted.is_set():
                 client = await self._start()
-            told = 0
+            has_lived = not seen.is_ending
             if client is not None:
                 async with client:
-                    told = await self._watch(client)
-            if was_found and told <= 1:
-                # A node that is just ending answers once more; a wish for another is still to be fulfilled.
-                await asyncio.sleep(_POLL_SECONDS)
-            else:
+                    has_lived = await self._watch(client)
+            if has_lived:
                 self._start_wanted.clear()
+            else:
+                # The wish for a node is still to be fulfilled when this one has made room.
+                await asyncio.sleep(_POLL_SECONDS)
             await self._mourn()
             self._audience.lost()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._start_wanted.wait(), self._retry)
 
-    async def _look(self) -> NodeClient | None:
-        """A client of a node that answers as this folder's node; the caller closes it."""
+    async def _look(self) -> _Seen:
+        """Whether this folder's node answers; the caller closes the client."""
         try:
             client = await asyncio.to_thread(NodeClient, self._paths)
         except NodeNotRunning:
-            return None
+            return _Seen()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(client)
             # A stale address may lead to a stranger, who answers anything or nothing.
@@ -165,23 +171,28 @@ class Keeper:
                 async with asyncio.timeout(_LOOK_SECONDS):
                     status = await client.status()
                 if status.node.id == client.endpoint.node:
+                    if status.ending:
+                        return _Seen(is_ending=True)
                     stack.pop_all()
-                    return client
-        return None
+                    return _Seen(client)
+        return _Seen()
 
-    async def _watch(self, client: NodeClient) -> int:
-        """Tell what the node tells until it is lost; returns how often it told something."""
-        told = 0
+    async def _watch(self, client: NodeClient) -> bool:
+        """Tell what the node tells until it is lost or ends; returns whether it was more than just ending."""
+        has_lived = False
         is_ours = self._child is not None and self._child.returncode is None
-        self._audience.attached(Attachment(client.endpoint.api_url, is_ours))
         try:
             async with aclosing(client.watch()) as statuses:
                 async for status in statuses:
-                    told += 1
+                    if status.ending:
+                        break
+                    if not has_lived:
+                        self._audience.attached(Attachment(client.endpoint.api_url, is_ours))
+                    has_lived = True
                     self._audience.status(status)
         except (CaravanError, ValueError) as error:
             _log.info("The node is lost: %s", error)
-        return told
+        return has_lived
 
     async def _start(self) -> NodeClient | None:
         self._audience.starting()
@@ -201,7 +212,7 @@ class Keeper:
         for _ in range(int(START_SECONDS / _POLL_SECONDS)):
             # In this order: a child that ended because another node has the folder leaves one that answers.
             has_ended = child.returncode is not None
-            if (client := await self._look()) is not None:
+            if (client := (await self._look()).client) is not None:
                 return client
             if has_ended:
                 return None
@@ -234,23 +245,20 @@ class Keeper:
             await child.stop(grace=_KILL_GRACE)
 
     async def _asked_to_end(self) -> bool:
-        client = await self._look()
-        if client is None:
-            return False
-        async with client:
+        seen = await self._look()
+        if seen.client is None:
+            return seen.is_ending
+        async with seen.client as client:
             with suppress(CaravanError, ValueError):
                 await client.shut_down()
         return True
 
 
 def launch(model: ModelId) -> Work:
-    """Work that plans a model and launches the plan; raises PlacementRefused with the planner's own sentence."""
+    """Work that launches a model as it ran last; raises PlacementRefused with the planner's own sentence."""
 
     async def work(client: NodeClient) -> None:
-        answer = await client.plan(PlanRequest(model_id=model))
-        if isinstance(answer, Refusal):
-            raise PlacementRefused(answer.sentence, answer.hint, tuple(each.sentence for each in answer.reasons))
-        await client.launch(LaunchRequest(plan=answer))
+        await client.load(model)
 
     return work
 

@@ -114,12 +114,18 @@ def _models(status: Status | None, place: Place, habits: Habits) -> Iterator[Men
         return
     yield SEPARATOR
     live = in_state(status, *_LIVE)
-    wanted = habits.last_model or DEMO_MODEL
+    last = last_model(status, habits)
+    wanted = last or DEMO_MODEL
     is_free = status.engine.build is not None and all(each.model_id != wanted for each in live)
-    yield MenuEntry(_launch_words(habits.last_model), Command.LAUNCH, wanted, is_free)
+    yield MenuEntry(_launch_words(last), Command.LAUNCH, wanted, is_free)
     for instance in live:
         yield _unload(instance)
     yield MenuEntry(tr("Pause sharing this PC"), Command.SHARING, is_checked=not status.settings.sharing)
+
+
+def last_model(status: Status, habits: Habits) -> ModelId | None:
+    """The model that was launched last: as the node knows it, else as the window saw it run."""
+    return status.last_launches[0].model_id if status.last_launches else habits.last_model
 
 
 def _launch_words(last: ModelId | None) -> Phrase:

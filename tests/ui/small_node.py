@@ -14,9 +14,11 @@ from fastapi.responses import StreamingResponse
 
 from app.api.answers import SSE_TYPE, add_error_answers, status_stream
 from app.api.guard import LoopbackGuard
+from app.api.local import Loaded, LoadRequest
 from app.api.server import Listener
 from app.node.bus import Bus
 from app.schema.endpoint import Endpoint
+from app.schema.errors import PlacementRefused
 from app.schema.event import InstanceChanged, InstanceForgotten
 from app.schema.instance import InstanceState, LaunchRequest
 from app.schema.node import Status
@@ -85,6 +87,14 @@ class SmallNode:
         async def launch(request: LaunchRequest) -> dict[str, str]:
             self._launch(request.plan)
             return {"instance_id": "one"}
+
+        @app.post("/caravan/v1/load")
+        async def load(request: LoadRequest) -> Loaded:
+            if request.model_id == REFUSED_MODEL:
+                raise PlacementRefused("It does not fit.", "Add a PC.")
+            wanted = plan(3, request.model_id)
+            self._launch(wanted)
+            return Loaded(instance_id=InstanceId("one"), plan=wanted)
 
         @app.delete("/caravan/v1/instances/{instance_id}")
         async def stop(instance_id: str) -> dict[str, bool]:

@@ -91,8 +91,8 @@ def test_a_node_that_is_shut_down_is_lost_and_started_again_on_request(bridge: B
     bridge.shut_down_node()
     until(lambda: heard.words.count("lost") >= 2)
     bridge.start_node()
-    # One that is just ending may be found once more before the new one answers.
-    until(lambda: len(heard.attached) >= 2 and heard.words[-1] != "lost")
+    until(lambda: len(heard.attached) >= 2)
+    assert heard.words[-1] == "starting"
     assert heard.errors == []
 
 

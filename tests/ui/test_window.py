@@ -90,6 +90,16 @@ def test_closing_hides_and_says_so(opened: Opened) -> None:
     assert not opened.window.isVisible()
 
 
+def test_one_that_does_not_close_to_the_tray_says_so_and_stays_until_caravan_ends(opened: Opened) -> None:
+    closed: list[bool] = []
+    opened.window.closed.connect(lambda: closed.append(True))
+    opened.window.show_window()
+    opened.memory.change(closes_to_tray=False)
+    opened.window.close()
+    assert closed == [True]
+    assert opened.window.isVisible()
+
+
 def test_page_and_place_are_remembered(application: QApplication, paths: Paths) -> None:
     first = Opened(paths)
     first.window.show_window()

@@ -33,6 +33,8 @@ class ChatHead(QFrame):
     """`chosen` carries the model that was picked."""
 
     chosen = Signal(str)
+    wants_load = Signal(str)
+    """A model that does not run."""
     wants_models = Signal()
     wants_plan = Signal()
     panel_toggled = Signal(bool)
@@ -43,6 +45,7 @@ class ChatHead(QFrame):
         self.setFixedHeight(HEIGHT)
         self._make_menu = menu
         self._choices: tuple[Choice, ...] = ()
+        self._loads: tuple[str, ...] = ()
         self._model: str | None = None
         self.title = Elided(pixels=BODY, is_strong=True)
         self.where = Elided(pixels=SMALL)
@@ -74,9 +77,14 @@ class ChatHead(QFrame):
         """The conversation that is open."""
         self.title.say(title)
 
-    def show_models(self, choices: Sequence[Choice], model: str | None, note: Phrase) -> None:
-        """The models that can be picked, and the one that answers; `note` is said when none does."""
-        self._choices, self._model = tuple(choices), model
+    def show_models(
+        self, choices: Sequence[Choice], model: str | None, note: Phrase, loads: Sequence[str] = ()
+    ) -> None:
+        """The models that can be picked, and the one that answers; `note` is said when none does.
+
+        `loads` are such that do not run and are loaded when they are picked.
+        """
+        self._choices, self._loads, self._model = tuple(choices), tuple(loads), model
         here = next((each for each in choices if each.model == model), None)
         arrow = "  \N{BLACK DOWN-POINTING SMALL TRIANGLE}"
         self.picker.say((shortened(model, 34) if here and model else said(tr("Choose a model"))) + arrow)
@@ -95,6 +103,9 @@ class ChatHead(QFrame):
             entry.setChecked(each.model == self._model)
         if not self._choices:
             menu.addAction(said(tr("No model is running"))).setEnabled(False)
+        for name in self._loads:
+            load = menu.addAction(said(tr("Load {model}", model=shortened(name, 48))).replace("&", "&&"))
+            load.triggered.connect(lambda _=False, name=name: self.wants_load.emit(name))
         menu.addSeparator()
         menu.addAction(said(tr("Show the plan"))).triggered.connect(self.wants_plan)
         menu.actions()[-1].setEnabled(bool(self._choices))
@@ -103,7 +114,7 @@ class ChatHead(QFrame):
         return menu
 
     def _pick(self) -> None:
-        if not self._choices:
+        if not self._choices and not self._loads:
             self.wants_models.emit()
             return
         self.picker_menu().popup(self.picker.mapToGlobal(self.picker.rect().bottomLeft()))

@@ -4,14 +4,14 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
+from app.client import NodeClient
 from app.schema.model import HeldModel
 from app.schema.node import Status
+from app.schema.record import ModelId
 from app.ui.chat import wording
 from app.ui.chat.archive import Archive
-from app.ui.chat.background import Background
 from app.ui.chat.composer import local_files
 from app.ui.chat.foot import Foot
-from app.ui.chat.formulas import Formulas
 from app.ui.chat.head import ChatHead, Choice
 from app.ui.chat.highlight import Highlighter
 from app.ui.chat.look import chat_sheet
@@ -23,7 +23,6 @@ from app.ui.chat.shelf_view import ShelfView
 from app.ui.chat.side_panel import SidePanel
 from app.ui.chat.stage import Stage
 from app.ui.chat.talk import Talk, clean
-from app.ui.chat.tools import Tools
 from app.ui.chat.tree import last_question
 from app.ui.desk import Desk, Handle, Wish
 from app.ui.style.theme import Theme
@@ -43,17 +42,18 @@ class ChatPage(Page):
     def __init__(self, desk: Desk, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(desk, theme, parent)
         self.archive = Archive(desk.paths.data / CONVERSATIONS)
-        self.background = Background()
+        self.highlighter = Highlighter()
         self.shelf, self.talk = Shelf(self.archive), Talk(desk, self.archive)
         self._revision: int | None = None
         self._with_images: frozenset[str] = frozenset()
+        self._held: tuple[HeldModel, ...] = ()
         self._editing: str | None = None
         self._to_reveal = ""
         self._was_shown = False
         self._asking: Handle | None = None
         self.shelf_view = ShelfView(self.shelf, theme)
         self.head = ChatHead(theme, self._menu)
-        self.stage = Stage(self.talk, Tools(theme, Highlighter(self.background), Formulas(self.background)))
+        self.stage = Stage(self.talk, theme, self.highlighter)
         self.foot = Foot(theme, self.archive)
         self.panel = SidePanel(theme)
         self._tick = QTimer(self, interval=TICK_MS)
@@ -90,7 +90,7 @@ class ChatPage(Page):
         self.panel.flush()
         self.talk.stop()
         self.archive.close()
-        self.background.close()
+        self.highlighter.close()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: D102
         if local_files(event.mimeData()):
@@ -127,6 +127,7 @@ class ChatPage(Page):
         self.shelf_view.chosen.connect(self._choose)
         self.shelf_view.wants_new.connect(self._begin)
         head.chosen.connect(lambda model: self.talk.change(model=model))
+        head.wants_load.connect(self._load)
         head.wants_plan.connect(lambda: self.desk.go(Wish.MODELS, self._model() or ""))
         head.panel_toggled.connect(panel.setVisible)
         panel.prompt_changed.connect(lambda text: self.talk.change(system_prompt=clean(text)))
@@ -169,7 +170,8 @@ class ChatPage(Page):
         }
         model, reason = self._model(), wording.why_not(status, talk.conversation.model)
         self.head.show_title(talk.conversation.title)
-        self.head.show_models(list(choices.values())[::-1], model, wording.nobody(status))
+        loads = wording.loadable(status, self._held)
+        self.head.show_models(list(choices.values())[::-1], model, wording.nobody(status), loads)
         has_model = reason is None or wording.is_on_its_way(status)
         self.stage.judge(reason is None and not talk.is_busy, has_model, model or talk.conversation.model)
         self.foot.wait_for(reason if talk.path or wording.is_on_its_way(status) else None)
@@ -188,8 +190,18 @@ class ChatPage(Page):
         self.foot.composer.gauge.show_gauge(gauge(self.talk.path, room))
 
     def _know_models(self, models: tuple[HeldModel, ...]) -> None:
+        self._held = models
         self._with_images = frozenset(each.model.id for each in models if each.model.projector_path is not None)
         self._judge()
+
+    def _load(self, model: str) -> None:
+        """Launch a model as it ran last, and let it answer here once it is ready."""
+
+        async def work(client: NodeClient) -> None:
+            await client.load(ModelId(model))
+
+        self.talk.change(model=model)
+        self.desk.ask(work)
 
     def _go_models(self) -> None:
         self.open_models.emit()

@@ -1,9 +1,13 @@
 """PURE: what the chat says in words."""
 
-from app.schema.instance import InstanceState, InstanceStatus
+from collections.abc import Iterable
+
+from app.schema.instance import InstanceState, InstanceStatus, PhaseName
+from app.schema.model import HeldModel
 from app.schema.node import Status
 from app.ui.chat.records import Author, Message, Stop
 from app.ui.chat.session import Answer, Gauge
+from app.ui.face import percent_of
 from app.ui.parts.sizes import count_text, seconds_text
 from app.ui.words import Phrase, tr
 
@@ -99,7 +103,22 @@ def nobody(status: Status | None) -> Phrase:
     if status is None:
         return tr("Caravan is not running")
     starting = next((each for each in running(status) if each.state is InstanceState.STARTING), None)
-    return tr("{model} is loading", model=starting.model_id) if starting else tr("No model is running")
+    if starting is None:
+        return tr("No model is running")
+    percent = next((percent_of(each) for each in starting.phases if each.name is PhaseName.TENSORS), None)
+    if percent is None:
+        return tr("{model} is loading", model=starting.model_id)
+    return tr("{model} is loading, {percent} %", model=starting.model_id, percent=percent)
+
+
+def loadable(status: Status | None, models: Iterable[HeldModel], most: int = 8) -> tuple[str, ...]:
+    """Models on the disks that neither run nor start, those launched last first; at most so many."""
+    if status is None:
+        return ()
+    busy = {each.model_id for each in running(status) if each.state in (InstanceState.STARTING, InstanceState.READY)}
+    there = [each.model.id for each in models if each.model.problem is None and each.model.shape is not None]
+    last = [each.model_id for each in status.last_launches if each.model_id in there]
+    return tuple(each for each in dict.fromkeys((*last, *there)) if each not in busy)[:most]
 
 
 def running(status: Status) -> tuple[InstanceStatus, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from app.client import NodeClient
@@ -20,7 +20,7 @@ from app.ui.models.plan_body import PlanBody
 from app.ui.models.planning import Planning
 from app.ui.models.rows import Row, facts
 from app.ui.models.shares import shares
-from app.ui.parts.buttons import Button, IconButton, Role
+from app.ui.parts.buttons import Button, Role
 from app.ui.parts.card import Card, Line
 from app.ui.parts.labels import Elided, Quiet
 from app.ui.parts.sizes import count_text
@@ -36,8 +36,6 @@ class Details(Card):
 
     launched = Signal(str, object)
     """An InstanceId and the LaunchRequest behind it."""
-    menu_wanted = Signal(object, QPoint)
-    """The Row, and where on the screen its menu shall open."""
 
     def __init__(self, desk: Desk, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,9 +43,9 @@ class Details(Card):
         self._row: Row | None = None
         self._pcs: tuple[Pc, ...] = ()
         self._wishes: dict[str, PlanRequest] = {}
+        self._is_restoring = False
         self.planning = Planning(desk, self)
         self.name, self.facts = Elided(pixels=HEADING, is_strong=True), Quiet(wraps=True, pixels=12)
-        self.more = IconButton(theme, "more", tr("More about its files"), self._open_menu, size=16)
         self.slider = ContextSlider()
         self.body = PlanBody(theme)
         self.advanced = Advanced()
@@ -63,8 +61,7 @@ class Details(Card):
         self._row, self._pcs = row, pcs
         if row is None or not is_other:
             return
-        wishes = self._wishes.get(row.key) or PlanRequest(model_id=row.model_id)
-        self.advanced.stand(wishes.kv_type, wishes.slots, wishes.prefer)
+        wishes = self._stand(row)
         self.body.leave_hand()
         self._describe(row)
         if row.model.problem is not None:
@@ -73,6 +70,15 @@ class Details(Card):
             self._show_unreadable(row.model.problem)
             return
         self.planning.begin(wishes)
+
+    def _stand(self, row: Row) -> PlanRequest:
+        """What was chosen for this model while the window is open, else how it ran last, else nothing."""
+        last = self._desk.status.last_launch(row.model_id) if self._desk.status is not None else None
+        known = last.wishes.model_copy(update={"model_id": row.model_id}) if last is not None else None
+        wishes = self._wishes.get(row.key) or known or PlanRequest(model_id=row.model_id)
+        self.advanced.stand(wishes.kv_type, wishes.slots, last.extra_arguments if last is not None else ())
+        self._is_restoring = bool(wishes.shares)
+        return wishes
 
     def cluster_changed(self, pcs: tuple[Pc, ...]) -> None:
         """Other PCs, or other memory: ask again."""
@@ -84,7 +90,9 @@ class Details(Card):
         if not self.launch.isEnabled() or not isinstance(self.planning.answer, Plan):
             return
         self.launch.allow(tr("The launch is on its way."))
-        wanted = LaunchRequest(plan=self.planning.answer, extra_arguments=self.advanced.arguments)
+        wanted = LaunchRequest(
+            plan=self.planning.answer, extra_arguments=self.advanced.arguments, wishes=self.planning.request
+        )
         self._desk.ask(_launch(wanted), lambda name: self.launched.emit(name, wanted), self._refused)
 
     def _connect(self) -> None:
@@ -96,11 +104,7 @@ class Details(Card):
         self.body.use_wanted.connect(self._use)
         self.body.shares_chosen.connect(self._share)
         self.body.hand_chosen.connect(self._by_hand)
-        self.advanced.changed.connect(self._advance)
-
-    def _advance(self) -> None:
-        told = self.advanced
-        self._wish(kv_type=told.kv_type, slots=told.slots, prefer=told.prefer)
+        self.advanced.changed.connect(lambda: self._wish(kv_type=self.advanced.kv_type, slots=self.advanced.slots))
 
     def _wish(self, **changes: object) -> None:
         if self.planning.request is not None:
@@ -123,6 +127,14 @@ class Details(Card):
             self._wish(shares=())
         self._render()
 
+    def _restore_shares(self, answer: Plan | Refusal) -> None:
+        """Layers that were shared out by hand when it ran last: as they were, or not at all."""
+        self._is_restoring = False
+        if isinstance(answer, Plan):
+            self.body.take_hand(answer, self._pcs)
+        else:
+            self._wish(shares=())
+
     def _describe(self, row: Row) -> None:
         self.name.say(row.name)
         shape = row.model.shape
@@ -138,6 +150,8 @@ class Details(Card):
         self.facts.say(tr("{facts} · sees pictures", facts=more) if row.sees else more)
 
     def _render(self) -> None:
+        if self._is_restoring and self.planning.answer is not None:
+            self._restore_shares(self.planning.answer)
         request, answer, error = self.planning.request, self.planning.answer, self.planning.error
         if request is None or self._row is None:
             return
@@ -190,20 +204,13 @@ class Details(Card):
         self.launch.say(tr("Launch"))
         self.launch.allow(problem.sentence)
 
-    def _open_menu(self) -> None:
-        if self._row is not None:
-            self.menu_wanted.emit(self._row, self.more.mapToGlobal(self.more.rect().bottomLeft()))
-
     def _refused(self, error: ErrorInfo) -> None:
         self._render()
         self.body.complain(error)
 
     def _lay_out(self) -> None:
         self.rows.setSpacing(GAP)
-        head = QHBoxLayout()
-        head.addWidget(self.name, 1)
-        head.addWidget(self.more)
-        self.rows.addLayout(head)
+        self.rows.addWidget(self.name)
         self.rows.addWidget(self.facts)
         self.rows.addWidget(self._scrolled(), 1)
         self.rows.addWidget(Line())

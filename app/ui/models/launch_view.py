@@ -1,5 +1,6 @@
 """PURE: an instance as the launch view shows it: steps with their own time and state, an end, a comparison."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -71,6 +72,16 @@ def subtitle(instance: InstanceStatus) -> Phrase:
         took = figures.duration(instance.ready_at - instance.created_at)
         return tr("Ready in {took} on {pcs}, {context} tokens of context", took=took, pcs=names, context=context)
     return tr("on {pcs}, {context} tokens of context", pcs=names, context=context)
+
+
+def left(unloads_at: float | None, now: float) -> Phrase | None:
+    """`unloads in 12 min when idle`; None when it stays."""
+    if unloads_at is None:
+        return None
+    seconds = max(0, math.ceil(unloads_at - now))
+    if seconds < 90:
+        return tr("unloads in {count} s when idle", count=seconds)
+    return tr("unloads in {count} min when idle", count=math.ceil(seconds / 60))
 
 
 def where(plan: Plan) -> str:

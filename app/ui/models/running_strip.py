@@ -1,5 +1,6 @@
 """The models that run or start now, at the top of the page: what, where, and the way to end each."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,10 +22,11 @@ from app.ui.words import Phrase, tr
 
 @dataclass(frozen=True)
 class Runner:
-    """An instance as the strip shows it."""
+    """An instance as the strip shows it. `unloads_at` is when it goes if nobody asks it anything, None for never."""
 
     instance: InstanceStatus
     name: str
+    unloads_at: float | None = None
 
 
 _STATES: dict[InstanceState, tuple[Phrase, Tone]] = {
@@ -108,6 +110,8 @@ class RunningLine(QFrame):
         words, tone = _STATES[instance.state]
         self.state.show_as(words, tone)
         said_line = tr("{model} on {pcs}", model=runner.name, pcs=launch_view.where(instance.plan))
+        if (left := launch_view.left(runner.unloads_at, time.time())) is not None:
+            said_line = tr("{line} · {left}", line=said_line, left=left)
         self.words.say(said_line)
         self.chat.setVisible(instance.state is InstanceState.READY)
         self.stop.setVisible(instance.state in _STOP_WORDS)

@@ -43,7 +43,7 @@ class Side(QStackedWidget):
 
     def runners(self, status: Status) -> list[Runner]:
         """The instances that are worth a line."""
-        return [Runner(each, self._name(each)) for each in self._running(status)]
+        return [Runner(each, self._name(each), status.unloads_at(each)) for each in self._running(status)]
 
     def select(self, row: Row | None) -> None:
         """Show the plan of a model; of one that runs, its launch."""

@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 from app.schema.engine import EngineStatus
 from app.schema.node import Status
 from app.ui.desk import Desk
+from app.ui.models.arguments import arguments_text
 from app.ui.parts.banner import Banner
 from app.ui.parts.buttons import Button, Role
 from app.ui.parts.card import Card
@@ -13,7 +14,7 @@ from app.ui.parts.pill import Pill
 from app.ui.said import said
 from app.ui.settings.changes import Changes
 from app.ui.settings.engine_words import build_name, device_words, folder_of, source_words
-from app.ui.settings.fields import arguments_text, read_arguments, read_path, read_threads
+from app.ui.settings.fields import read_arguments, read_path, read_threads
 from app.ui.settings.install_view import InstallView
 from app.ui.settings.rows import Group, Setting, switch_setting, text_setting
 from app.ui.settings.section import Section

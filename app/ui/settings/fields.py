@@ -49,7 +49,7 @@ def read_threads(text: str) -> int | None:
 
 
 def read_mirror(text: str) -> str | None:
-    """The address of a stand-in for another site; nothing is None. Raises Unfit."""
+    """The address of a stand-in for GitHub's release API; nothing is None. Raises Unfit."""
     typed = text.strip().rstrip("/")
     if not typed:
         return None
@@ -72,17 +72,6 @@ def read_arguments(text: str) -> tuple[str, ...]:
     if text.count('"') % 2:
         raise Unfit(tr("A quotation mark is open: put another one at the end of the value."))
     return split_arguments(text)
-
-
-def arguments_text(arguments: tuple[str, ...]) -> str:
-    """The arguments on one line, as `read_arguments` reads them."""
-    return " ".join(_quoted(each) for each in arguments)
-
-
-def _quoted(argument: str) -> str:
-    if not any(sign.isspace() or sign in "\"'" for sign in argument):
-        return argument
-    return f"'{argument}'" if '"' in argument else f'"{argument}"'
 
 
 def changed(settings: Settings, name: str) -> bool:

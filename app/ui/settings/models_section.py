@@ -1,4 +1,4 @@
-"""Settings of models: where Caravan looks for them."""
+"""Settings of models: when they come and go, and where Caravan looks for them."""
 
 from PySide6.QtCore import QDir, QUrl
 from PySide6.QtGui import QDesktopServices
@@ -10,11 +10,12 @@ from app.ui.parts.buttons import Button, IconButton, Role
 from app.ui.parts.labels import Elided, Quiet
 from app.ui.said import said
 from app.ui.settings.changes import Changes
+from app.ui.settings.choice import choice_setting
 from app.ui.settings.rows import FieldOf, Group, Setting, switch_setting
 from app.ui.settings.section import Section
 from app.ui.style.theme import Theme
 from app.ui.style.tokens import GAP, SMALL, UNIT
-from app.ui.words import tr
+from app.ui.words import Phrase, tr
 
 _FOLDERS_REASON = tr("Caravan also looks for .gguf files in these, below them too. It never moves or copies a file.")
 _KNOWN_REASON = tr(
@@ -22,11 +23,38 @@ _KNOWN_REASON = tr(
 )
 
 
+_UNLOAD_REASON = tr(
+    "A model that nobody asks anything for so long gives its memory back; the chat counts too. It holds for models that"
+    " this PC answers for. Default: never, because loading one again may take minutes."
+)
+_REQUEST_REASON = tr(
+    "A program or a chat that names a model gets it, with the settings it ran with last. Off: it gets an error."
+    " Default: on."
+)
+_ROOM_REASON = tr(
+    "When it does not fit beside others, those that nobody is using are unloaded. One that is answering never is."
+    " Default: off."
+)
+_START_REASON = tr("With the settings it ran with last, as soon as its PCs are there. Default: off.")
+_MINUTES = (None, 5.0, 15.0, 30.0, 60.0, 240.0)
+
+
+def minutes_words(minutes: object) -> Phrase:
+    """`never`, `after 30 min`, `after 4 h`."""
+    if not isinstance(minutes, int | float):
+        return tr("never")
+    if minutes < 1:
+        return tr("after {count} s", count=round(minutes * 60))
+    if minutes >= 60 and minutes % 60 == 0:
+        return tr("after {count} h", count=f"{minutes / 60:g}")
+    return tr("after {count} min", count=f"{minutes:g}")
+
+
 class ModelsSection(Section):
     """Folders are added and removed at once."""
 
     def __init__(self, desk: Desk, theme: Theme, changes: Changes) -> None:
-        super().__init__(tr("Models"), tr("Where Caravan looks for models on this PC."))
+        super().__init__(tr("Models"), tr("When they are loaded and unloaded, and where Caravan looks for them."))
         self._desk, self._theme, self._changes = desk, theme, changes
         self._listed: tuple[str, ...] | None = None
         self._places: tuple[str, ...] | None = None
@@ -38,9 +66,24 @@ class ModelsSection(Section):
         self.known, self.known_switch = switch_setting(
             theme, changes, "use_known_folders", tr("Folders of other programs"), _KNOWN_REASON
         )
+        self.add(self._coming_and_going())
         self.add(Group(self.folders, self.known))
         self.add(self._places_card())
         self.close_column()
+
+    def _coming_and_going(self) -> Group:
+        theme, changes = self._theme, self._changes
+        self.unload, self.unload_choice = choice_setting(
+            theme, changes, "unload_after", tr("Unload when idle"), _UNLOAD_REASON, _MINUTES, minutes_words
+        )
+        self.request, self.request_switch = switch_setting(
+            theme, changes, "load_on_request", tr("Load a model when it is asked for"), _REQUEST_REASON
+        )
+        self.room, self.room_switch = switch_setting(theme, changes, "make_room", tr("Make room for it"), _ROOM_REASON)
+        self.start, self.start_switch = switch_setting(
+            theme, changes, "load_at_start", tr("Load the last model at the start"), _START_REASON
+        )
+        return Group(self.unload, self.request, self.room, self.start)
 
     def shown(self, status: Status | None) -> None:
         """Where the node looks now."""

@@ -17,6 +17,7 @@ from app.ui.parts.dialog import confirm
 from app.ui.said import said
 from app.ui.settings.about_section import AboutSection
 from app.ui.settings.advanced_section import AdvancedSection
+from app.ui.settings.api_section import ApiSection
 from app.ui.settings.changes import Changes
 from app.ui.settings.engine_section import EngineSection
 from app.ui.settings.logs_section import LogsSection
@@ -53,7 +54,8 @@ class Entry:
 
 
 class SettingsPage(Page):
-    """`desk.go(Wish.SETTINGS, "engine")` opens a section: this-pc, models, engine, look, advanced, logs, about.
+    """`desk.go(Wish.SETTINGS, "engine")` opens a section: this-pc, models, engine, api, look, advanced, logs,
+    about.
 
     `desk.go(Wish.LOGS)` opens the logs; what it is about may be a log's name.
     """
@@ -120,9 +122,10 @@ class SettingsPage(Page):
         desk, theme, changes = self.desk, self.theme, self.changes
         command = sign_in_command(desk.paths)
         return (
-            Entry("this-pc", tr("This PC"), "pc", lambda: ThisPc(theme, changes, command)),
+            Entry("this-pc", tr("This PC"), "pc", lambda: ThisPc(desk, theme, changes, command)),
             Entry("models", tr("Models"), "models", lambda: ModelsSection(desk, theme, changes)),
             Entry("engine", tr("Engine"), "gpu", lambda: EngineSection(desk, theme, changes)),
+            Entry("api", tr("API"), "key", lambda: ApiSection(desk, theme)),
             Entry("look", tr("Look"), "eye", lambda: LookSection(theme)),
             Entry("advanced", tr("Advanced"), "settings", lambda: AdvancedSection(desk, theme, changes)),
             Entry("logs", tr("Logs"), "logs", lambda: LogsSection(desk, theme)),

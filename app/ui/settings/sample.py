@@ -64,6 +64,7 @@ def changed_settings() -> Settings:
         model_folders=(r"D:\Modelle", r"E:\Archiv\Große Modelle für den nächsten Winter\GGUF"),
         extra_arguments=("--temp", "0.7"),
         cpu_threads=12,
+        unload_after=30,
     )
 
 
@@ -228,6 +229,7 @@ def samples() -> tuple[Sample, ...]:
         Sample("settings-engine-installing", status(engine_install=installing()), "engine"),
         Sample("settings-engine-failed", status(engine_install=failed_install(), engine=none), "engine"),
         Sample("settings-refused", status(), "engine", _refuse),
+        Sample("settings-api", status(), "api"),
         Sample("settings-look", status(), "look"),
         Sample("settings-advanced", status(), "advanced"),
         Sample("settings-about", status(), "about"),
@@ -250,6 +252,7 @@ def _maker(sample: Sample) -> Callable[[Desk, Theme], QWidget]:
     def make(desk: Desk, theme: Theme) -> QWidget:
         settings = sample.status.settings if sample.status is not None else Settings()
         own = Desk(Answering(SampleNode(settings, log_lines(2400))), desk.paths)
+        own.closes_to_tray = True
         own.take_link(Link.FOUND if sample.status else Link.STARTING if not sample.section else Link.LOST,
                       "http://127.0.0.1:52415")  # fmt: skip
         if sample.status is not None:

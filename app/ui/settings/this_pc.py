@@ -1,10 +1,12 @@
-"""Settings of this PC: its name, its start, its sharing."""
+"""Settings of this PC: its name, its sharing, when Caravan starts and what closing its window does."""
 
+import sys
 from collections.abc import Sequence
 
 from app.schema.errors import ErrorInfo
 from app.schema.node import Status
 from app.system.paths import Paths
+from app.ui.desk import Desk
 from app.ui.said import said
 from app.ui.settings.changes import Changes
 from app.ui.settings.fields import read_name
@@ -15,6 +17,7 @@ from app.ui.style.theme import Theme
 from app.ui.words import tr
 
 _NAME_REASON = tr("What the other PCs call this one. Default: the computer's own name.")
+_CLOSE_REASON = tr("Closing the window leaves Caravan in the tray, at work. Off: closing it quits. Default: on.")
 _START_REASON = tr("In the tray, without a window, so that the other PCs can count on this one. Default: off.")
 
 
@@ -26,14 +29,19 @@ def sign_in_command(paths: Paths) -> list[str]:
 class ThisPc(Section):
     """`command` starts the tray at sign-in; it is empty where that cannot be offered."""
 
-    def __init__(self, theme: Theme, changes: Changes, command: Sequence[str]) -> None:
+    def __init__(self, desk: Desk, theme: Theme, changes: Changes, command: Sequence[str]) -> None:
         super().__init__(tr("This PC"), tr("Everything is saved as soon as you change it."))
         self.name, self.name_field = text_setting(
             theme, changes, "name", tr("Name"), _NAME_REASON, read_name, lambda settings: settings.name or ""
         )
         self.name_field.setMaxLength(120)
         self.start_switch = Switch(theme, self._turn_start)
-        self.start = Setting(theme, tr("Start when I sign in"), _START_REASON, self.start_switch)
+        self.start = Setting(
+            theme,
+            tr("Start with Windows") if sys.platform == "win32" else tr("Start when I sign in"),
+            _START_REASON,
+            self.start_switch,
+        )
         self.start.setVisible(bool(command))
         self.sharing, self.sharing_switch = switch_setting(
             theme,
@@ -45,7 +53,14 @@ class ThisPc(Section):
         self._sign_in = SignIn(command, self._show_start, self._fail_start)
         self._is_known = False
         self.start_switch.setEnabled(False)
-        rows = (self.name, self.start, self.sharing) if command else (self.name, self.sharing)
+        self._desk = desk
+        self.closing_switch = Switch(theme, desk.choose_closing)
+        self.closing = Setting(theme, tr("Close to the tray"), _CLOSE_REASON, self.closing_switch)
+        rows = [self.name, self.sharing]
+        if command:
+            rows.append(self.start)
+        if desk.closes_to_tray is not None:
+            rows.append(self.closing)
         self.add(Group(*rows))
         self.close_column()
 
@@ -53,6 +68,7 @@ class ThisPc(Section):
         """The computer's own name is what stands in an empty field; the registry is asked once per visit."""
         if status is not None and status.hardware is not None:
             self.name_field.setPlaceholderText(said(status.hardware.hostname))
+        self.closing_switch.setChecked(self._desk.closes_to_tray is not False)
         if not self._is_known:
             self._is_known = True
             self._sign_in.look()

@@ -17,7 +17,8 @@ _log = logging.getLogger("caravan.ui")
 class Remembered(Record):
     """`place` is Qt's own description of where the window stood, `keeps_node` the answer to "keep serving?".
 
-    `is_dark` is the look the person chose, None follows the system.
+    `is_dark` is the look the person chose, None follows the system. `closes_to_tray`: closing the window leaves Caravan
+    in the tray.
     """
 
     page: str = "cluster"
@@ -27,6 +28,7 @@ class Remembered(Record):
     knows_tray: bool = False
     is_dark: bool | None = None
     saw_first_steps: bool = False
+    closes_to_tray: bool = True
 
     @property
     def place_bytes(self) -> bytes:

@@ -26,7 +26,9 @@ NEW_CHAT = "new"
 
 
 class MainWindow(QMainWindow):
-    """Closing hides it, which `closed` tells: the tray goes on. One that `is_home` stays until Caravan ends."""
+    """Closing hides it, which `closed` tells: the tray goes on. One that `is_home`, and one that does not close to the
+    tray, stays until Caravan ends.
+    """
 
     closed = Signal()
 
@@ -90,7 +92,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: D102
         self._remember_place()
         event.ignore()
-        if not self._is_home:
+        if not self._is_home and self._memory.now.closes_to_tray:
             self.hide()
         self.closed.emit()
 

@@ -54,6 +54,10 @@ class BodyTaker:
     def __init__(self, models: tuple[Any, ...] = ()) -> None:
         self.body: dict[str, Any] = {}
         self.models = models
+        self.loaded: list[str] = []
+
+    async def load(self, model: str) -> None:
+        self.loaded.append(model)
 
     def chat(self, body: dict[str, Any]) -> AsyncGenerator[ChatPiece, None]:
         self.body = body
@@ -88,7 +92,7 @@ class Model(QObject):
         try:
             coroutine.send(None)  # type: ignore[attr-defined]
         except StopIteration as answer:
-            made, value = Asked(on_done, None, None), answer.value
+            made, value = Asked(on_done or (lambda _: None), None, None), answer.value
             self.heard.emit(lambda: made.tells(value))
         return made
 

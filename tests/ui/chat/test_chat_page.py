@@ -11,8 +11,9 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from app.client import ChatPiece
 from app.schema.errors import ErrorInfo
-from app.schema.instance import InstanceState
+from app.schema.instance import InstanceState, LastLaunch
 from app.schema.model import HeldModel, ModelFile
+from app.schema.plan import PlanRequest
 from app.schema.record import ModelId
 from app.ui.chat.code_block import CodeBlock
 from app.ui.chat.message_view import Deed, MessageView
@@ -20,9 +21,11 @@ from app.ui.chat.prose import Prose
 from app.ui.chat.records import Sampling, Stop
 from app.ui.chat.sample import MODEL, TABLE
 from app.ui.desk import Wish
+from app.ui.models.sample_cluster import few_models
 from app.ui.showcase import alone, home
 from tests.ui.chat.conftest import Chat, Open
 from tests.ui.conftest import Until
+from tests.ui.samples import loading
 
 LOST = ErrorInfo(code="head_failed", sentence="The model stopped in the middle of its answer.", hint="Try again.")
 PICTURE = "data:image/png;base64,"
@@ -278,6 +281,24 @@ def test_the_picker_shows_ready_models_and_their_pcs(chat: Chat) -> None:
     assert menu.actions()[0].isChecked()
     assert chat.page.head.where.text() == "on LIVING ROOM + WORKSHOP"
     menu.deleteLater()
+
+
+def test_a_model_that_does_not_run_is_loaded_when_it_is_picked(chat: Chat) -> None:
+    last = LastLaunch(model_id=ModelId("gemma-3-12b-it-Q5_K_M"), wishes=PlanRequest(model_id=ModelId("x")), at=1.0)
+    chat.tell(home().model_copy(update={"seq": 1, "last_launches": (last,)}))
+    chat.page._know_models(few_models())
+    menu = chat.page.head.picker_menu()
+    loads = [each for each in menu.actions() if each.text().startswith("Load ")]
+    assert loads[0].text() == "Load gemma-3-12b-it-Q5_K_M"
+    assert f"Load {MODEL}" not in [each.text() for each in loads]
+    loads[0].trigger()
+    menu.deleteLater()
+    assert chat.model.client.loaded == ["gemma-3-12b-it-Q5_K_M"]
+    assert chat.page.talk.conversation.model == "gemma-3-12b-it-Q5_K_M"
+    starting = home().instances[0].model_copy(update={"state": InstanceState.STARTING, "phases": loading(62, 100)})
+    chat.tell(home().model_copy(update={"seq": 2, "instances": (starting,)}))
+    chat.page.shown(chat.desk.status)
+    assert chat.page.head.where.text() == f"{MODEL} is loading, 62 %"
 
 
 def test_the_gauge_fills(chat: Chat) -> None:

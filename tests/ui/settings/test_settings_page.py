@@ -1,5 +1,7 @@
 """Settings on real widgets: what each change asks of the node, what a refusal says and where."""
 
+import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -15,15 +17,17 @@ from app.system import autostart
 from app.system.paths import Paths
 from app.ui.desk import Wish
 from app.ui.face import Link
+from app.ui.menu import DEMO_MODEL
 from app.ui.parts.dialog import Dialog
 from app.ui.settings.rows import TYPING_MS
 from app.ui.settings.sample import failed_install, installing, missing_engine
+from app.ui.settings.this_pc import ThisPc
 from app.ui.showcase import home
 from app.ui.window.memory import Memory
 from tests.ui.conftest import Until
 from tests.ui.settings.settings_stage import Play
 
-SECTIONS = ("this-pc", "models", "engine", "look", "advanced", "logs", "about")
+SECTIONS = ("this-pc", "models", "engine", "api", "look", "advanced", "logs", "about")
 
 
 def type_into(field: QLineEdit, text: str) -> None:
@@ -132,12 +136,55 @@ def test_a_mirror_in_the_open_is_refused_here(play: Play) -> None:
 
 def test_addresses_can_be_copied(play: Play) -> None:
     stage = play()
-    section = stage.open("advanced")
+    section = stage.open("api")
     section.base.button.click()
     assert QGuiApplication.clipboard().text() == "http://127.0.0.1:1/v1"
     assert section.base.button.accessibleName() == "Copied"
     section.api.button.click()
     assert QGuiApplication.clipboard().text() == "http://127.0.0.1:1"
+    section.example.button.click()
+    words = shlex.split(QGuiApplication.clipboard().text())
+    assert words[:2] == ["curl", "http://127.0.0.1:1/v1/chat/completions"]
+    assert json.loads(words[-1])["model"] == DEMO_MODEL
+
+
+def test_when_models_come_and_go(play: Play, until: Until) -> None:
+    stage = play(Settings(unload_after=7))
+    section = stage.open("models")
+    choice = section.unload_choice
+    assert choice.currentText() == "after 7 min"
+    assert section.unload.undo.isVisible()
+    choice.setCurrentIndex(choice.findText("after 30 min"))
+    choice.activated.emit(choice.currentIndex())
+    until(lambda: stage.node.held.unload_after == 30)
+    section.unload.undo.click()
+    until(lambda: stage.node.held.unload_after is None)
+    until(lambda: choice.currentText() == "never")
+    for switch, name in (
+        (section.request_switch, "load_on_request"),
+        (section.room_switch, "make_room"),
+        (section.start_switch, "load_at_start"),
+    ):
+        before = getattr(stage.node.held, name)
+        assert switch.isChecked() is before
+        switch.click()
+        until(lambda name=name, before=before: getattr(stage.node.held, name) is not before)
+
+
+def test_closing_the_window_is_an_option_of_its_own(play: Play) -> None:
+    stage = play()
+    assert not stage.open("this-pc").closing.isVisible()
+    chosen: list[bool] = []
+    stage.desk.closing_chosen.connect(chosen.append)
+    stage.desk.choose_closing(True)
+    other = ThisPc(stage.desk, stage.theme, stage.page.changes, ())
+    other.shown(stage.desk.status)
+    assert other.closing_switch.isChecked()
+    other.closing_switch.click()
+    assert chosen == [True, False]
+    assert stage.desk.closes_to_tray is False
+    other.finish()
+    other.deleteLater()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the registry is the person's own")
@@ -263,7 +310,7 @@ def test_without_a_node_nothing_of_it_can_be_changed(play: Play, until: Until) -
     assert not section.name_field.isEnabled()
     assert stage.desk.link is Link.LOST
     assert not stage.open("engine").extra_field.isEnabled()
-    assert stage.open("advanced").base.button.isEnabled()
+    assert stage.open("api").base.button.isEnabled()
 
 
 @pytest.mark.parametrize("name", SECTIONS)

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from app.client import read_endpoint
 from app.schema.endpoint import Endpoint
 from app.schema.errors import ErrorInfo, NodeNotRunning
-from app.schema.event import InstanceChanged
+from app.schema.event import InstanceChanged, NodeEnding
 from app.schema.instance import InstanceState
 from app.schema.node import Status
 from app.schema.record import InstanceId, ModelId
@@ -136,6 +136,19 @@ async def test_a_lost_node_is_told_looked_for_and_started_only_when_asked(paths:
         assert witness.told.count("starting") == 1
         keeper.start_node()
         await witness.until(lambda heard: len(heard.of(Attachment)) == 2)
+    assert witness.errors == []
+
+
+async def test_a_node_that_is_ending_is_no_node_and_the_wish_for_one_outlives_it(paths: Paths) -> None:
+    async with AsyncExitStack() as there:
+        ending = await there.enter_async_context(serving(paths))
+        ending.bus.publish(NodeEnding())
+        async with keeping(paths) as (_, witness):
+            await witness.until(lambda heard: heard.told.count("lost") >= 3)
+            assert {str(each) for each in witness.told} == {"lost"}
+            await there.aclose()
+            await witness.until(lambda heard: heard.status is not None)
+            assert [each.is_ours for each in witness.of(Attachment) if isinstance(each, Attachment)] == [True]
     assert witness.errors == []
 
 

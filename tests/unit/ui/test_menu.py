@@ -4,9 +4,9 @@ import pytest
 
 from app.schema.engine import EngineStatus
 from app.schema.errors import ErrorInfo
-from app.schema.instance import InstanceState, InstanceStatus, Lease, Phase, PhaseName, PhaseState
+from app.schema.instance import InstanceState, InstanceStatus, LastLaunch, Lease, Phase, PhaseName, PhaseState
 from app.schema.node import HealthWarning, NodeInfo, Peer, PeerReport, Reachability, Status
-from app.schema.plan import Prediction
+from app.schema.plan import PlanRequest, Prediction
 from app.schema.record import InstanceId, ModelId, NodeId
 from app.schema.settings import Settings
 from app.ui.face import Icon, Link, face
@@ -186,6 +186,13 @@ def test_the_last_model_is_offered_again_by_its_id() -> None:
     assert not next(each for each in running if each.command is Command.LAUNCH).is_enabled
 
 
+def test_what_the_node_launched_last_counts_before_what_the_window_saw() -> None:
+    last = LastLaunch(model_id=ModelId("new"), wishes=PlanRequest(model_id=ModelId("new")), at=1.0)
+    now = status().model_copy(update={"last_launches": (last,)})
+    again = next(each for each in menu_model(now, FOUND, Habits(ModelId("old"))) if each.command is Command.LAUNCH)
+    assert again.target == "new"
+
+
 def test_what_is_on_is_ticked() -> None:
     now = status(settings=Settings(sharing=False))
     ticks = {each.command: each.is_checked for each in menu_model(now, FOUND, Habits(starts_at_sign_in=True))}
@@ -297,6 +304,12 @@ def test_a_failed_launch_is_told_with_sentence_and_hint() -> None:
     assert news(status(instance(STARTING)), after) == [
         ("caravan-demo did not start", f"{PROBLEM.sentence} {PROBLEM.hint}")
     ]
+
+
+def test_what_caravan_unloaded_by_itself_is_told_with_its_reason() -> None:
+    gone = instance(InstanceState.STOPPED).model_copy(update={"ended_because": "Unloaded: idle for 30 min."})
+    assert news(status(instance(READY)), status(gone)) == [("caravan-demo", "Unloaded: idle for 30 min.")]
+    assert news(status(instance(READY)), status(instance(InstanceState.STOPPED))) == []
 
 
 def test_the_first_status_is_no_news() -> None:

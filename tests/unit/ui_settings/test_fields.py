@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.schema.settings import Settings
+from app.ui.models.arguments import arguments_text
 from app.ui.settings.fields import (
     Unfit,
-    arguments_text,
     changed,
     read_arguments,
     read_mirror,

@@ -1,1 +1,0 @@
-"""Finding models on the hub and getting them: a part of the page Models."""
