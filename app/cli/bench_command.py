@@ -34,7 +34,8 @@ from app.cli.bench_report import (
 )
 from app.cli.console import Session, run, session, show_json
 from app.cli.facts import AsJson
-from app.cli.running import ENDED, Context, Model, follow, launch_and_follow, model_name, planned, show_stages
+from app.cli.running import ENDED, Model, follow, launch_and_follow, model_name, planned, show_stages
+from app.cli.wishes import Context
 from app.client import NodeClient
 from app.schema.errors import CaravanError, InputError, ModelNotFound, from_info
 from app.schema.model import ModelFile

@@ -12,10 +12,10 @@ from app.cli.console import EXIT_FAILED, Session, run, session, show_json
 from app.cli.downloads_command import downloads_group, get
 from app.cli.facts import AsJson
 from app.cli.plan_command import show_answer
-from app.cli.running import Context, Pcs
+from app.cli.wishes import Context, Pcs
 from app.client import NodeClient
 from app.schema.download import DownloadRequest, HubAccess, HubModel, HubRepository, HubSort, TokenSource
-from app.schema.errors import InputError
+from app.schema.errors import CaravanError, InputError
 from app.schema.plan import Plan, PlanRequest, Refusal
 from app.schema.quantization import quality_of
 from app.schema.record import ModelId
@@ -104,29 +104,36 @@ def show(
         asked = PlanRequest(model_id=ModelId("-"), pcs=pcs, context=tokens)
         async with to.client() as client:
             found = await client.hub.repository(reference)
-            verdicts = await _verdicts(client, found, asked)
+            verdicts, problem = await _verdicts(client, found, asked)
         if as_json:
-            show_json({"repository": found, "verdicts": verdicts})
+            show_json({"repository": found, "verdicts": verdicts, "problem": problem.info() if problem else None})
         else:
-            _show_repository(to, found, verdicts)
+            _show_repository(to, found, verdicts, problem)
         return EXIT_FAILED if isinstance(verdicts.get(found.chosen or ""), Refusal) else 0
 
     run(to, work, as_json)
 
 
-async def _verdicts(client: NodeClient, found: HubRepository, asked: PlanRequest) -> dict[str, Plan | Refusal]:
-    """The plan of every file: of one from its own header, of the others estimated from it."""
+async def _verdicts(
+    client: NodeClient, found: HubRepository, asked: PlanRequest
+) -> tuple[dict[str, Plan | Refusal], CaravanError | None]:
+    """The plan of every file: of one from its own header, of the others estimated from it; or why there is none."""
     first = next((file.name for file in found.files if file.recommended), None)
     exact = found.chosen or first
     names = [*([exact] if exact else []), *(file.name for file in found.files if file.name != exact)]
     verdicts: dict[str, Plan | Refusal] = {}
     for name in names:
         wanted = DownloadRequest(repository=found.model.repository, file=name, revision=found.revision)
-        verdicts[name] = await client.hub.plan(wanted, asked, may_estimate=name != exact)
-    return verdicts
+        try:
+            verdicts[name] = await client.hub.plan(wanted, asked, may_estimate=name != exact)
+        except CaravanError as error:
+            return verdicts, error
+    return verdicts, None
 
 
-def _show_repository(to: Session, found: HubRepository, verdicts: dict[str, Plan | Refusal]) -> None:
+def _show_repository(
+    to: Session, found: HubRepository, verdicts: dict[str, Plan | Refusal], problem: CaravanError | None
+) -> None:
     model = found.model
     gate = ", terms to accept" if model.gated else ""
     to.say(f"{model.repository} - {model.licence or 'no licence told'}, updated {_day(model.updated)}{gate}", "bold")
@@ -145,6 +152,8 @@ def _show_repository(to: Session, found: HubRepository, verdicts: dict[str, Plan
         show_answer(to, chosen)
     elif chosen is not None:
         to.say(f"{chosen.sentence} {chosen.hint}")
+    if problem is not None:
+        to.say(f"! {problem.sentence} {problem.hint}")
 
 
 def _files_table(found: HubRepository, verdicts: dict[str, Plan | Refusal]) -> Table:

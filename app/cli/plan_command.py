@@ -1,7 +1,5 @@
 """`caravan plan`: where a model would run, how fast, and what one, two or three PCs would make of it."""
 
-import difflib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,19 +10,27 @@ from app.cli import words
 from app.cli.cluster_file import read_cluster
 from app.cli.console import EXIT_FAILED, Session, run, session, show_json
 from app.cli.facts import AsJson
-from app.cli.running import Context, Model, Pcs, model_name, planned, show_stages
+from app.cli.running import Model, model_name, planned, show_stages
+from app.cli.wishes import (
+    AtLeast,
+    Avoid,
+    Context,
+    Head,
+    Kv,
+    Pcs,
+    Prefer,
+    Repetitive,
+    Shares,
+    Slots,
+    Use,
+    Wishes,
+    pcs_of,
+    pcs_of_status,
+)
 from app.client import NodeClient
-from app.schema.errors import InputError
-from app.schema.node import Status
-from app.schema.plan import ClusterView, Plan, PlanRequest, Prediction, Refusal
+from app.schema.plan import KvType, Plan, Prediction, Refusal
 from app.schema.question import PlanQuestion
-from app.schema.record import NodeId
 
-Avoid = Annotated[list[str] | None, typer.Option(metavar="PC", help="Leave this PC out; repeat for more.")]
-Use = Annotated[list[str] | None, typer.Option(metavar="PC", help="This PC must take part; repeat for more.")]
-Repetitive = Annotated[
-    bool, typer.Option("--repetitive", help="The answers repeat what was said, as when code or a text is edited.")
-]
 ClusterFile = Annotated[
     Path | None,
     typer.Option("--cluster", metavar="FILE", help="Ask about the PCs that this JSON file describes instead."),
@@ -35,28 +41,40 @@ def plan(
     context: typer.Context,
     model: Model,
     pcs: Pcs = None,
+    min_pcs: AtLeast = 1,
     tokens: Context = None,
+    slots: Slots = 1,
+    prefer: Prefer = None,
+    kv: Kv = KvType.F16,
+    head: Head = None,
     avoid: Avoid = None,
     use: Use = None,
+    share: Shares = None,
     cluster: ClusterFile = None,
     repetitive: Repetitive = False,
     as_json: AsJson = False,
 ) -> None:
     """Where a model would run, how fast, and what each PC would hold."""
     to = session(context)
+    wishes = Wishes(
+        pcs=pcs,
+        min_pcs=min_pcs,
+        context=tokens,
+        slots=slots,
+        prefer=prefer,
+        kv=kv,
+        head=head,
+        avoid=avoid or (),
+        use=use or (),
+        shares=share or (),
+        repetitive=repetitive,
+    )
 
     async def work() -> int:
         described = read_cluster(cluster) if cluster is not None else None
         async with to.client() as client:
             names = pcs_of(described) if described else pcs_of_status(await client.status())
-            request = PlanRequest(
-                model_id=model_name(model),
-                pcs=pcs,
-                context=tokens,
-                repetitive=repetitive,
-                avoid=tuple(find_pc(each, names) for each in avoid or ()),
-                use=tuple(find_pc(each, names) for each in use or ()),
-            )
+            request = wishes.request(model_name(model), names)
             answer = await ask(client, PlanQuestion(request=request, cluster=described))
         if as_json:
             show_json(answer)
@@ -70,31 +88,6 @@ def plan(
 async def ask(client: NodeClient, question: PlanQuestion) -> Plan | Refusal:
     """The node's answer, for its own cluster or for the described one."""
     return await (client.plan(question.request) if question.cluster is None else client.plan_for(question))
-
-
-def pcs_of(view: ClusterView) -> dict[str, NodeId]:
-    """PURE: the PCs of a described cluster by name."""
-    return {node.name: node.node for node in view.nodes}
-
-
-def pcs_of_status(status: Status) -> dict[str, NodeId]:
-    """PURE: this PC and its peers by name; two of one name only by their id."""
-    named = [(status.node.name, status.node.id), *((peer.called, peer.node) for peer in status.peers)]
-    names = [name for name, _ in named]
-    return {name: node for name, node in named if names.count(name) == 1} | {node: node for _, node in named}
-
-
-def find_pc(text: str, names: Mapping[str, NodeId]) -> NodeId:
-    """PURE: the PC that is meant. Raises InputError with the nearest name."""
-    by_fold = {name.casefold(): node for name, node in names.items()}
-    found = by_fold.get(text.casefold())
-    if found is not None:
-        return found
-    close = difflib.get_close_matches(text.casefold(), by_fold, n=1)
-    readable = [name for name, node in names.items() if name != node or len(name) < 60]
-    known = next((name for name in names if close and name.casefold() == close[0]), None)
-    hint = f"Did you mean {known}?" if known else f"The PCs are {', '.join(readable)}."
-    raise InputError(f"No PC is named {text}, or several are.", hint)
 
 
 def show_answer(to: Session, found: Plan) -> None:
@@ -129,6 +122,8 @@ def speed_line(found: Prediction) -> str:
     if found.load is not None:
         parts.append(f"ready after {words.duration(found.load)}")
     mix = f"{words.number(found.prompt_tokens)} tokens in, {words.number(found.answer_tokens)} out"
+    if found.throughput is not None:
+        parts.append(f"{found.throughput:.1f} tok/s of {found.conversations} conversations together")
     basis = "measured devices and links" if found.is_measured else "partly estimated"
     learned = ", corrected by earlier runs" if found.corrected_by is not None else ""
     return f"Expected: {', '.join(parts)} ({mix}; {basis}{learned})."

@@ -16,15 +16,28 @@ from rich.text import Text
 from app.cli import words
 from app.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, Session, run, session, show_error, show_json
 from app.cli.facts import AsJson
+from app.cli.wishes import (
+    AtLeast,
+    Avoid,
+    Context,
+    Head,
+    Kv,
+    Pcs,
+    Prefer,
+    Repetitive,
+    Shares,
+    Slots,
+    Use,
+    Wishes,
+    pcs_of_status,
+)
 from app.client import ChatPiece, NodeClient
 from app.schema.errors import InputError, InstanceNotFound, NodeNotRunning, PlacementRefused, from_info
 from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest, PhaseState
-from app.schema.plan import Plan, PlanRequest, Refusal
+from app.schema.plan import CPU_DEVICE, ExpertShare, KvType, Plan, Refusal
 from app.schema.record import InstanceId, ModelId
 
 Model = Annotated[str, typer.Argument(help="Name of a model, its file name, or a path.")]
-Pcs = Annotated[int | None, typer.Option(min=1, max=64, help="Use exactly this many PCs.")]
-Context = Annotated[int | None, typer.Option("--context", min=1, max=1 << 24, help="Tokens of context.")]
 
 ENDED = frozenset({InstanceState.STOPPED, InstanceState.FAILED})
 _MARKS = {
@@ -34,10 +47,6 @@ _MARKS = {
     PhaseState.FAILED: ("!", "red"),
     PhaseState.SKIPPED: ("-", "dim"),
 }
-
-
-def _request(model: str, pcs: int | None, tokens: int | None) -> PlanRequest:
-    return PlanRequest(model_id=model_name(model), pcs=pcs, context=tokens)
 
 
 def model_name(text: str) -> ModelId:
@@ -78,30 +87,62 @@ def show_stages(to: Session, found: Plan) -> None:
         held = words.layers(stage.first_layer, stage.last_layer, stage.holds_output)
         sizes = (stage.weight_bytes, stage.kv_bytes, stage.compute_bytes, stage.free_bytes)
         table.add_row(stage.node_name, stage.device, held, *(words.size(each) for each in sizes))
+    if found.experts is not None:
+        table.add_row(*_expert_row(found, found.experts))
     to.out.print(table)
+
+
+def _expert_row(found: Plan, experts: ExpertShare) -> tuple[str, ...]:
+    """The experts that the head's processor computes, as a row of the stages."""
+    name = next((stage.node_name for stage in found.stages if stage.node == found.head), "")
+    sizes = (experts.weight_bytes, 0, experts.compute_bytes, experts.free_bytes)
+    return (name, CPU_DEVICE, f"experts of {words.blocks(experts.layers)}", *(words.size(each) for each in sizes))
 
 
 def launch(
     context: typer.Context,
     model: Model,
     pcs: Pcs = None,
+    min_pcs: AtLeast = 1,
     tokens: Context = None,
+    slots: Slots = 1,
+    prefer: Prefer = None,
+    kv: Kv = KvType.F16,
+    head: Head = None,
+    avoid: Avoid = None,
+    use: Use = None,
+    share: Shares = None,
+    repetitive: Repetitive = False,
     extra: Annotated[list[str] | None, typer.Option("--extra", help="One more llama-server argument; repeat.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget how it ran last; Caravan chooses anew.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start a model on the PCs it needs, without options as it ran last; returns when it is ready."""
     to = session(context)
-    is_as_last = not fresh and pcs is None and tokens is None and not extra
+    wishes = Wishes(
+        pcs=pcs,
+        min_pcs=min_pcs,
+        context=tokens,
+        slots=slots,
+        prefer=prefer,
+        kv=kv,
+        head=head,
+        avoid=avoid or (),
+        use=use or (),
+        shares=share or (),
+        repetitive=repetitive,
+    )
+
+    is_as_last = not fresh and wishes == Wishes() and not extra
 
     async def work() -> int:
         async with to.client() as client:
             if is_as_last:
                 instance_id, found = await client.load(model_name(model))
             else:
-                wishes = _request(model, pcs, tokens)
-                found = planned(await client.plan(wishes))
-                wanted = LaunchRequest(plan=found, extra_arguments=tuple(extra or ()), wishes=wishes)
+                request = wishes.request(model_name(model), pcs_of_status(await client.status()))
+                found = planned(await client.plan(request))
+                wanted = LaunchRequest(plan=found, extra_arguments=tuple(extra or ()), wishes=request)
                 instance_id = await client.launch(wanted)
             if not as_json:
                 show_plan(to, found)

@@ -1,5 +1,7 @@
 """PURE: numbers and states as people read them."""
 
+from collections.abc import Sequence
+
 from app.schema.download import Download, DownloadPhase
 from app.schema.engine import EngineInstall, InstallPhase
 from app.schema.instance import Phase, PhaseName, Progress, Unit
@@ -72,6 +74,17 @@ def phase(step: Phase) -> str:
 def layers(first: int, last: int, holds_output: bool) -> str:
     """A layer range: `0-5`, `6-11 + output`."""
     return f"{first}-{last}" + (" + output" if holds_output else "")
+
+
+def blocks(numbers: Sequence[int]) -> str:
+    """Block numbers in ascending order with their runs drawn together: `3-9, 12`."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 INSTALL_WORDS = {

@@ -26,6 +26,9 @@ SPECULATION = "--spec-type="
 
 NGRAM_KIND, DRAFT_KIND = "ngram-mod", "draft-simple"
 
+EXPERT_TENSORS = r"ffn_\w+_c?h?exps|ffn_(gate|down|up)\.\d+\."
+"""Names of the tensors of experts behind that of their block, as `app.modelstore.shape` counts them."""
+
 CONTROL_ENVIRONMENT = "LLAMA_SERVER_ROUTER_PORT"
 """Set to any port, it makes llama-server print progress and readiness and take an exit line on standard input."""
 
@@ -67,7 +70,7 @@ class HeadSpec:
 
     `rpc_endpoints` (`host:port`) are numbered RPC0, RPC1... in their order, one device each. `gpu_layers` and
     `tensor_split` are those of the plan. `context` counts tokens over all `slots`. No devices means the processor
-    alone.
+    alone. The experts of the blocks in `expert_layers` stay in RAM and the processor computes them.
     """
 
     model_path: str
@@ -84,6 +87,7 @@ class HeadSpec:
     threads: int | None = None
     projector_path: str | None = None
     guessing: Guessing | None = None
+    expert_layers: tuple[int, ...] = ()
     extra_arguments: tuple[str, ...] = ()
 
 
@@ -152,7 +156,15 @@ def _engine_environment() -> dict[str, str]:
 
 def _placement(build: EngineBuild, spec: HeadSpec) -> tuple[str, ...]:
     workers = ("--rpc", ",".join(spec.rpc_endpoints)) if spec.rpc_endpoints else ()
-    return (*workers, *_devices(spec), *_loading(build, bool(spec.rpc_endpoints)))
+    return (*workers, *_devices(spec), *_experts(spec), *_loading(build, bool(spec.rpc_endpoints)))
+
+
+def _experts(spec: HeadSpec) -> tuple[str, ...]:
+    """Not `-ncmoe`, which counts blocks from the first one, where the workers' are."""
+    if not spec.expert_layers:
+        return ()
+    blocks = "|".join(map(str, spec.expert_layers))
+    return ("-ot", rf"^blk\.({blocks})\.({EXPERT_TENSORS})={CPU_DEVICE}")
 
 
 def _devices(spec: HeadSpec) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Where releases come from: the manifest that ships with Caravan, and the release API it names."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ import httpx
 
 from app.engine.release import Asset, Manifest, Release, read_release
 from app.schema.errors import CaravanError, DownloadFailed, EngineNotOffered, WrongDigest
-from app.web.asking import TryAgain, check_status, opened, read_json
+from app.web.asking import check_status, opened, patiently, read_json
 from app.web.download import Target
 from app.web.site import Site
 
@@ -71,14 +70,7 @@ async def look_up(
     Raises EngineNotOffered for a tag there is none of, RateLimited, or DownloadFailed.
     """
     address = f"{site.base}/repos/{manifest.repository}/releases/tags/{tag}"
-    for pause in (*pauses, None):
-        try:
-            answer = await _ask(client, site, address, tag)
-            break
-        except TryAgain as again:
-            if pause is None:
-                raise again.told from again
-            await asyncio.sleep(pause)
+    answer = await patiently(lambda: _ask(client, site, address, tag), pauses)
     release = read_release(answer, manifest) if isinstance(answer, Mapping) else None
     if release is None or release.tag != tag:
         raise DownloadFailed(f"{site.host} answered with something else than release {tag}.", site.by_hand)

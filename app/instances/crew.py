@@ -212,7 +212,11 @@ def _missed(held: Held) -> WorkerLost | None:
 def _lost(held: Held, what: str, cause: ErrorInfo | None = None) -> WorkerLost:
     stage = held.seat.stage
     because = f" {cause.sentence}" if cause else ""
-    held_part = f"layers {stage.first_layer} to {stage.last_layer}" if stage.layers else "the draft model"
+    held_part = (
+        f"layers {stage.first_layer} to {stage.last_layer}"
+        if stage.layers
+        else "what the model needs beside its layers"
+    )
     return WorkerLost(
         f"{stage.node_name} {what} while it held {held_part}.{because}",
         f"Check {stage.node_name}, then launch again; without it the model needs another plan.",

@@ -109,6 +109,7 @@ def head_spec(place: HeadPlace, tools: HeadTools, port: int, api_key: str) -> He
         threads=tools.threads,
         projector_path=place.projector_path,
         guessing=place.guessing,
+        expert_layers=place.plan.experts.layers if place.plan.experts is not None else (),
         port=port,
         api_key=api_key,
         extra_arguments=(*tools.extra_arguments, *place.extra_arguments),

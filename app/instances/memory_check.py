@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from app.engine.fit import DeviceMemory
 from app.instances.placement import draft_bytes, stages_by_engine_device
 from app.schema.errors import OutOfMemory
-from app.schema.plan import CPU_DEVICE, Plan
+from app.schema.plan import CPU_DEVICE, Plan, Stage
 
 HOST = "Host"
 """How the projection calls the head's processor and RAM."""
@@ -20,17 +20,26 @@ def judge(plan: Plan, measured: Mapping[str, DeviceMemory], remote_indexes: Mapp
     figure. Raises OutOfMemory that names the PC when a device has less free.
     """
     told = []
-    for name, stage in stages_by_engine_device(plan, remote_indexes).items():
+    staged = stages_by_engine_device(plan, remote_indexes)
+    for name, stage in staged.items():
         memory = measured.get(HOST if name == CPU_DEVICE else name)
         if memory is None:
             continue
-        needed = memory.total * MEBIBYTE + draft_bytes(stage, plan)
-        if needed > stage.free_bytes:
-            raise OutOfMemory(
-                f"{stage.node_name} is {(needed - stage.free_bytes) / 2**30:.1f} GB short on {stage.device} "
-                f"for {plan.context} tokens of context.",
-                "Choose a smaller context or model, or close programs there.",
-                tuple(f"{device}: {each.total} MiB" for device, each in measured.items()),
-            )
+        _check(stage, memory.total * MEBIBYTE + draft_bytes(stage, plan), plan, measured)
         told.append(f"{stage.node_name} {memory.total} MB")
+    ram = measured.get(HOST)
+    if plan.experts is not None and CPU_DEVICE not in staged and ram is not None:
+        place = plan.stages[-1].model_copy(update={"device": CPU_DEVICE, "free_bytes": plan.experts.free_bytes})
+        _check(place, ram.total * MEBIBYTE, plan, measured)
+        told.append(f"{place.node_name} {ram.total} MB of RAM")
     return ", ".join(told)
+
+
+def _check(stage: Stage, needed: int, plan: Plan, measured: Mapping[str, DeviceMemory]) -> None:
+    if needed > stage.free_bytes:
+        raise OutOfMemory(
+            f"{stage.node_name} is {(needed - stage.free_bytes) / 2**30:.1f} GB short on {stage.device} "
+            f"for {plan.context} tokens of context.",
+            "Choose a smaller context or model, or close programs there.",
+            tuple(f"{device}: {each.total} MiB" for device, each in measured.items()),
+        )

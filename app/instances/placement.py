@@ -19,13 +19,15 @@ class Seat:
 
 
 def seats(plan: Plan, instance_id: InstanceId, head_name: str, epoch: int) -> tuple[Seat, ...]:
-    """The seats of a plan in layer order, at last the draft model's own where it has a device of the head for itself.
+    """The seats of a plan in layer order, at last those of devices of the head that hold no blocks but something else.
 
     The head's own devices are leased too, but need no worker. A device has one lease: a draft model beside a stage is
-    in that stage's.
+    in that stage's, and so are experts.
     """
-    drafted = _draft_stage(plan, head_name)
-    shared = any(_seats_draft(stage, plan) for stage in plan.stages)
+    staged = {stage.device for stage in plan.stages if stage.node == plan.head}
+    beside = (
+        _stage_beside(plan, head_name, name, count) for name, count in _beside(plan).items() if name not in staged
+    )
     return tuple(
         Seat(
             stage=stage,
@@ -35,38 +37,46 @@ def seats(plan: Plan, instance_id: InstanceId, head_name: str, epoch: int) -> tu
                 head=plan.head,
                 head_name=head_name,
                 device=stage.device,
-                size_bytes=stage.total_bytes + draft_bytes(stage, plan),
+                size_bytes=stage.total_bytes + (beside_bytes(stage, plan) if stage.layers else 0),
                 epoch=epoch,
             ),
         )
-        for stage in (*plan.stages, *(() if drafted is None or shared else (drafted,)))
+        for stage in (*plan.stages, *beside)
     )
+
+
+def beside_bytes(stage: Stage, plan: Plan) -> int:
+    """What the draft model and the experts that the head's processor computes take on the device of a stage."""
+    return _beside(plan).get(stage.device, 0) if stage.node == plan.head else 0
+
+
+def _beside(plan: Plan) -> dict[str, int]:
+    """Bytes on devices of the head beside its blocks."""
+    found = {CPU_DEVICE: plan.experts.total_bytes} if plan.experts is not None else {}
+    drafted = plan.speculation
+    if drafted is not None and drafted.draft_device is not None:
+        found[drafted.draft_device] = found.get(drafted.draft_device, 0) + drafted.draft_bytes
+    return found
 
 
 def draft_bytes(stage: Stage, plan: Plan) -> int:
     """What the draft model takes on the device of a stage, beside the stage."""
-    return plan.speculation.draft_bytes if plan.speculation is not None and _seats_draft(stage, plan) else 0
-
-
-def _seats_draft(stage: Stage, plan: Plan) -> bool:
-    device = plan.speculation.draft_device if plan.speculation is not None else None
-    return stage.node == plan.head and stage.device == device and stage.layers > 0
-
-
-def _draft_stage(plan: Plan, head_name: str) -> Stage | None:
-    """The draft model's place on a device of the head, as a stage without blocks; None without a draft model."""
     found = plan.speculation
-    if found is None or found.draft_device is None:
-        return None
+    seated = found is not None and stage.node == plan.head and stage.device == found.draft_device and stage.layers > 0
+    return found.draft_bytes if found is not None and seated else 0
+
+
+def _stage_beside(plan: Plan, head_name: str, device: str, count: int) -> Stage:
+    """What a device of the head holds beside blocks, as a stage without any."""
     return Stage(
         node=plan.head,
         node_name=head_name,
-        device=found.draft_device,
+        device=device,
         role=Role.HEAD,
         first_layer=0,
         last_layer=-1,
         holds_output=False,
-        weight_bytes=found.draft_bytes,
+        weight_bytes=count,
         kv_bytes=0,
         compute_bytes=0,
         free_bytes=0,
@@ -87,6 +97,9 @@ def check_plan(plan: Plan) -> None:
     counts = tuple(stage.layers + stage.holds_output for stage in own)
     if plan.tensor_split != counts or plan.gpu_layers != sum(counts):
         raise _absurd("its counts do not match its layer ranges")
+    on_cards = {i for stage in own if stage.node == plan.head for i in range(stage.first_layer, stage.last_layer + 1)}
+    if plan.experts is not None and not on_cards.issuperset(plan.experts.layers):
+        raise _absurd("it keeps experts in RAM of blocks that are not on a card of the head")
 
 
 def _on_head_processor(stage: Stage, plan: Plan) -> bool:
@@ -124,5 +137,6 @@ def engine_devices(plan: Plan, remote: Mapping[int, int]) -> tuple[str, ...]:
 
 
 def expected_bytes(plan: Plan) -> int:
-    """Weights the head reads or sends while it loads: all stages and the token embedding."""
-    return sum(stage.weight_bytes for stage in plan.stages) + plan.head_ram_bytes
+    """Weights the head reads or sends while it loads: all stages, experts in its RAM and the token embedding."""
+    experts = plan.experts.weight_bytes if plan.experts is not None else 0
+    return sum(stage.weight_bytes for stage in plan.stages) + experts + plan.head_ram_bytes

@@ -35,6 +35,7 @@ class _Weights:
     output: int = 0
     other: int = 0
     largest: int = 0
+    largest_expert: int = 0
     elements: int = 0
     count: int = 0
     by_type: Counter[str] = field(default_factory=Counter)
@@ -54,7 +55,9 @@ class _Weights:
         layer = int(block[1]) if block else None
         if layer is not None and layer < len(self.layers):
             self.layers[layer] += tensor.size_bytes
-            self.experts[layer] += tensor.size_bytes if _EXPERT.search(tensor.name) else 0
+            if _EXPERT.search(tensor.name):
+                self.experts[layer] += tensor.size_bytes
+                self.largest_expert = max(self.largest_expert, tensor.size_bytes)
         elif tensor.name == _EMBEDDING:
             self.embedding += tensor.size_bytes
         elif tensor.name.startswith(_OUTPUT):
@@ -118,6 +121,7 @@ def _general(metadata: Metadata, weights: _Weights, projector: bool) -> dict[str
         "parameters": weights.elements,
         "layer_bytes": tuple(weights.layers),
         "layer_expert_bytes": tuple(weights.experts),
+        "largest_expert_bytes": weights.largest_expert,
         "embedding_bytes": weights.embedding,
         "output_bytes": weights.output + (weights.embedding if tied else 0),
         "other_bytes": weights.other,

@@ -11,14 +11,12 @@ from app.modelstore.hub.recommend import Memory, recommend
 from app.modelstore.naming import base_name, model_family
 from app.node.forecast import Forecast
 from app.node.hub_token import HubTokens
-from app.schema.download import HubAccess, HubFile, HubModel, HubQuestion, HubRepository, HubSort
+from app.schema.download import ESTIMATED, HubAccess, HubFile, HubModel, HubQuestion, HubRepository, HubSort
 from app.schema.errors import HubFileNotFound, InputError
 from app.schema.hub_reference import HubReference, is_revision, read_reference
 from app.schema.model import ModelFile, ModelShape
 from app.schema.plan import ClusterView, Plan, Refusal
 from app.schema.record import ModelId
-
-ESTIMATED = "Estimated from another quantization of this model: the exact figures come with its own header."
 
 
 class HubDesk:

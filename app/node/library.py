@@ -43,7 +43,8 @@ class Library:
         """A model by id, file name or path; a full path may lie outside the folders. Raises ModelNotFound."""
         await self.scanned.wait()
         try:
-            return self._catalogue.find(name)
+            # A path is made absolute for it, which asks the disk.
+            return await asyncio.to_thread(self._catalogue.find, name)
         except ModelNotFound:
             if name in self._opened:
                 return self._opened[name]

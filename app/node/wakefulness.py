@@ -1,4 +1,4 @@
-"""This PC stays awake while it serves, and tells its peers when it sleeps all the same.
+"""This PC stays awake while it serves or downloads, and tells its peers when it sleeps all the same.
 
 A PC that falls asleep in the middle of an answer takes the model away from everybody. One that somebody sends to sleep
 has two seconds for its last word (Microsoft, "PBT_APMSUSPEND"), and wakes up with connections that are all dead.
@@ -13,6 +13,7 @@ from typing import Protocol
 
 from app.instances.leases import LEASE_SECONDS
 from app.node.bus import Bus, Closed, Overflowed
+from app.schema.download import ACTIVE_PHASES
 from app.schema.instance import InstanceState
 from app.schema.node import Status
 from app.system.power import SleepWatch
@@ -54,7 +55,8 @@ def reason_to_stay_awake(status: Status) -> str | None:
         return f"The model {own.model_id} runs on this PC."
     if status.leases:
         return f"This PC is part of a model of {status.leases[0].head_name}."
-    return None
+    arriving = next((each for each in status.downloads if each.phase in ACTIVE_PHASES), None)
+    return f"{arriving.name} is being downloaded." if arriving is not None else None
 
 
 class Wakefulness:
@@ -68,7 +70,7 @@ class Wakefulness:
         self._waking: set[asyncio.Task[None]] = set()
 
     async def keep_awake(self) -> None:
-        """Keep the PC awake while it serves, until cancelled or the node ends."""
+        """Keep the PC awake while it serves or downloads, until cancelled or the node ends."""
         try:
             while True:
                 with self._bus.subscribe() as changes:

@@ -12,10 +12,17 @@ from app.planner.shortage import Shortage, shortage
 from app.schema.plan import Alternative, NodeReason
 from app.schema.record import NodeId
 
+MOST_LOOKED_AT = 8
+"""Numbers of PCs on which a model that does not fit as asked is tried."""
+
 
 def alternatives(question: Question, search: Search, chosen: Placement | None) -> tuple[Alternative, ...]:
-    """The same question for 1, 2, ... PCs, at most 8, as many as can take part; `chosen` is what the plan says."""
-    numbers = range(1, min(search.most_pcs, MOST_COMPARED) + 1)
+    """The same question for 1, 2, ... PCs, as many as can take part, at most 4, and for the number of the plan.
+
+    `chosen` is what the plan says; without one, up to 8 are looked at.
+    """
+    most = min(search.most_pcs, MOST_COMPARED if chosen is not None else MOST_LOOKED_AT)
+    numbers = sorted({*range(1, most + 1), *((len(chosen.nodes),) if chosen is not None else ())})
     return tuple(_alternative(question, search, pcs, chosen) for pcs in numbers)
 
 

@@ -1,12 +1,16 @@
 """The fastest division of a model over a line of devices: exact, for every number of PCs at once."""
 
-from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import inf
-from operator import sub
+from operator import add, sub
+from typing import NamedTuple
 
-from app.planner.line import Line, Stop
+from app.planner.endings import Ending, Endings
+from app.planner.line import Line
 from app.planner.memory import Demand
+from app.planner.speed import StageCost
+from app.planner.stop import Stop
 from app.schema.record import NodeId
 
 TIED = 0.02
@@ -18,11 +22,15 @@ CLOSE_ENOUGH = 0.01
 
 @dataclass(frozen=True)
 class Division:
-    """Devices in layer order with their blocks, and the seconds of the exchanges. Only devices with blocks."""
+    """Devices in layer order with their blocks, and the seconds of the exchanges. Only devices with blocks.
+
+    The experts of the first `spilled[i]` blocks of the i-th device stay in the head's RAM.
+    """
 
     line: Line
     stops: tuple[Stop, ...]
     counts: tuple[int, ...]
+    spilled: tuple[int, ...]
     seconds: float
 
 
@@ -41,34 +49,146 @@ class _Row:
 
 @dataclass(frozen=True)
 class _End:
-    """A finished division: the last stop takes blocks `start`.. and the output layer."""
+    """A finished division: the last stops take blocks `start`.. and the output layer."""
 
     seconds: float
-    stop: Stop
     source: _Row
     start: int
+    stops: tuple["_Taken", ...]
 
 
-def fastest(demand: Demand, line: Line, required: frozenset[NodeId]) -> Division | None:
-    """The fastest division on any number of PCs, as if no stage of a prompt waited for a slower one: no `seconds` are
-    below these, and a real division comes with them.
+class _Taken(NamedTuple):
+    """A stop, its blocks, and how many of them leave their experts in RAM."""
+
+    stop: Stop
+    blocks: int
+    spilled: int = 0
+
+
+def fastest(demand: Demand, line: Line, required: frozenset[NodeId], worth: float = inf) -> Division | None:
+    """The fastest division on any number of PCs, found as in `divisions`; one beyond `worth` seconds may be slower."""
+    table = _Table(demand, line, required, (), counted=False)
+    return _Pipeline(line, table, 1).best(worth, (1,)).get(1)
+
+
+def quickly(demand: Demand, line: Line, required: frozenset[NodeId], wait: float) -> Division | None:
+    """A fast division on any number of PCs: the fastest of those whose slowest stage is no slower than `wait` and of
+    those that do not mind.
     """
     table = _Table(demand, line, required, (), counted=False)
-    return table.solve(inf, 2 + len(line.workers)).get(1)
+    return _Pipeline(line, table, 1).at((inf, wait) if line.weight else (inf,)).get(1)
+
+
+def slowest_wait(costs: Sequence[StageCost], counts: Sequence[int]) -> float:
+    """Seconds that the slowest stage of a split takes for a prompt."""
+    first, slowest = 0, 0.0
+    for cost, count in zip(costs, counts, strict=True):
+        slowest = max(slowest, cost.prompt[first + count] - cost.prompt[first])
+        first += count
+    return slowest
 
 
 def least_seconds(demand: Demand, line: Line) -> float:
     """A bound that no division of a line goes below, at a glance; infinite when the memory cannot suffice.
 
     Each device is filled to its budget, the cheapest byte first, and what it costs to use it at all is spread over its
-    bytes (the linear relaxation of the fixed-charge problem).
+    bytes (the linear relaxation of the fixed-charge problem). A processor that leads holds a block.
     """
-    left, seconds = float(demand.prefix[-1]), 0.0
-    prices = [(stop.per_byte + stop.fixed / min(stop.offer.budget, left), stop.offer.budget) for stop in line.stops()]
-    for price, budget in sorted(prices):
-        taken = min(left, budget)
-        left, seconds = left - taken, seconds + taken * price
-    return inf if left else seconds + min((stop.last for stop in line.stops()), default=0.0)
+    return _Bound(demand, line).least
+
+
+def narrowed(demand: Demand, line: Line, worth: float, most: int | None = None) -> Line:
+    """The line without those devices of workers that no division of at most `worth` seconds on `most` PCs uses."""
+    if worth == inf:
+        return line
+    bound = _Bound(demand, line, most)
+    kept = (tuple(stop for stop in worker if bound.with_stop(stop) <= worth) for worker in line.workers)
+    return replace(line, workers=tuple(worker for worker in kept if worker))
+
+
+class _Bound:
+    """What no division of a line on at most so many PCs goes below.
+
+    A price on every worker, and back for as many as are allowed, makes PCs with little room dear (Lagrange): any price
+    gives a bound, and of a few the one that gives the highest is taken.
+    """
+
+    def __init__(self, demand: Demand, line: Line, most: int | None = None) -> None:
+        self._line = line
+        self._whole = float(demand.prefix[-1])
+        self._smallest = float(demand.smallest_block)
+        self._due = _spared(line)
+        self._tolls: dict[int, float] = {}
+        self._back = 0.0
+        self.least = self._settle()
+        if most is not None and most <= len(line.workers):
+            self._charge(most - 1)
+
+    def with_stop(self, stop: Stop) -> float:
+        """The bound when that stop holds at least the smallest block: its own cost in full, and the bytes of that."""
+        others = [price for key, price in self._prices.items() if key != id(stop)]
+        rest = _filled(sorted([*others, (stop.per_byte, float(stop.offer.budget))]), self._whole - self._smallest)
+        own = stop.fixed + self._tolls.get(id(stop), 0.0) + self._smallest * stop.per_byte
+        return own + rest + self._due - self._back
+
+    def _settle(self) -> float:
+        self._prices = _prices(self._line, self._whole, self._tolls)
+        led = self._line.leading if self._line.endings is None else None
+        if led is not None:
+            return self.with_stop(led)
+        return _filled(sorted(self._prices.values()), self._whole) + self._due - self._back
+
+    def _charge(self, workers: int) -> None:
+        if not 0.0 < self.least < inf:
+            return
+        best, plain = 0.0, self.least
+        for toll in (plain * part / 64 for part in (1, 2, 4, 8, 16, 32, 64, 128)):
+            self._set(toll, workers)
+            found = self._settle()
+            if found <= self.least:
+                break
+            best, self.least = toll, found
+        self._set(best, workers)
+        self.least = self._settle()
+
+    def _set(self, toll: float, workers: int) -> None:
+        self._back = toll * workers
+        self._tolls = {id(stop): toll / len(worker) for worker in self._line.workers for stop in worker}
+
+
+def _spared(line: Line) -> float:
+    """What is due in every division: the cheapest output layer, and the wait for the slowest stage."""
+    least = min((stop.last for stop in line.stops()), default=0.0)
+    return least + (line.weight * lowest_wait(line) if line.weight else 0.0)
+
+
+def lowest_wait(line: Line) -> float:
+    """No division has a slowest stage below this: all devices share the prompt perfectly."""
+    whole = [stop.prompts[-1] for stop in line.stops()]
+    return 1.0 / sum(1.0 / seconds for seconds in whole) if whole and all(whole) else 0.0
+
+
+def _prices(line: Line, whole: float, tolls: Mapping[int, float]) -> dict[int, tuple[float, float]]:
+    """(seconds per byte, bytes) of each stop by its identity, and of the RAM that experts may lie in."""
+    found = {}
+    for stop in line.stops():
+        budget = float(stop.offer.budget)
+        fixed = stop.fixed + tolls.get(id(stop), 0.0)
+        found[id(stop)] = (stop.per_byte + (fixed / min(budget, whole) if whole else 0.0), budget)
+    if line.endings is not None:
+        found[0] = line.endings.price
+    return found
+
+
+def _filled(prices: Sequence[tuple[float, float]], count: float) -> float:
+    """Seconds of so many bytes, the first prices first; infinite when there is no room for all."""
+    seconds = 0.0
+    for price, budget in prices:
+        if count <= budget:
+            return seconds + count * price
+        count -= budget
+        seconds += budget * price
+    return inf if count > 0 else seconds
 
 
 def divisions(
@@ -91,11 +211,6 @@ def divisions(
     return _Pipeline(line, table, most).best(worth, wanted)
 
 
-def whole_seconds(division: Division) -> float:
-    """The seconds of a division of `fastest` with the wait for the slowest stage."""
-    return division.seconds + division.line.weight * _slowest(division)
-
-
 class _Pipeline:
     """The search over how long the slowest stage may take, which is the one term that is no sum over devices.
 
@@ -115,7 +230,13 @@ class _Pipeline:
         if self._line.weight and least:
             tops = {pcs: slowest for pcs, (_, slowest) in least.items() if pcs in wanted}
             floors = {pcs: seconds for pcs, (seconds, _) in least.items()}
-            self._refine(self._lowest(), tops, floors, worth)
+            self._refine(lowest_wait(self._line), tops, floors, worth)
+        return self._found
+
+    def at(self, limits: Sequence[float]) -> dict[int, Division]:
+        """The fastest of the best at these limits."""
+        for limit in limits:
+            self._solve(limit, self._most)
         return self._found
 
     def _solve(self, limit: float, most: int) -> dict[int, tuple[float, float]]:
@@ -123,9 +244,9 @@ class _Pipeline:
         answers = {}
         for pcs, division in self._table.solve(limit, most).items():
             answers[pcs] = (division.seconds, _slowest(division))
-            whole = whole_seconds(division)
+            whole = division.seconds + self._line.weight * answers[pcs][1]
             if pcs not in self._found or whole < self._found[pcs].seconds:
-                self._found[pcs] = Division(self._line, division.stops, division.counts, whole)
+                self._found[pcs] = replace(division, seconds=whole)
         return answers
 
     def _refine(self, low: float, tops: dict[int, float], floors: dict[int, float], worth: float) -> None:
@@ -145,18 +266,9 @@ class _Pipeline:
         least = floor + self._line.weight * low
         return low < top * (1 - 1e-9) and least < min(self._found[pcs].seconds * (1 - CLOSE_ENOUGH), bound)
 
-    def _lowest(self) -> float:
-        """No division has a slowest stage below this: all devices share the prompt perfectly."""
-        whole = [stop.prompts[-1] for stop in self._line.stops()]
-        return 1.0 / sum(1.0 / seconds for seconds in whole) if all(whole) else 0.0
-
 
 def _slowest(division: Division) -> float:
-    first, slowest = 0, 0.0
-    for stop, count in zip(division.stops, division.counts, strict=True):
-        slowest = max(slowest, stop.prompts[first + count] - stop.prompts[first])
-        first += count
-    return slowest
+    return slowest_wait([stop.cost for stop in division.stops], division.counts)
 
 
 class _Visit:
@@ -165,7 +277,7 @@ class _Visit:
     def __init__(self, demand: Demand, stop: Stop, limit: float) -> None:
         self.stop = stop
         self._layers = demand.layers
-        self._room = stop.room if limit == inf else stop.room.limited(stop.prompts, limit)
+        self._room = stop.room if limit == inf or limit >= stop.dearest else stop.room.limited(stop.prompts, limit)
 
     def end(self, source: _Row) -> tuple[float, int]:
         """Least seconds when all blocks that are left go here, output layer not counted, and the first of them.
@@ -193,16 +305,13 @@ class _Visit:
             least[1 : whole + 1] = [min(value, 0.0) for value in least[1 : whole + 1]]
         if min(least) == inf:
             return None
-        fixed = self.stop.fixed
-        return _Row(
-            [value + cost + fixed for value, cost in zip(least, seconds, strict=False)], visit=self, source=source
-        )
+        return _Row(list(map(add, least, self.stop.arrivals)), visit=self, source=source)
 
     def start(self, source: _Row, end: int, value: float) -> int:
         """The first block of the range that led to `value` at `end`."""
-        seconds, fixed = self.stop.seconds, self.stop.fixed
+        seconds, arrival = self.stop.seconds, self.stop.arrivals[end]
         for start in range(self._room.window.lows[end], end):
-            if source.values[start] - seconds[start] + seconds[end] + fixed == value:
+            if source.values[start] - seconds[start] + arrival == value:
                 return start
         return 0
 
@@ -234,21 +343,64 @@ class _Table:
         missing = set(self._required)
         if not missing <= {worker[0].offer.node.node for worker in self._line.workers}:
             return {}
+        if self._line.endings is not None:
+            return self._spilling(self._line.endings, begin, limit, most, missing)
         if self._line.leading is not None:
             led = self._visit(self._line.leading, limit, begin, None, 1, may_end=not missing)
             rows = {0: led} if led is not None else {}
-        for worker in self._line.workers:
-            node = worker[0].offer.node.node
-            missing.discard(node)
-            visits = [_Visit(self._demand, stop, limit) for stop in worker]
-            able = {workers: row for workers, row in rows.items() if workers + 2 <= most}
-            used = self._through(visits, able, may_end=not missing)
-            rows = used if node in self._required else _merged(rows, used)
+        rows = self._over_workers(rows, limit, most, missing, may_end=True)
         own = [_Visit(self._demand, stop, limit) for stop in self._line.own]
         for workers, row in rows.items():
             for visit in own:
                 row = self._take(visit, row, row, 1 + workers, may_end=True) or row
         return {pcs: self._trace(end) for pcs, end in self._ends.items()}
+
+    def _over_workers(
+        self, rows: dict[int, _Row], limit: float, most: int, missing: set[NodeId], *, may_end: bool
+    ) -> dict[int, _Row]:
+        """The rows behind the last worker; empties `missing` on the way."""
+        for worker in self._line.workers:
+            node = worker[0].offer.node.node
+            missing.discard(node)
+            visits = [_Visit(self._demand, stop, limit) for stop in worker]
+            able = {workers: row for workers, row in rows.items() if workers + 1 + self._step <= most}
+            used = self._through(visits, able, may_end=may_end and not missing)
+            rows = used if node in self._required else _merged(rows, used)
+        return rows
+
+    def _spilling(
+        self, endings: Endings, begin: _Row, limit: float, most: int, missing: set[NodeId]
+    ) -> dict[int, Division]:
+        """The divisions that end on the head's cards with experts in its RAM."""
+        if not missing:
+            self._led(endings, begin)
+        for workers, row in self._over_workers({0: begin}, limit, most, missing, may_end=False).items():
+            sums = list(map(add, row.values, endings.seconds))
+            least = min(sums)
+            ending = endings.best[sums.index(least)] if least < inf else None
+            if ending is not None:
+                self._note(1 + workers * self._step, least, row, sums.index(least), self._pieces(ending))
+        return {pcs: self._trace(end) for pcs, end in self._ends.items()}
+
+    def _led(self, endings: Endings, begin: _Row) -> None:
+        """Whole blocks on the head's processor, the others on its cards with experts in the RAM that is left."""
+        stop = self._line.leading
+        if stop is None:
+            return
+        room = stop.room
+        for count in range(1, min(room.from_start, self._demand.layers - 1) + 1):
+            ending = endings.within(count, room.capacity_first - self._demand.prefix[count])
+            if ending is not None:
+                seconds = stop.seconds[count] + stop.fixed + ending.seconds
+                self._note(1, seconds, begin, 0, (_Taken(stop, count), *self._pieces(ending)))
+
+    def _pieces(self, ending: Ending) -> tuple[_Taken, ...]:
+        return tuple(_Taken(self._line.own[piece.card], piece.count, piece.spilled) for piece in ending.pieces)
+
+    def _note(self, pcs: int, seconds: float, source: _Row, start: int, stops: tuple[_Taken, ...]) -> None:
+        """Keep a finished division if it is the fastest of its number of PCs."""
+        if pcs not in self._ends or seconds < self._ends[pcs].seconds:
+            self._ends[pcs] = _End(seconds, source, start, stops)
 
     def _visit(
         self, stop: Stop, limit: float, source: _Row, beside: _Row | None, pcs: int, *, may_end: bool
@@ -272,19 +424,19 @@ class _Table:
         """The cheaper of `beside` and `source` continued by this visit; notes divisions that end there."""
         if may_end:
             seconds, start = visit.end(source)
-            seconds += visit.stop.last
-            if start >= 0 and (pcs not in self._ends or seconds < self._ends[pcs].seconds):
-                self._ends[pcs] = _End(seconds, visit.stop, source, start)
+            if start >= 0:
+                taken = _Taken(visit.stop, self._demand.layers - start)
+                self._note(pcs, seconds + visit.stop.last, source, start, (taken,))
         row = visit.extended(source)
         return row if beside is None else beside if row is None else _either(beside, row)
 
     def _trace(self, end: _End) -> Division:
-        taken = [(end.stop, self._demand.layers - end.start), *_traced(end.source, end.start)]
-        stops, counts = zip(*reversed(taken), strict=True)
-        return Division(self._line, stops, counts, end.seconds)
+        taken = (*reversed(list(_traced(end.source, end.start))), *end.stops)
+        stops, counts, spilled = zip(*taken, strict=True)
+        return Division(self._line, stops, counts, spilled, end.seconds)
 
 
-def _traced(row: _Row, end: int) -> Iterator[tuple[Stop, int]]:
+def _traced(row: _Row, end: int) -> Iterator[_Taken]:
     """The stops that lead to `row.values[end]`, last first."""
     while end > 0:
         if row.either is not None:
@@ -292,7 +444,7 @@ def _traced(row: _Row, end: int) -> Iterator[tuple[Stop, int]]:
             row = first if first.values[end] <= second.values[end] else second
         elif row.visit is not None and row.source is not None:
             start = row.visit.start(row.source, end, row.values[end])
-            yield row.visit.stop, end - start
+            yield _Taken(row.visit.stop, end - start)
             row, end = row.source, start
 
 
@@ -303,4 +455,5 @@ def _merged(rows: dict[int, _Row], used: dict[int, _Row]) -> dict[int, _Row]:
 
 
 def _either(first: _Row, second: _Row) -> _Row:
-    return _Row(list(map(min, first.values, second.values)), either=(first, second))
+    pairs = zip(first.values, second.values, strict=True)
+    return _Row([one if one < other else other for one, other in pairs], either=(first, second))

@@ -1,13 +1,27 @@
 """The devices of one head in layer order, with what each can hold and what it costs."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from app.planner.eligibility import Candidate, Offer
+from app.planner.endings import Endings
 from app.planner.memory import Demand
 from app.planner.room import Room, room_of
-from app.planner.speed import BlockTimes, Hop, Mix, StageCost, Work, block_times, hop_of, pace_of, stage_cost
+from app.planner.speed import (
+    BlockTimes,
+    Hop,
+    Mix,
+    Pace,
+    StageCost,
+    Work,
+    block_times,
+    hop_of,
+    pace_of,
+    spill_times,
+    stage_cost,
+)
+from app.planner.stop import Stop
 from app.schema.plan import LinkMeasure
 from app.schema.record import NodeId
 
@@ -21,41 +35,30 @@ def on_head_processor(offer: Offer, head: Candidate) -> bool:
     return offer.device.is_cpu and offer.node.node == head.node.node
 
 
-def compute_bytes(demand: Demand, head: Candidate, offers: Sequence[Offer]) -> tuple[int, ...]:
-    """Compute buffers of each stage of a split. The engine pipelines when it offloads all to two or more devices."""
-    pipelined = len(offers) > 1 and not on_head_processor(offers[0], head)
+def head_processor(head: Candidate) -> Offer | None:
+    """The head's processor, None when it offers nothing."""
+    return next((offer for offer in head.offers if offer.device.is_cpu), None)
+
+
+def compute_bytes(
+    demand: Demand, head: Candidate, offers: Sequence[Offer], *, pipelined: bool | None = None
+) -> tuple[int, ...]:
+    """Compute buffers of each stage of a split of whole blocks.
+
+    `pipelined` None: as the engine does of itself, when it offloads all to two or more devices.
+    """
+    if pipelined is None:
+        pipelined = len(offers) > 1 and not on_head_processor(offers[0], head)
     last = len(offers) - 1
     return tuple(demand.buffers.of(first=i == 0, last=i == last, pipelined=pipelined) for i in range(len(offers)))
-
-
-@dataclass(frozen=True)
-class Stop:
-    """A device in the line. All costs are seconds of the exchanges.
-
-    `seconds[i]` is what blocks 0..i-1 add there, `prompts[i]` their part of the pipeline's slowest stage, `fixed` what
-    the device adds however little it holds, `last` what the output layer adds. `per_byte` is the least that a byte of
-    any block costs.
-    """
-
-    offer: Offer
-    cost: StageCost
-    room: Room
-    seconds: tuple[float, ...]
-    per_byte: float
-    fixed: float
-    last: float
-
-    @property
-    def prompts(self) -> tuple[float, ...]:
-        """Seconds of blocks 0..i-1 for one prompt."""
-        return self.cost.prompt
 
 
 @dataclass(frozen=True)
 class Line:
     """The stops of a head in layer order: its processor when it leads, the workers' devices, its own GPUs.
 
-    `pipelined`: the engine overlaps the micro-batches of a prompt. `workers` are the stops of one worker each.
+    `pipelined`: the engine overlaps the micro-batches of a prompt. `workers` are the stops of one worker each. With
+    `endings`, experts of the head's last blocks stay in its RAM, and its processor leads only without workers.
     """
 
     head: Candidate
@@ -64,6 +67,7 @@ class Line:
     leading: Stop | None
     workers: tuple[tuple[Stop, ...], ...]
     own: tuple[Stop, ...]
+    endings: Endings | None = None
 
     @property
     def batches(self) -> int:
@@ -73,7 +77,7 @@ class Line:
     @property
     def weight(self) -> float:
         """Seconds of the exchange per second of the slowest stage's prompt, beyond what `Stop.seconds` counts."""
-        return self.mix.slots * (self.batches - 1) / self.batches
+        return (self.batches - 1) / self.batches
 
     def stops(self) -> Iterator[Stop]:
         """All stops in layer order."""
@@ -122,7 +126,24 @@ class Ground:
         processor = next((priced for priced in own if priced.offer.device.is_cpu), None)
         gpus = [priced for priced in own if not priced.offer.device.is_cpu]
         plain = self._line(head, None, ordered, gpus)
-        return (plain,) if processor is None else (plain, self._line(head, processor, ordered, gpus))
+        if processor is None:
+            return (plain,)
+        led = self._line(head, processor, ordered, gpus)
+        return (plain, led, self._spilling(led)) if gpus and self.demand.has_experts else (plain, led)
+
+    def _spilling(self, led: Line) -> Line:
+        """The line whose cards leave experts in the head's RAM."""
+        assert led.leading is not None
+        processor = led.leading
+        own = tuple(self._with_spill(stop, processor.cost.pace) for stop in led.own)
+        ram = processor.offer.budget - self.demand.head_ram_bytes - self.demand.buffers.experts
+        return replace(led, own=own, endings=Endings(self.demand, own, ram))
+
+    def _with_spill(self, stop: Stop, processor: Pace) -> Stop:
+        mix, spill = self.work.mix, spill_times(self.work, stop.cost.pace, processor)
+        pairs = zip(spill.step, spill.prompt, strict=True)
+        seconds = tuple(mix.answer * step + mix.slots * prompt for step, prompt in pairs)
+        return replace(stop, cost=replace(stop.cost, spill=spill), spill=seconds)
 
     def _line(
         self,
@@ -170,7 +191,7 @@ class Ground:
         key = (offer.node.node, offer.device.device, pipelined)
         if key not in self._seconds:
             mix = self.work.mix
-            part = mix.slots / (mix.batches if pipelined else 1)
+            part = 1 / (mix.batches if pipelined else 1) + mix.slots - 1
             seconds = [mix.answer * step + part * prompt for step, prompt in zip(cost.step, cost.prompt, strict=True)]
             blocks = zip(pairwise(seconds), pairwise(self.demand.prefix), strict=True)
             rates = [(after - before) / (end - start) for (before, after), (start, end) in blocks if end > start]

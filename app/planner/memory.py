@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
+from operator import sub
 
 from app.schema.model import ModelShape
 from app.schema.plan import DeviceResources, KvType
@@ -124,6 +125,23 @@ class Buffers:
         # The first stage keeps the mask to the end, a later one gives it back before the output layer.
         return max(work, self.logits + (4 * self.width + self.mask if first else 3 * self.width))
 
+    def spilled(self, *, first: bool, last: bool, whole: bool, copied: int) -> int:
+        """Bytes on a card whose experts are in RAM: of all its blocks, or of some when it holds `whole` blocks too.
+
+        `copied` is the largest tensor of experts: for a prompt the engine copies them to the card one after the other.
+        """
+        widest = self.block_work + (6 if first else 5) * self.width if whole else (13 if first else 12) * self.width
+        work = max(widest, 9 * self.inner // 2) + self.mask
+        if last:
+            later = max(3 * self.width, 9 * self.width - self.mask)
+            work = max(work, self.logits + (4 * self.width + self.mask if first else later))
+        return work + copied
+
+    @property
+    def experts(self) -> int:
+        """Bytes in the head's RAM where its processor computes experts and no whole block."""
+        return self.block_work + 3 * self.width + self.mask // 2
+
     def _pipelined(self, *, first: bool, last: bool) -> int:
         widths, inners = (17, 8) if first else (12, 12 if last else 16)
         work = max(self.block_work, inners * self.inner) + widths * self.width
@@ -151,14 +169,18 @@ def buffers(shape: ModelShape, context: int, slots: int) -> Buffers:
 class Demand:
     """What a model asks of a cluster at one context. Prefix sums have one entry more than there are blocks.
 
-    `prefix[i]` is weights plus cache of blocks 0..i-1 in bytes; `weights` and `cache` are its two parts.
+    `prefix[i]` is weights plus cache of blocks 0..i-1 in bytes; `weights` and `cache` are its two parts. `experts[i]`
+    is what of the weights is experts, `expert_copy` their largest tensor.
     """
 
     context: int
     weights: tuple[int, ...]
     cache: tuple[int, ...]
     prefix: tuple[int, ...]
+    experts: tuple[int, ...]
+    expert_copy: int
     largest_block: int
+    smallest_block: int
     output_bytes: int
     head_ram_bytes: int
     buffers: Buffers
@@ -167,6 +189,11 @@ class Demand:
     def layers(self) -> int:
         """Number of blocks."""
         return len(self.prefix) - 1
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether any block has experts, which can lie apart from the rest of it."""
+        return self.experts[-1] > 0
 
     @property
     def placed_bytes(self) -> int:
@@ -181,13 +208,14 @@ class Demand:
         """Smallest `start` such that blocks start..end-1 fit in `capacity` bytes."""
         return bisect_left(self.prefix, self.prefix[end] - capacity, hi=end) if capacity >= 0 else end
 
-    def most_blocks(self, capacity: int) -> int:
+    def most_blocks(self, capacity: int, *, without_experts: bool = False) -> int:
         """Length of the longest run of blocks that fits in `capacity` bytes, wherever it starts."""
         if capacity <= 0:
             return 0
+        sums = list(map(sub, self.prefix, self.experts)) if without_experts else self.prefix
         best = 0
         for start in range(self.layers):
-            while start + best < self.layers and self.prefix[start + best + 1] - self.prefix[start] <= capacity:
+            while start + best < self.layers and sums[start + best + 1] - sums[start] <= capacity:
                 best += 1
         return best
 
@@ -206,11 +234,19 @@ def demand(shape: ModelShape, context: int, slots: int, kv_type: KvType) -> Dema
         weights=tuple(accumulate(weights, initial=0)),
         cache=tuple(accumulate(cache, initial=0)),
         prefix=tuple(accumulate(blocks, initial=0)),
+        experts=_experts(shape, loaded),
+        expert_copy=shape.largest_expert_bytes,
         largest_block=max(blocks, default=0),
+        smallest_block=min(blocks, default=0),
         output_bytes=shape.output_bytes,
         head_ram_bytes=head_ram_bytes(shape),
         buffers=buffers(shape, context, slots),
     )
+
+
+def _experts(shape: ModelShape, loaded: int) -> tuple[int, ...]:
+    sizes = (_at(shape.layer_expert_bytes, i) if i < loaded else 0 for i in range(shape.layers))
+    return tuple(accumulate(sizes, initial=0))
 
 
 def _at(values: tuple[int, ...], index: int) -> int:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from app.planner import sentences
 from app.planner.comparison import alternatives, least_short, left_out
-from app.planner.eligibility import eligible
-from app.planner.line import compute_bytes, on_head_processor
+from app.planner.eligibility import Offer, eligible
+from app.planner.holding import expert_holding, holdings, spilled_blocks
+from app.planner.line import head_processor, on_head_processor
 from app.planner.memory import CELL_STEP, Demand, head_ram_bytes, reserve_bytes
 from app.planner.prediction import predict
 from app.planner.question import Question
@@ -14,7 +15,7 @@ from app.planner.search import Placement, Search
 from app.planner.shares import share_problem, shared, too_full
 from app.planner.speculation import Draft, speculate
 from app.schema.model import ModelShape
-from app.schema.plan import ClusterView, Plan, PlanRequest, Refusal, Role, Stage
+from app.schema.plan import ClusterView, ExpertShare, Plan, PlanRequest, Refusal, Role, Stage
 
 DEFAULT_CONTEXT = 4096
 """Tokens of context when the user names none, unless the model was trained for fewer."""
@@ -77,9 +78,9 @@ def stages(needs: Demand, placement: Placement) -> tuple[Stage, ...]:
     """The stages of a placement in layer order, with their predicted bytes."""
     head, offers = placement.head, placement.offers
     first, found = 0, []
-    computes = compute_bytes(needs, head, offers)
-    for i, (offer, count, compute) in enumerate(zip(offers, placement.counts, computes, strict=True)):
-        end, holds_output = first + count, i == len(offers) - 1
+    held = zip(offers, placement.counts, holdings(needs, placement), strict=True)
+    for i, (offer, count, holding) in enumerate(held):
+        end = first + count
         stage = Stage(
             node=offer.node.node,
             node_name=offer.node.name,
@@ -87,15 +88,28 @@ def stages(needs: Demand, placement: Placement) -> tuple[Stage, ...]:
             role=Role.HEAD if offer.node.node == head.node.node else Role.WORKER,
             first_layer=first,
             last_layer=end - 1,
-            holds_output=holds_output,
-            weight_bytes=needs.weights[end] - needs.weights[first] + (needs.output_bytes if holds_output else 0),
-            kv_bytes=needs.cache[end] - needs.cache[first],
-            compute_bytes=compute,
+            holds_output=i == len(offers) - 1,
+            weight_bytes=holding.weights,
+            kv_bytes=holding.cache,
+            compute_bytes=holding.compute,
             free_bytes=offer.device.free_bytes,
         )
         found.append(stage)
         first = end
     return tuple(found)
+
+
+def expert_share(needs: Demand, placement: Placement) -> ExpertShare | None:
+    """The experts that lie in the head's RAM, None when all are with their blocks."""
+    held, processor = expert_holding(needs, placement), head_processor(placement.head)
+    if held is None or processor is None:
+        return None
+    return ExpertShare(
+        layers=spilled_blocks(needs, placement),
+        weight_bytes=held.weights,
+        compute_bytes=held.compute,
+        free_bytes=processor.device.free_bytes,
+    )
 
 
 def tensor_split(placement: Placement) -> tuple[int, ...]:
@@ -125,14 +139,22 @@ def _plan(question: Question, search: Search, placement: Placement, drafts: Sequ
         stages=stages(search.demand, placement),
         gpu_layers=sum(counts),
         tensor_split=counts,
-        reserve_bytes=sum(reserve_bytes(offer.device) for offer in placement.offers),
+        reserve_bytes=sum(reserve_bytes(offer.device) for offer in _used(placement)),
         head_ram_bytes=head_ram_bytes(question.shape),
+        experts=expert_share(search.demand, placement),
         left_out=left_out(question, search, placement),
         alternatives=alternatives(question, search, placement),
         prediction=predict(placement, search.demand, search.ground.work),
         speculation=speculate(request, question.shape, search, placement, drafts),
         notes=_notes(question, search, placement),
     )
+
+
+def _used(placement: Placement) -> tuple[Offer, ...]:
+    """The devices of a placement, the processor that only computes experts included."""
+    processor = head_processor(placement.head)
+    beside = any(placement.spilled) and processor is not None and processor not in placement.offers
+    return (*placement.offers, *((processor,) if beside and processor is not None else ()))
 
 
 def _notes(question: Question, search: Search, placement: Placement) -> tuple[str, ...]:

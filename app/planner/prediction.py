@@ -5,13 +5,13 @@ from itertools import accumulate, pairwise
 
 from app.planner.memory import Demand
 from app.planner.search import Placement
-from app.planner.speed import Hop, Mix, StageCost, Timing, Work, block_times, load_seconds, stage_cost, timing
+from app.planner.speed import Hop, Mix, StageCost, Timing, Work, load_seconds, repriced, timing
 from app.schema.plan import Prediction
 
 
 def timed(placement: Placement, mix: Mix) -> Timing:
     """Seconds of a decode step and of a prompt on a placement."""
-    return timing(placement.costs, placement.counts, mix, pipelined=placement.pipelined)
+    return timing(placement.costs, placement.counts, mix, pipelined=placement.pipelined, spilled=placement.spilled)
 
 
 def predict(placement: Placement, demand: Demand, work: Work) -> Prediction | None:
@@ -27,7 +27,9 @@ def predict(placement: Placement, demand: Demand, work: Work) -> Prediction | No
         first_token=found.prompt,
         answer=found.prompt + mix.answer * found.step,
         load=_load(placement, demand),
-        is_measured=all(_is_measured(cost) for cost in placement.costs),
+        conversations=mix.slots,
+        throughput=mix.slots * mix.answer / found.exchange(mix) if mix.slots > 1 else None,
+        is_measured=not any(placement.spilled) and all(_is_measured(cost) for cost in placement.costs),
         corrected_by=_corrected_by(placement, work, found),
     )
 
@@ -52,13 +54,12 @@ def _load(placement: Placement, demand: Demand) -> float:
 
 def _corrected_by(placement: Placement, work: Work, found: Timing) -> float | None:
     """How many times longer the exchange is expected to take because of what earlier runs taught; None without any."""
-    plain = tuple(_uncorrected(cost, work) for cost in placement.costs)
-    if plain == placement.costs:
+    if all(_is_uncorrected(cost) for cost in placement.costs):
         return None
-    before = timing(plain, placement.counts, work.mix, pipelined=placement.pipelined)
-    return found.exchange(work.mix) / before.exchange(work.mix)
+    plain = replace(placement, costs=tuple(repriced(cost, work, corrected=False) for cost in placement.costs))
+    return found.exchange(work.mix) / timed(plain, work.mix).exchange(work.mix)
 
 
-def _uncorrected(cost: StageCost, work: Work) -> StageCost:
-    hop = None if cost.hop is None else replace(cost.hop, correction=1.0)
-    return stage_cost(work, block_times(work, replace(cost.pace, correction=1.0)), hop)
+def _is_uncorrected(cost: StageCost) -> bool:
+    factors = (cost.pace, cost.hop, cost.spill.processor if cost.spill else None)
+    return all(each is None or each.correction == 1.0 for each in factors)

@@ -1,10 +1,14 @@
 """What one device can hold of a model, by the place it has in the split."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.planner.memory import Demand
 from app.planner.window import Window
+
+ROUNDING = 1e-12
+"""By this part a sum of seconds may be off."""
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,8 @@ class Room:
 
     `is_enough`: all blocks and the output layer, alone. `from_start`: so many blocks as the first stage. `to_end`: the
     first block of the longest range up to the last one, with the output layer. `window`: for each end, the first block
-    of the longest range in the middle. `capacity` is what a stage in the middle has for blocks, in bytes.
+    of the longest range in the middle. `capacity` is what a stage in the middle has for blocks, in bytes,
+    `capacity_first` what the first has.
     """
 
     is_enough: bool
@@ -21,31 +26,47 @@ class Room:
     to_end: int
     window: Window
     capacity: int
+    capacity_first: int
 
     def limited(self, costs: Sequence[float], limit: float) -> "Room":
         """The ranges that also cost no more than `limit`, for costs given as prefix sums over the blocks."""
-        lows = reaches(costs, limit)
+        lows, start, bound = [], 0, limit * (1 + ROUNDING)
+        for low, whole in zip(self.window.lows, costs, strict=False):
+            if start < low:
+                start = low
+            while whole - costs[start] > bound:
+                start += 1
+            lows.append(start)
         return Room(
-            is_enough=self.is_enough and lows[-1] == 0,
-            from_start=min(self.from_start, sum(low == 0 for low in lows) - 1),
-            to_end=max(self.to_end, lows[-1]),
-            window=Window(list(map(max, self.window.lows, lows))),
+            is_enough=self.is_enough and costs[-1] <= bound,
+            from_start=min(self.from_start, bisect_right(costs, bound) - 1),
+            to_end=max(self.to_end, bisect_left(costs, costs[-1] - bound)),
+            window=Window(lows),
             capacity=self.capacity,
+            capacity_first=self.capacity_first,
         )
+
+    def dearest(self, costs: Sequence[float]) -> float:
+        """The most that any range the device can hold costs: a limit above changes nothing."""
+        ranges = (costs[end] - costs[low] for end, low in enumerate(self.window.lows))
+        ends = (costs[self.from_start], costs[-1] - costs[min(self.to_end, len(costs) - 1)])
+        return max(*ends, *ranges, costs[-1] if self.is_enough else 0.0)
 
 
 def room_of(demand: Demand, budget: int, *, pipelined: bool) -> Room:
     """The room of a device with that budget in bytes: compute buffers and the output layer come off it."""
     buffers, layers = demand.buffers, demand.layers
+    start = budget - buffers.of(first=True, last=False, pipelined=pipelined)
     middle = budget - buffers.of(first=False, last=False, pipelined=pipelined)
     final = budget - buffers.of(first=False, last=True, pipelined=pipelined) - demand.output_bytes
     alone = budget - buffers.of(first=True, last=True, pipelined=False) - demand.output_bytes
     return Room(
         is_enough=demand.prefix[-1] <= alone,
-        from_start=demand.furthest(0, budget - buffers.of(first=True, last=False, pipelined=pipelined)),
+        from_start=demand.furthest(0, start),
         to_end=max(demand.nearest(layers, final), 1),
         window=Window([min(max(low, 1), end) for end, low in enumerate(reaches(demand.prefix, middle)[:-1])]),
         capacity=middle,
+        capacity_first=start,
     )
 
 

@@ -1,23 +1,29 @@
 """Which head, which PCs and which devices: the fastest division over all of them, or the one on the fewest PCs."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
+from operator import itemgetter
 
 from app.planner.eligibility import Candidate, Eligibility, Offer
-from app.planner.fastest import TIED, Division, divisions, fastest, least_seconds, whole_seconds
-from app.planner.line import Ground, Line, Stop, compute_bytes, on_head_processor
+from app.planner.endings import Endings
+from app.planner.fastest import TIED, Division, divisions, fastest, least_seconds, narrowed, quickly, slowest_wait
+from app.planner.line import Ground, Line, compute_bytes, on_head_processor
 from app.planner.memory import Demand
 from app.planner.speed import StageCost
 from app.planner.split import split
+from app.planner.stop import Stop
 from app.schema.record import NodeId
 
 MOST_ACCELERATORS = 15
 """Devices beside the head's processor the engine can drive (`GGML_SCHED_MAX_BACKENDS` is 16 with the processor)."""
 
-MOST_COMPARED = 8
-"""Numbers of PCs that are compared with each other: 1 to 8."""
+MOST_COMPARED = 4
+"""Numbers of PCs that are compared with each other beside the plan's: 1 to 4."""
+
+MOST_BEYOND = 2
+"""PCs more than the least that was asked for that are looked at when fewer would be faster."""
 
 MOST_HEADS = 2
 """Heads whose every number of PCs is searched before the fastest is chosen; those that promise most."""
@@ -38,7 +44,8 @@ class Wish:
 class Placement:
     """A split that fits: `offers` in layer order, `counts[i]` blocks on each; the last holds the output layer.
 
-    `costs` is what each device costs. `seconds` is the time of the exchanges it was chosen by.
+    The experts of the first `spilled[i]` blocks of the i-th device are in the head's RAM. `costs` is what each device
+    costs, `seconds` the time of the exchanges it was chosen by.
     """
 
     head: Candidate
@@ -46,6 +53,7 @@ class Placement:
     counts: tuple[int, ...]
     costs: tuple[StageCost, ...]
     seconds: float
+    spilled: tuple[int, ...] = ()
 
     @property
     def nodes(self) -> frozenset[NodeId]:
@@ -55,7 +63,8 @@ class Placement:
     @property
     def pipelined(self) -> bool:
         """Whether the engine overlaps the micro-batches of a prompt."""
-        return len(self.offers) > 1 and not on_head_processor(self.offers[0], self.head)
+        whole = not any(self.spilled)
+        return whole and len(self.offers) > 1 and not on_head_processor(self.offers[0], self.head)
 
 
 class Search:
@@ -81,12 +90,10 @@ class Search:
         self._heads = heads
         self._wish = wish
         self._required = wish.required
-        self._found: dict[tuple[NodeId, bool], dict[int, Placement]] = {}
         self._drawn: dict[tuple[NodeId, bool], tuple[Line, ...]] = {}
-        self._worth = inf
-        self._wanted = range(1, self.most_pcs + 1)
+        self._fewest_found: dict[tuple[NodeId, bool], dict[int, Placement]] = {}
         self._rooms: dict[tuple[NodeId, bool], int] = {}
-        self._most = self.most_pcs
+        self._searched: list[Candidate] = []
 
     @property
     def demand(self) -> Demand:
@@ -121,21 +128,34 @@ class Search:
         return Search(self.ground, self._eligibility, self._heads, by_speed=self.by_speed, wish=wish)
 
     def _on(self, pcs: int) -> Placement | None:
-        few = len(self._heads) <= COMPARED_HEADS
-        known = [head for head in self._heads if few or (head.node.node, True) in self._found]
-        found = [p for head in known if (p := self._under(head, True).get(pcs))]
-        if not found:
-            others = [head for head in self._heads if head not in known]
-            searched = (_best(self.demand, self._lines(head), self._wish, pcs, 0.0) for head in others)
-            found = [placements[pcs] for placements in searched if pcs in placements]
-        return min(found, key=lambda p: p.seconds, default=None)
+        found = self._compared.get(pcs) if pcs <= MOST_COMPARED else None
+        if found is None:
+            able = [head for head in self._heads if self._may_hold(head, pcs, processors=True)]
+            searched = (self._under(head, inf, pcs, (pcs,)).get(pcs) for head in able)
+            found = min((p for p in searched if p), key=lambda p: p.seconds, default=None)
+        return found
+
+    @cached_property
+    def _compared(self) -> dict[int, Placement]:
+        """The fastest for each number of PCs that is compared, over the heads that promise most and few workers.
+
+        With one micro-batch and three heads or fewer, no other is faster unless a worker beyond the `few` is.
+        """
+        best: dict[int, Placement] = {}
+        for head in self._heads if len(self._heads) <= COMPARED_HEADS else self._searched:
+            worth = max((p.seconds for p in best.values()), default=inf) if len(best) == MOST_COMPARED else inf
+            lines = [narrowed(self.demand, few(line, MOST_COMPARED), worth) for line in self._lines(head)]
+            for pcs, placement in _best(self.demand, lines, self._wish, MOST_COMPARED, 0.0).items():
+                if pcs not in best or placement.seconds < best[pcs].seconds:
+                    best[pcs] = placement
+        return best
 
     def _fewest(self, allowed: Sequence[int]) -> Placement | None:
         for processors in (False, True):
             for pcs in allowed:
                 for head in self._heads:
                     if self._may_hold(head, pcs, processors=processors):
-                        found = self._under(head, processors).get(pcs)
+                        found = self._least(head, processors).get(pcs)
                         if found is not None:
                             return self._even(found)
         return None
@@ -143,62 +163,83 @@ class Search:
     def _may_hold(self, head: Candidate, pcs: int, *, processors: bool) -> bool:
         """Whether the rooms of that many PCs add up: a bound that costs next to nothing."""
         rooms = sorted((self.room(worker, processors=processors) for worker in self._workers(head)), reverse=True)
-        return self.room(head, processors=processors) + sum(rooms[: pcs - 1]) >= self.demand.layers
+        return self._own_room(head, processors=processors) + sum(rooms[: pcs - 1]) >= self.demand.layers
 
     def _fastest(self, allowed: Sequence[int]) -> Placement | None:
         """The fastest; of those that tie with it, the fewest PCs and then the first head."""
-        widely = len(allowed) < self.most_pcs
-        self._wanted = range(allowed[0], allowed[-1] + 1) if allowed else range(0)
-        promising = self._promising(widely=widely)
-        if len(self._heads) > COMPARED_HEADS and not widely:
-            self._look_narrowly(promising[1:MOST_HEADS])
-        few = len(self._heads) <= COMPARED_HEADS
-        heads = [head for head in self._heads if (widely and few) or head in promising[:MOST_HEADS]]
-        found = self._on_any(allowed, heads) or self._on_any(allowed, self._heads)
+        survey = self._survey()
+        best = min(survey.values(), key=lambda each: each.seconds, default=None)
+        is_free = best is not None and self._is_allowed(best, allowed)
+        worth = best.seconds if best is not None and is_free else inf
+        order = sorted(survey, key=lambda number: (survey[number].seconds, number))
+        hopeful = [self._heads[number] for number in order if survey[number].seconds <= worth * (1 + TIED)]
+        if not is_free and len(self._heads) <= COMPARED_HEADS:
+            hopeful = list(self._heads)
+        self._searched = hopeful[:MOST_HEADS]
+        if not is_free:
+            worth = min((p.seconds for n, p in self._compared.items() if n in allowed), default=inf)
+            most = min(max(allowed, default=1), min(allowed, default=1) + MOST_BEYOND)
+            found = self._on_any(hopeful[:COMPARED_HEADS], allowed, worth, most)
+            found = found or self._on_any(self._heads, allowed, inf, max(allowed, default=1))
+        else:
+            fewer = min(len(survey[number].nodes) for number in order[: len(self._searched)]) - 1
+            found = self._on_any(self._searched, [n for n in allowed if n <= fewer], worth, fewer)
+            found += self._surveyed(survey, allowed)
         least = min((placement.seconds for placement in found), default=0.0)
         return next((placement for placement in found if placement.seconds <= least * (1 + TIED)), None)
 
-    def _look_narrowly(self, heads: Sequence[Candidate]) -> None:
-        """Search heads over those of their lines only that can win."""
-        bound = self._worth * (1 + TIED)
+    def _is_allowed(self, best: Placement, allowed: Sequence[int]) -> bool:
+        nodes = best.nodes
+        holds = any(offer.node is best.head.node for offer in best.offers)
+        return len(nodes) in allowed and (holds or len(nodes) not in self._wish.shared)
+
+    def _surveyed(self, survey: Mapping[int, Placement], allowed: Sequence[int]) -> list[Placement]:
+        """The fastest of each head that was searched, on whatever number of PCs, fewest first."""
+        found = [survey[number] for number in sorted(survey) if self._heads[number] in self._searched]
+        return sorted((each for each in found if self._is_allowed(each, allowed)), key=lambda each: len(each.nodes))
+
+    def _on_any(self, heads: Sequence[Candidate], allowed: Sequence[int], worth: float, most: int) -> list[Placement]:
+        """Placements on the allowed numbers of PCs, fewest first, then in the order of preference of the heads."""
+        by_head: dict[NodeId, dict[int, Placement]] = {}
         for head in heads:
-            lines = [line for line in self._lines(head) if least_seconds(self.demand, line) <= bound]
-            found = _best(self.demand, lines, self._wish, self._most, self._worth, self._wanted)
-            self._found[head.node.node, True] = found
+            by_head[head.node.node] = self._under(head, worth, most, allowed)
+            worth = min([worth, *(p.seconds for n, p in by_head[head.node.node].items() if n in allowed)])
+        if 1 in allowed and not self._required:
+            for head in self._heads:
+                by_head.setdefault(head.node.node, self._alone(head, worth))
+        order = [by_head[head.node.node] for head in self._heads if head.node.node in by_head]
+        return [found[pcs] for pcs in allowed for found in order if pcs in found]
 
-    def _on_any(self, allowed: Sequence[int], heads: Sequence[Candidate]) -> list[Placement]:
-        lonely = [] if 1 not in allowed or self._required else [self._alone(head) for head in self._heads]
-        first = [placement for placement in lonely if placement is not None]
-        return first + [p for pcs in allowed for head in heads if (p := self._under(head, True).get(pcs))]
+    def _under(self, head: Candidate, worth: float, most: int, wanted: Container[int]) -> dict[int, Placement]:
+        """The fastest placement under a head for each number of PCs, as far as it may come near `worth` seconds."""
+        bound = worth * (1 + TIED)
+        lines = [line for line in self._lines(head) if least_seconds(self.demand, line) <= bound]
+        narrow = [narrowed(self.demand, line, bound, most) for line in lines]
+        return _best(self.demand, narrow, self._wish, most, worth, wanted)
 
-    def _promising(self, *, widely: bool) -> list[Candidate]:
-        """The heads whose best possible time may win, best first; sets how fast a placement must be to matter.
-
-        Unless searched `widely`, no more PCs are looked at than any of these best times takes, and than are compared.
-        """
-        floors: dict[int, float] = {}
-        most = MOST_COMPARED
+    def _survey(self) -> dict[int, Placement]:
+        """By the number of the head, the fastest division on any number of PCs, where it may come near the fastest."""
+        found: dict[int, Placement] = {}
+        worth = inf
         for bound, number, line in sorted(self._bounds(), key=_by_bound):
-            if bound > self._worth * (1 + TIED):
+            if bound > worth * (1 + TIED):
                 break
-            found = fastest(self.demand, line, self._required)
-            if found is not None:
-                self._worth = min(self._worth, whole_seconds(found))
-                most = max(most, 1 + len(found.stops))
-                floors[number] = min(found.seconds, floors.get(number, inf))
-        self._most = self.most_pcs if widely else min(most, self.most_pcs)
-        worth, self._worth = self._worth, inf if widely else self._worth
-        best = sorted(floors, key=lambda number: (floors[number], number))
-        return [self._heads[number] for number in best if widely or floors[number] <= worth * (1 + TIED)]
+            division = fastest(self.demand, narrowed(self.demand, line, worth * (1 + TIED)), self._required, worth)
+            if division is not None and (number not in found or division.seconds < found[number].seconds):
+                found[number] = _placement(division)
+                worth = min(worth, division.seconds)
+        return found
 
     def _bounds(self) -> list[tuple[float, int, Line]]:
         """What the placements of each line cost at least, with the number of its head."""
         numbered = ((number, line) for number, head in enumerate(self._heads) for line in self._lines(head))
         return [(least_seconds(self.demand, line), number, line) for number, line in numbered]
 
-    def _alone(self, head: Candidate) -> Placement | None:
+    def _alone(self, head: Candidate, worth: float) -> dict[int, Placement]:
         """The fastest placement on the head alone."""
-        return _best(self.demand, self.ground.lines(head, (), processors=True), Wish(), 1, inf).get(1)
+        lines = [replace(line, workers=()) for line in self._lines(head)]
+        hopeful = [line for line in lines if least_seconds(self.demand, line) <= worth * (1 + TIED)]
+        return _best(self.demand, hopeful, Wish(), 1, worth)
 
     def fits(self, numbers: Sequence[int]) -> bool:
         """Whether any placement exists; faster than `best`."""
@@ -209,25 +250,49 @@ class Search:
     @cached_property
     def _holds_at_all(self) -> bool:
         """Whether any number of PCs holds the model under any head, wishes aside."""
-        able = [head for head in self._heads if self._may_hold(head, self.most_pcs, processors=True)]
+        able = [head for head in self._heads if self._has_bytes(head)]
+        able = [head for head in able if self._may_hold(head, self.most_pcs, processors=True)]
         return any(_holds(self.demand, line) for head in able for line in self._lines(head))
 
+    def _has_bytes(self, head: Candidate) -> bool:
+        """Whether all that a head and its workers offer is as much as the blocks take."""
+        pcs = (head, *self._workers(head))
+        return sum(offer.budget for pc in pcs for offer in pc.offers) >= self.demand.placed_bytes
+
     def with_node(self, placement: Placement, candidate: Candidate) -> Placement | None:
-        """The fastest placement under the same head on these PCs and one more that must take part."""
-        workers = [w for w in self._workers(placement.head) if w.node.node in placement.nodes or w is candidate]
+        """A fast placement under the same head on these PCs and one more that must take part."""
+        used = placement.nodes | {candidate.node.node}
         required = self._required | {candidate.node.node}
-        lines = self.ground.lines(placement.head, workers, processors=True)
-        found = [division for line in lines if (division := fastest(self.demand, line, required)) is not None]
-        return min(map(_placement, found), key=lambda p: p.seconds, default=None)
+        wait = slowest_wait(placement.costs, placement.counts)
+        lines = [_among(line, used) for line in self._lines(placement.head)]
+        bounds = [least_seconds(self.demand, line) for line in lines]
+        best: Division | None = None
+        for bound, line in sorted(zip(bounds, lines, strict=True), key=itemgetter(0)):
+            found = quickly(self.demand, line, required, wait) if best is None or bound < best.seconds else None
+            if found is not None and (best is None or found.seconds < best.seconds):
+                best = found
+        return None if best is None else _placement(best)
 
     def room(self, candidate: Candidate, *, processors: bool) -> int:
         """An upper bound of the blocks a PC can hold: the longest run on each of its devices, added up."""
         key = (candidate.node.node, processors)
         if key not in self._rooms:
-            least = self.demand.buffers.of(first=False, last=False, pipelined=False)
-            offers = candidate.usable(processors=processors)
-            self._rooms[key] = sum(self.demand.most_blocks(offer.budget - least) for offer in offers)
+            self._rooms[key] = sum(self._most_blocks(offer) for offer in candidate.usable(processors=processors))
         return self._rooms[key]
+
+    def _most_blocks(self, offer: Offer, *, without_experts: bool = False) -> int:
+        buffers = self.demand.buffers
+        least = buffers.of(first=False, last=False, pipelined=False)
+        if without_experts:
+            least = min(least, buffers.spilled(first=False, last=False, whole=False, copied=0))
+        return self.demand.most_blocks(offer.budget - least, without_experts=without_experts)
+
+    def _own_room(self, head: Candidate, *, processors: bool) -> int:
+        """The same for a head, whose cards may leave experts in its RAM."""
+        offers = head.usable(processors=processors)
+        if not self.demand.has_experts or not any(offer.device.is_cpu for offer in offers):
+            return self.room(head, processors=processors)
+        return sum(self._most_blocks(offer, without_experts=not offer.device.is_cpu) for offer in offers)
 
     def _workers(self, head: Candidate) -> tuple[Candidate, ...]:
         return self._eligibility.workers(head)
@@ -238,17 +303,19 @@ class Search:
             self._drawn[key] = self.ground.lines(head, self._workers(head), processors=processors)
         return self._drawn[key]
 
-    def _under(self, head: Candidate, processors: bool) -> dict[int, Placement]:
-        """The fastest placement under a head for each number of PCs."""
+    def _least(self, head: Candidate, processors: bool) -> dict[int, Placement]:
+        """The fastest placement under a head for each number of PCs, by the stand-ins for what nobody measured."""
         key = (head.node.node, processors)
-        if key not in self._found:
+        if key not in self._fewest_found:
             lines = self._lines(head, processors=processors)
-            self._found[key] = _best(self.demand, lines, self._wish, self._most, self._worth, self._wanted)
-        return self._found[key]
+            self._fewest_found[key] = _best(self.demand, lines, self._wish, self.most_pcs, inf)
+        return self._fewest_found[key]
 
     def _even(self, placement: Placement) -> Placement:
         """The same devices, sharing in proportion to what they offer; beside a GPU a processor takes what is left."""
         offers = placement.offers
+        if any(placement.spilled):
+            return placement
         with_gpu = any(not offer.device.is_cpu for offer in offers)
         weights = [0 if with_gpu and offer.device.is_cpu else offer.budget for offer in offers]
         counts = split(self.demand, capacities(self.demand, placement.head, offers), weights)
@@ -285,6 +352,25 @@ def _best(
     return best
 
 
+def _among(line: Line, nodes: Container[NodeId]) -> Line:
+    """The line with these workers only."""
+    return replace(line, workers=tuple(worker for worker in line.workers if worker[0].offer.node.node in nodes))
+
+
+def few(line: Line, pcs: int) -> Line:
+    """The line with the workers that promise most for up to so many PCs: by what a byte costs there when one of them
+    has all that it can hold, and by what they can hold.
+    """
+    by_price = sorted(line.workers, key=lambda worker: min(map(_price, worker)))
+    by_budget = sorted(line.workers, key=lambda worker: -sum(stop.offer.budget for stop in worker))
+    kept = {id(worker) for worker in (*by_price[: pcs + 1], *by_budget[: pcs - 2])}
+    return replace(line, workers=tuple(worker for worker in line.workers if id(worker) in kept))
+
+
+def _price(stop: Stop) -> float:
+    return stop.per_byte + stop.fixed / stop.offer.budget
+
+
 def _by_bound(entry: tuple[float, int, Line]) -> tuple[float, int]:
     return entry[:2]
 
@@ -297,6 +383,7 @@ def _placement(division: Division) -> Placement:
         counts=division.counts,
         costs=tuple(stop.cost for stop in stops),
         seconds=division.seconds,
+        spilled=division.spilled,
     )
 
 
@@ -312,6 +399,20 @@ def _drivable(
     return {**narrow, **kept}
 
 
+def _holds_spilling(demand: Demand, line: Line, endings: Endings) -> bool:
+    """Whether a line whose cards leave experts in RAM holds the model: any start up to the furthest can be reached."""
+    reached, used = 0, len(line.own)
+    for stop in (stop for worker in line.workers for stop in worker):
+        further = demand.furthest(reached, stop.room.capacity) if reached else stop.room.from_start
+        used += further > reached
+        reached = max(reached, min(further, demand.layers - 1))
+    if used > MOST_ACCELERATORS:
+        return bool(divisions(demand, _roomiest(line), frozenset(), 2 + len(line.workers)))
+    return bool(divisions(demand, replace(line, workers=()), frozenset(), 1)) or any(
+        ending is not None for ending in endings.best[: reached + 1]
+    )
+
+
 def _accelerators(division: Division) -> int:
     return sum(stop is not division.line.leading for stop in division.stops)
 
@@ -324,8 +425,9 @@ def _roomiest(line: Line) -> Line:
     def chosen(group: Sequence[Stop]) -> tuple[Stop, ...]:
         return tuple(stop for stop in group if id(stop) in kept)
 
-    workers = tuple(chosen(worker) for worker in line.workers if chosen(worker))
-    return replace(line, workers=workers, own=chosen(line.own))
+    workers, own = tuple(chosen(worker) for worker in line.workers if chosen(worker)), chosen(line.own)
+    endings = replace(line.endings, cards=own) if line.endings is not None and own else None
+    return replace(line, workers=workers, own=own, endings=endings)
 
 
 def _by_room(stop: Stop) -> tuple[int, str, str]:
@@ -338,6 +440,8 @@ def _holds(demand: Demand, line: Line) -> bool:
     Each device in turn takes all it can: a later start never helps, so what is reached that way is the furthest.
     """
     reached, used, last = 0, 0, demand.layers - 1
+    if line.endings is not None:
+        return _holds_spilling(demand, line, line.endings)
     for stop in line.stops():
         room = stop.room
         if reached == 0 and room.is_enough:

@@ -44,8 +44,8 @@ def shortage(demand: Demand, head: Candidate, workers: Sequence[Candidate]) -> S
 
 
 def _holds_a_block(demand: Demand, offer: Offer) -> bool:
-    least = demand.buffers.of(first=False, last=False, pipelined=False)
-    return demand.most_blocks(offer.budget - least) > 0
+    room = offer.budget - demand.buffers.of(first=False, last=False, pipelined=False)
+    return room > 0 and room >= demand.smallest_block
 
 
 def _alone(demand: Demand) -> int:

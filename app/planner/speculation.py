@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 
 from app.planner import sentences
 from app.planner.eligibility import Offer
+from app.planner.holding import expert_holding, holdings
 from app.planner.memory import Demand, demand
 from app.planner.prediction import timed
-from app.planner.search import Placement, Search, capacities
-from app.planner.speed import block_times, pace_of, stage_cost, work_of
+from app.planner.search import Placement, Search
+from app.planner.speed import block_times, pace_of, repriced, work_of
 from app.schema.model import ModelShape
 from app.schema.plan import PlanRequest, Speculation, SpeculationKind
 from app.schema.record import ModelId, NodeId
@@ -110,7 +111,7 @@ def _yield(guesses: int) -> float:
 def _check(request: PlanRequest, shape: ModelShape, search: Search, placement: Placement, guesses: int) -> float:
     """Seconds of a pass of the big model over so many guesses and the token before them."""
     work = work_of(shape, search.ground.work.mix, request.kv_type, tokens=guesses + 1)
-    costs = tuple(stage_cost(work, block_times(work, cost.pace), cost.hop) for cost in placement.costs)
+    costs = tuple(repriced(cost, work) for cost in placement.costs)
     return timed(replace(placement, costs=costs), work.mix).step
 
 
@@ -128,11 +129,10 @@ def _seat(needs: Demand, taken: Demand, placement: Placement) -> tuple[Offer | N
 
 
 def _used(offer: Offer, taken: Demand, placement: Placement) -> int:
-    """Bytes the plan itself takes on a device."""
-    rooms = capacities(taken, placement.head, placement.offers)
-    first = 0
-    for other, count, room in zip(placement.offers, placement.counts, rooms, strict=True):
+    """Bytes the plan itself takes on a device of the head."""
+    experts = expert_holding(taken, placement) if offer.device.is_cpu else None
+    used = (taken.head_ram_bytes if offer.device.is_cpu else 0) + (experts.total if experts else 0)
+    for other, held in zip(placement.offers, holdings(taken, placement), strict=True):
         if other.node.node == offer.node.node and other.device.device == offer.device.device:
-            return other.budget - room + taken.prefix[first + count] - taken.prefix[first]
-        first += count
-    return taken.head_ram_bytes if offer.device.is_cpu else 0
+            used += held.total
+    return used

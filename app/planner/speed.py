@@ -3,13 +3,13 @@
 Pure formulas; design.md, "Speed", has their derivation. Seconds, bytes, bytes/s, FLOP/s throughout.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from app.planner.memory import F16_BYTES, F32_BYTES, MICRO_BATCH, cell_bytes, is_sliding, padded, sliding_cells
 from app.schema.model import ModelShape
-from app.schema.plan import DeviceResources, KvType, LinkMeasure, PlanRequest
+from app.schema.plan import DeviceResources, KvType, LinkMeasure, PlanRequest, Preference
 
 DEFAULT_PROMPT = 1000
 DEFAULT_ANSWER = 400
@@ -26,6 +26,10 @@ CPU_INTENSITY = 8.0
 TOKEN_SECONDS = 0.12e-3
 """Seconds a token is taken to cost on a device nobody measured, whatever the model's size: what llama-server b11434
 took for a token of two tiny blocks, 1 MB in all, on one thread of a processor. A floor: no GPU was measured."""
+
+SPILL_SECONDS = 50e-6
+"""Seconds taken for a block to change from the card to the processor and back, each pass, where its experts are in RAM.
+A stand-in: no GPU was at hand to measure it."""
 
 LINK_ROUND_TRIP = 1e-3
 LINK_THROUGHPUT = 117e6
@@ -56,20 +60,41 @@ class Mix:
 
 
 def mix_of(request: PlanRequest, context: int) -> Mix:
-    """The mix a request names, cut to what fits one slot of the context: at least one token each way."""
+    """The mix a request names, cut to what fits one slot of the context: at least one token each way.
+
+    All slots answer at once, unless one answer is to be fast.
+    """
     room = max(context // request.slots, 2)
     prompt = min(request.prompt_tokens or DEFAULT_PROMPT, room - 1)
-    return Mix(prompt, min(request.answer_tokens or DEFAULT_ANSWER, room - prompt), request.slots)
+    at_once = 1 if request.prefer is Preference.ANSWER else request.slots
+    return Mix(prompt, min(request.answer_tokens or DEFAULT_ANSWER, room - prompt), at_once)
 
 
 @dataclass(frozen=True, slots=True)
 class BlockWork:
-    """What one block asks of its device: bytes and FLOP of one decode step, and of one whole prompt."""
+    """What one block, or part of one, asks of its device: bytes and FLOP of a decode step, and of a whole prompt.
+
+    `experts` is the part of it that its experts ask, None where it has none.
+    """
 
     step_bytes: float
     step_flops: float
     prompt_bytes: float
     prompt_flops: float
+    experts: "BlockWork | None" = None
+
+    @property
+    def without_experts(self) -> "BlockWork":
+        """What is left when another device computes the experts."""
+        part = self.experts
+        if part is None:
+            return self
+        return BlockWork(
+            step_bytes=self.step_bytes - part.step_bytes,
+            step_flops=self.step_flops - part.step_flops,
+            prompt_bytes=self.prompt_bytes - part.prompt_bytes,
+            prompt_flops=self.prompt_flops - part.prompt_flops,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +127,24 @@ def work_of(shape: ModelShape, mix: Mix, kv_type: KvType, tokens: int = 1) -> Wo
     sliding = sum(is_sliding(shape, i) for i in range(shape.layers))
     masks = 2 if 0 < sliding < shape.layers else 1
     mask = sum(MICRO_BATCH * padded((i + 1) * MICRO_BATCH) for i in range(mix.batches)) * F16_BYTES * masks
-    output_parameters = shape.output_bytes * _parameters_per_byte(shape)
-    works = [_block_work(shape, i, mix, kv_type, cells, tokens) for i in range(shape.layers)]
+    per_byte = shape.parameters / shape.weight_bytes if shape.weight_bytes else 0.0
+    works = [_block_work(shape, i, mix, kv_type, cells, tokens, per_byte) for i in range(shape.layers)]
     numbers = {work: number for number, work in enumerate(dict.fromkeys(works))}
     return Work(
         mix=mix,
         kinds=tuple(numbers),
         blocks=tuple(numbers[work] for work in works),
         output_bytes=float(shape.output_bytes),
-        output_flops=2.0 * taken * output_parameters,
+        output_flops=2.0 * taken * shape.output_bytes * per_byte,
         hop_step=taken * (2.0 * width + cells * F16_BYTES * masks),
         hop_prompt=2.0 * width * mix.prompt + mask,
         logits=float((shape.vocabulary or 0) * F32_BYTES * taken),
     )
 
 
-def _block_work(shape: ModelShape, i: int, mix: Mix, kv_type: KvType, cells: int, tokens: int) -> BlockWork:
+def _block_work(
+    shape: ModelShape, i: int, mix: Mix, kv_type: KvType, cells: int, tokens: int, per_byte: float
+) -> BlockWork:
     """A dense block reads all its weights once a step; of the experts only those some slot chose.
 
     With independent choices, a fraction 1 - (1 - used/all) ** slots of the experts is read. A prompt's micro-batch
@@ -126,23 +153,28 @@ def _block_work(shape: ModelShape, i: int, mix: Mix, kv_type: KvType, cells: int
     if i >= shape.layers - shape.idle_layers:
         return BlockWork(0.0, 0.0, 0.0, 0.0)
     weights = shape.layer_bytes[i]
-    experts = shape.layer_expert_bytes[i] if i < len(shape.layer_expert_bytes) else 0
+    experts = min(shape.layer_expert_bytes[i] if i < len(shape.layer_expert_bytes) else 0, weights)
     share = min(shape.experts_used / shape.expert_count, 1.0) if shape.expert_count and shape.experts_used else 1.0
-    read = weights - experts * (1.0 - share) ** (mix.slots * tokens)
-    active = (weights - experts * (1.0 - share)) * _parameters_per_byte(shape)
+    taken = mix.slots * tokens
+    unread = experts * (1.0 - share) ** taken
+    active, used = (weights - experts * (1.0 - share)) * per_byte, experts * share * per_byte
     seen = min(cells, sliding_cells(shape, cells, 1)) if is_sliding(shape, i) else cells
     attended = min(seen, mix.prompt) if cell_bytes(shape, i, kv_type) else 0
     state = shape.recurrent_elements[i] * F32_BYTES if i < len(shape.recurrent_elements) else 0
     return BlockWork(
-        step_bytes=read + mix.slots * (seen * cell_bytes(shape, i, kv_type) + 2 * state),
-        step_flops=2.0 * mix.slots * tokens * active,
+        step_bytes=weights - unread + mix.slots * (seen * cell_bytes(shape, i, kv_type) + 2 * state),
+        step_flops=2.0 * taken * active,
         prompt_bytes=float(mix.batches * weights),
         prompt_flops=2.0 * mix.prompt * active + 2.0 * mix.prompt * attended * (shape.embedding_length or 0),
+        experts=BlockWork(
+            step_bytes=experts - unread,
+            step_flops=2.0 * taken * used,
+            prompt_bytes=float(mix.batches * experts),
+            prompt_flops=2.0 * mix.prompt * used,
+        )
+        if experts
+        else None,
     )
-
-
-def _parameters_per_byte(shape: ModelShape) -> float:
-    return shape.parameters / shape.weight_bytes if shape.weight_bytes else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +193,14 @@ class Pace:
     def seconds(self, count: float, flops: float) -> float:
         """Time for work bound by memory or by arithmetic, whichever takes longer (the roofline model)."""
         return max(count / self.bandwidth, flops / self.compute) * self.correction
+
+    def step(self, work: BlockWork) -> float:
+        """Time of a block, or part of one, for a decode step."""
+        return self.seconds(work.step_bytes, work.step_flops)
+
+    def prompt(self, work: BlockWork) -> float:
+        """The same for a whole prompt."""
+        return self.seconds(work.prompt_bytes, work.prompt_flops)
 
     @property
     def per_pass(self) -> float:
@@ -223,24 +263,58 @@ class BlockTimes:
 
 def block_times(work: Work, pace: Pace) -> BlockTimes:
     """The times of a device at that pace."""
-    steps = [pace.seconds(kind.step_bytes, kind.step_flops) for kind in work.kinds]
-    prompts = [pace.seconds(kind.prompt_bytes, kind.prompt_flops) for kind in work.kinds]
     return BlockTimes(
         pace=pace,
-        step=tuple(accumulate((steps[kind] for kind in work.blocks), initial=0.0)),
-        prompt=tuple(accumulate((prompts[kind] for kind in work.blocks), initial=0.0)),
+        step=_summed(work, [pace.step(kind) for kind in work.kinds]),
+        prompt=_summed(work, [pace.prompt(kind) for kind in work.kinds]),
         output=pace.seconds(work.output_bytes, work.output_flops),
     )
+
+
+def _summed(work: Work, kinds: Sequence[float]) -> tuple[float, ...]:
+    """Prefix sums over the blocks of a figure for each kind of block."""
+    return tuple(accumulate(map(kinds.__getitem__, work.blocks), initial=0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Spill:
+    """Seconds a card's blocks take longer when their experts are in RAM and `processor` computes them.
+
+    `step` and `prompt` are prefix sums over blocks, as in `BlockTimes`.
+    """
+
+    processor: Pace
+    step: tuple[float, ...]
+    prompt: tuple[float, ...]
+
+
+def spill_times(work: Work, card: Pace, processor: Pace) -> Spill:
+    """What it costs to have experts on that processor instead of on that card."""
+    passes = work.mix.batches * SPILL_SECONDS
+    return Spill(
+        processor=processor,
+        step=_summed(work, [_spilled(kind, card.step, processor.step, SPILL_SECONDS) for kind in work.kinds]),
+        prompt=_summed(work, [_spilled(kind, card.prompt, processor.prompt, passes) for kind in work.kinds]),
+    )
+
+
+def _spilled(
+    kind: BlockWork, card: Callable[[BlockWork], float], processor: Callable[[BlockWork], float], switches: float
+) -> float:
+    if kind.experts is None:
+        return 0.0
+    return card(kind.without_experts) + processor(kind.experts) + switches - card(kind)
 
 
 @dataclass(frozen=True, slots=True)
 class StageCost:
     """Seconds a device costs under a head. `fixed_*` are due however little it holds: its own time per pass and its
     hop, of which `hop_step` is the hop alone (`hop` is None and `hop_step` 0 on the head). `output_*` come on top for
-    the device that holds the output layer.
+    the device that holds the output layer. `spill` is set for a card of the head that may leave experts in RAM.
     """
 
     times: BlockTimes
+    spill: Spill | None
     hop: Hop | None
     hop_step: float
     fixed_step: float
@@ -264,13 +338,14 @@ class StageCost:
         return self.times.prompt
 
 
-def stage_cost(work: Work, times: BlockTimes, hop: Hop | None) -> StageCost:
+def stage_cost(work: Work, times: BlockTimes, hop: Hop | None, spill: Spill | None = None) -> StageCost:
     """What a device costs behind that hop (None on the head)."""
     logits = hop.seconds(0, work.logits) if hop else 0.0
     hop_step = hop.seconds(1, work.hop_step) if hop else 0.0
     hop_prompt = hop.seconds(work.mix.batches + PROMPT_ROUND_TRIPS, work.hop_prompt) if hop else 0.0
     return StageCost(
         times=times,
+        spill=spill,
         hop=hop,
         hop_step=hop_step,
         fixed_step=times.pace.per_pass + hop_step,
@@ -280,33 +355,57 @@ def stage_cost(work: Work, times: BlockTimes, hop: Hop | None) -> StageCost:
     )
 
 
+def repriced(cost: StageCost, work: Work, *, corrected: bool = True) -> StageCost:
+    """The same device behind the same hop for other work; not `corrected` by what earlier runs taught if so wished."""
+
+    def pace(known: Pace) -> Pace:
+        return known if corrected else replace(known, correction=1.0)
+
+    hop = cost.hop if corrected or cost.hop is None else replace(cost.hop, correction=1.0)
+    card = pace(cost.pace)
+    spill = None if cost.spill is None else spill_times(work, card, pace(cost.spill.processor))
+    return stage_cost(work, block_times(work, card), hop, spill)
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds of one decode step, and of one prompt up to its first token."""
+    """Seconds of one decode step, of one prompt up to its first token, and of one that is read while others answer."""
 
     step: float
     prompt: float
+    later_prompt: float
 
     def exchange(self, mix: Mix) -> float:
         """Seconds of all exchanges of a mix: what the planner makes small."""
-        return mix.slots * self.prompt + mix.answer * self.step
+        return self.prompt + (mix.slots - 1) * self.later_prompt + mix.answer * self.step
 
 
-def timing(costs: Sequence[StageCost], counts: Sequence[int], mix: Mix, *, pipelined: bool) -> Timing:
+def timing(
+    costs: Sequence[StageCost], counts: Sequence[int], mix: Mix, *, pipelined: bool, spilled: Sequence[int] = ()
+) -> Timing:
     """The time of a split: `counts[i]` blocks on the i-th device in layer order, the output layer on the last.
 
+    The first `spilled[i]` blocks of the i-th device have their experts in the head's RAM; none without.
+
     A step passes the stages one after the other. So does a prompt, unless the engine pipelines: then all stages but the
-    slowest overlap from the second micro-batch on. What goes over links is sent by one thread and overlaps nothing, and
+    slowest overlap from the second micro-batch on; not while others answer, because every micro-batch then has a token
+    that is waited for. What goes over links is sent by one thread and overlaps nothing, and
     what a pass costs beside its work is counted in full.
     """
     ends = list(accumulate(counts, initial=0))
     ranges = list(zip(costs, ends, ends[1:], strict=False))
     step = sum(cost.step[end] - cost.step[first] + cost.fixed_step for cost, first, end in ranges)
+    prompt = 0.0
+    for (cost, first, _), count in zip(ranges, spilled, strict=False):
+        if count and cost.spill is not None:
+            step += cost.spill.step[first + count] - cost.spill.step[first]
+            prompt += cost.spill.prompt[first + count] - cost.spill.prompt[first]
     prompts = [cost.prompt[end] - cost.prompt[first] for cost, first, end in ranges]
-    fixed = sum(cost.fixed_prompt for cost in costs)
+    fixed = sum(cost.fixed_prompt for cost in costs) + prompt + costs[-1].output_prompt
     return Timing(
         step=step + costs[-1].output_step,
-        prompt=overlapped(prompts, mix.batches if pipelined else 1) + fixed + costs[-1].output_prompt,
+        prompt=overlapped(prompts, mix.batches if pipelined else 1) + fixed,
+        later_prompt=sum(prompts) + fixed,
     )
 
 

@@ -15,6 +15,9 @@ DownloadId = NewType("DownloadId", str)
 HubText = Annotated[str, Field(min_length=1, max_length=500)]
 """What a person types or pastes to name something on the hub."""
 
+ESTIMATED = "Estimated from another quantization of this model: the exact figures come with its own header."
+"""The note of a plan that was told from another file. It warns of nothing."""
+
 
 class HubSort(StrEnum):
     """How found repositories are ordered; the largest, newest or most wanted first."""

@@ -8,8 +8,9 @@ class ModelShape(Record):
     """The facts of a GGUF header. Tuples named `layer_*`, `*_widths` have one entry per block, in order.
 
     `layer_bytes[i]` is the exact size of all tensors `blk.i.*`; `layer_expert_bytes[i]` the part of it in
-    mixture-of-experts tensors. `output_bytes` is what the output layer costs the device that holds it: `output*`
-    tensors, plus a copy of `token_embd` when `tied_embeddings`. `embedding_bytes` always stays on the head's RAM.
+    mixture-of-experts tensors, the largest of which has `largest_expert_bytes`. `output_bytes` is what the output layer
+    costs the device that holds it: `output*` tensors, plus a copy of `token_embd` when `tied_embeddings`.
+    `embedding_bytes` always stays on the head's RAM.
     `key_widths[i]` and `value_widths[i]` are KV cache elements per token of block i, 0 where it has none.
     `recurrent_elements[i]` is the f32 state per sequence of block i. `sliding_layers` is empty when no block slides.
     `tokenizer` names its kind and how it splits text (`gpt2/qwen2`).
@@ -30,6 +31,7 @@ class ModelShape(Record):
     head_counts: tuple[int, ...] = ()
     layer_bytes: tuple[Bytes, ...]
     layer_expert_bytes: tuple[Bytes, ...] = ()
+    largest_expert_bytes: Bytes = 0
     embedding_bytes: Bytes
     output_bytes: Bytes
     other_bytes: Bytes = 0

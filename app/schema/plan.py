@@ -32,6 +32,15 @@ class Role(StrEnum):
     WORKER = "worker"
 
 
+class Preference(StrEnum):
+    """What a plan is made fast for when there are several slots: one conversation while the others wait, or all of them
+    together.
+    """
+
+    ANSWER = "answer"
+    THROUGHPUT = "throughput"
+
+
 class DeviceResources(Record):
     """A device a node offers. `device` is its engine name there (`CUDA0`, `CPU`).
 
@@ -97,7 +106,8 @@ class PlanRequest(Record):
 
     `pcs` asks for exactly that many PCs, `min_pcs` for at least that many; `use` names PCs that must take part, `avoid`
     such that must not. `shares` fixes the blocks of every device, in layer order. `prompt_tokens` and `answer_tokens`
-    are the mix that the fastest split is sought for; None takes what this PC's users typically send.
+    are the mix that the fastest split is sought for; None takes what this PC's users typically send. `prefer` None is
+    throughput where there are several slots.
     """
 
     model_id: ModelId
@@ -105,6 +115,7 @@ class PlanRequest(Record):
     pcs: Annotated[int, Field(ge=1, le=64)] | None = None
     min_pcs: Annotated[int, Field(ge=1, le=64)] = 1
     slots: Annotated[int, Field(ge=1, le=64)] = 1
+    prefer: Preference | None = None
     kv_type: KvType = KvType.F16
     head: NodeId | None = None
     avoid: tuple[NodeId, ...] = ()
@@ -119,8 +130,9 @@ class PlanRequest(Record):
 class Prediction(Record):
     """The speed to expect of a placement, for `prompt_tokens` in and `answer_tokens` out.
 
-    `decode` and `prefill` are tokens/s of one conversation while all slots answer; `first_token` (from question to
-    first token), `load` (from launch to ready) and `answer` (the whole exchange) are seconds. `is_measured`: every
+    `decode` and `prefill` are tokens/s of one conversation while `conversations` answer at once, `throughput` is what
+    all of them get together, from the first question to the last answer. `first_token` (from question to first token),
+    `load` (from launch to ready) and `answer` (the whole exchange) are seconds. `is_measured`: every
     device and link in it was measured, else some are the planner's estimates. `corrected_by` is the factor learned from
     earlier runs of this placement, None without.
     """
@@ -132,6 +144,8 @@ class Prediction(Record):
     first_token: float
     answer: float
     load: float | None = None
+    conversations: int = 1
+    throughput: float | None = None
     is_measured: bool = False
     corrected_by: float | None = None
 
@@ -189,6 +203,25 @@ class Stage(Record):
         return self.weight_bytes + self.kv_bytes + self.compute_bytes
 
 
+class ExpertShare(Record):
+    """Experts of blocks whose other tensors are on the head's GPUs: they lie in the head's RAM, its processor computes
+    them. `layers` are the blocks; no stage counts their bytes.
+
+    `free_bytes` is what the RAM had before, `compute_bytes` the planner's estimate of the engine's buffers there beside
+    those of a stage on the processor.
+    """
+
+    layers: tuple[int, ...]
+    weight_bytes: Bytes
+    compute_bytes: Bytes
+    free_bytes: Bytes
+
+    @property
+    def total_bytes(self) -> int:
+        """Predicted use of the RAM."""
+        return self.weight_bytes + self.compute_bytes
+
+
 class NodeReason(Record):
     """Why one node is not part of a plan, as a sentence with its name and numbers."""
 
@@ -227,6 +260,8 @@ class Plan(Record):
     tensor_split: tuple[int, ...]
     reserve_bytes: Bytes
     head_ram_bytes: Bytes
+    experts: ExpertShare | None = None
+    """None when every block lies whole on its device."""
     left_out: tuple[NodeReason, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     prediction: Prediction | None = None

@@ -56,7 +56,7 @@ def write_atomically(path: Path, data: bytes, private: bool = False) -> None:
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
         _write_through(temporary, data, 0o600 if private else 0o666)
-        _replace(temporary, path)
+        move(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -72,7 +72,11 @@ def _write_through(path: Path, data: bytes, mode: int) -> None:
         os.fsync(file.fileno())
 
 
-def _replace(source: Path, target: Path) -> None:
+def move(source: Path, target: Path) -> None:
+    """Give a file another name on the same disk, in place of what has it; waits a second for who holds one open.
+
+    Raises OSError.
+    """
     _patiently(lambda: os.replace(source, target))
 
 

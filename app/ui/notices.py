@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.schema.download import DownloadPhase
 from app.schema.errors import ErrorInfo
 from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.node import Reachability, Status
+from app.ui.discover.downloads import name_of
 from app.ui.face import NAME_COLUMNS, model_name, pcs_word, problem_of
+from app.ui.parts.sizes import size_text
 from app.ui.words import Phrase, shortened, tr, verbatim
 
 
@@ -20,12 +23,13 @@ class Notice:
 
 
 def notices(before: Status | None, after: Status) -> tuple[Notice, ...]:
-    """What became ready or failed, and who came or was lost. The first status of a node tells no news."""
+    """What became ready, arrived or failed, and who came or was lost. The first status of a node tells no news."""
     if before is None:
         return ()
     known = {each.id: each.state for each in before.instances}
     news = (each for each in after.instances if known.get(each.id) is not each.state)
-    return (*(notice for each in news if (notice := _news(each)) is not None), *_of_peers(before, after))
+    told = (notice for each in news if (notice := _news(each)) is not None)
+    return (*told, *_of_downloads(before, after), *_of_peers(before, after))
 
 
 def trouble(title: Phrase, error: ErrorInfo) -> Notice:
@@ -33,6 +37,19 @@ def trouble(title: Phrase, error: ErrorInfo) -> Notice:
     told = problem_of(error)
     body = tr("{sentence} {hint}", sentence=told.sentence, hint=told.hint) if error.hint else told.sentence
     return Notice(title, body, is_problem=True)
+
+
+def _of_downloads(before: Status, after: Status) -> Iterator[Notice]:
+    known = {each.id: each.phase for each in before.downloads}
+    for download in after.downloads:
+        if known.get(download.id) in {None, download.phase}:
+            continue
+        name = shortened(name_of(download), NAME_COLUMNS)
+        if download.phase is DownloadPhase.DONE:
+            size = size_text(download.bytes_total)
+            yield Notice(tr("{model} is here", model=name), tr("{size} downloaded. Launch it in Models.", size=size))
+        elif download.phase is DownloadPhase.FAILED and download.error is not None:
+            yield trouble(tr("{model} was not downloaded", model=name), download.error)
 
 
 def _of_peers(before: Status, after: Status) -> Iterator[Notice]:

@@ -28,6 +28,7 @@ from app.ui.chat import sample as chats
 from app.ui.chat.page import ChatPage
 from app.ui.desk import Desk, Wish
 from app.ui.desktop import make_application
+from app.ui.discover import sample as discover
 from app.ui.errand import Errand
 from app.ui.face import Link
 from app.ui.joining.invite import InviteDialog
@@ -99,7 +100,7 @@ def shots() -> tuple[Shot, ...]:
         Shot("cluster-crowd", crowd(), page(Wish.CLUSTER)),
         Shot("cluster-crowd-tall", crowd(), page(Wish.CLUSTER, size=QSize(1040, 1900))),
         *(Shot(f"chat-{each.name}", each.status, _chat(each)) for each in chats.samples()),
-        *(Shot(name, None, make) for name, make in (*models.pictures(), *settings.pictures())),
+        *(Shot(name, None, make) for name, make in (*models.pictures(), *discover.pictures(), *settings.pictures())),
         Shot("invite", inviting, lambda desk, theme: InviteDialog(desk, theme, clock=lambda: NOW)),
         Shot("leaving", home(), lambda desk, theme: LeavingDialog(lambda keeps, remembers: None)),
         Shot("join", home(), _join("481")),

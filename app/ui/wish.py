@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+FIND = "find:"
+"""Before what is to be looked for, in what `Wish.MODELS` is about. No model's id has a colon on Windows."""
+
 
 class Wish(StrEnum):
     """A page or a dialog."""

@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import json
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from typing import Any, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeVar, cast
 
 import certifi
 import httpcore  # noqa: F401  httpx would load it at the first request, on the event loop
@@ -22,6 +22,8 @@ TIMEOUTS = httpx.Timeout(30.0, connect=15.0)
 ANSWER_LIMIT = 8 << 20
 """Largest JSON answer in bytes that is read."""
 
+T = TypeVar("T")
+
 _REDIRECTS = 5
 _NESTED_GENERATORS = 8
 _PASSING = frozenset({408, 500, 502, 503, 504})
@@ -34,6 +36,19 @@ class TryAgain(Exception):
     def __init__(self, told: CaravanError) -> None:
         super().__init__(told.sentence)
         self.told = told
+
+
+async def patiently(work: Callable[[], Awaitable[T]], pauses: tuple[float, ...]) -> T:
+    """Do `work`, and again after each pause in seconds while it fails with what may pass. Raises what it tells then."""
+    for pause in pauses:
+        try:
+            return await work()
+        except TryAgain:
+            await asyncio.sleep(pause)
+    try:
+        return await work()
+    except TryAgain as again:
+        raise again.told from again
 
 
 @contextlib.asynccontextmanager

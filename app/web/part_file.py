@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from app.schema.record import Bytes, Record
-from app.system.files import read_json_or_none, write_atomically
+from app.system.files import move, read_json_or_none, write_atomically
 from app.web.stoppable import Stop
 
 _BLOCK = 1 << 20
@@ -93,11 +93,16 @@ class PartFile:
             self._file = None
 
     def finish(self, target: Path) -> bool:
-        """Give the whole file its name if its content is right, else delete it; returns which."""
+        """Give the whole file its name if its content is right, else delete it; returns which.
+
+        It is on the disk itself then: after a power cut nobody would read it again to see.
+        """
+        if self._file is not None:
+            os.fsync(self._file.fileno())
         self.close()
         is_right = self.size == self.note.size and self._digest.hexdigest() == self.note.sha256
         if is_right:
-            os.replace(self.path, target)
+            move(self.path, target)
         else:
             self.path.unlink(missing_ok=True)
         self._note_path.unlink(missing_ok=True)

@@ -27,6 +27,7 @@ OFFSCREEN_TALK = (
     "QPlatformNativeInterface::systemTrayWindowChanged",
     "does not support propagateSizeHints",
     "not support raise()",
+    "not support grabbing the keyboard",
 )
 """What Qt says of tray icons and windows on a screen that is none."""
 

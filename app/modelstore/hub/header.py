@@ -13,7 +13,7 @@ from app.modelstore.gguf_header import GgufHeader, parse_header
 from app.schema.download import HubPart
 from app.schema.errors import DownloadInterrupted
 from app.schema.model import ModelShape
-from app.web.asking import TryAgain, body, check_status, opened
+from app.web.asking import TryAgain, body, check_status, opened, patiently
 from app.web.site import Site
 
 MOST_BYTES: Final = 48 << 20
@@ -58,7 +58,7 @@ async def read_remote_shape(
 
     async def one(address: str, part: HubPart) -> GgufHeader:
         async with turns:
-            return await _header(client, site, address, part, pauses)
+            return await patiently(lambda: _fetch(client, site, address, part), pauses)
 
     reading = [asyncio.create_task(one(address, part), name=f"header of {part.path}") for address, part in parts]
     try:
@@ -68,19 +68,6 @@ async def read_remote_shape(
             task.cancel()
         await asyncio.wait(reading)
     return await asyncio.to_thread(shape_of_parts, headers)
-
-
-async def _header(
-    client: httpx.AsyncClient, site: Site, address: str, part: HubPart, pauses: tuple[float, ...]
-) -> GgufHeader:
-    for pause in (*pauses, None):
-        try:
-            return await _fetch(client, site, address, part)
-        except TryAgain as again:
-            if pause is None:
-                raise again.told from again
-            await asyncio.sleep(pause)
-    raise AssertionError("unreachable")
 
 
 async def _fetch(client: httpx.AsyncClient, site: Site, address: str, part: HubPart) -> GgufHeader:

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -18,7 +18,7 @@ from app.modelstore.hub.site import HubPlace, hub_site
 from app.schema.download import HubFile, HubModel, HubPart, HubSort
 from app.schema.errors import DownloadFailed, DownloadInterrupted
 from app.schema.model import ModelShape
-from app.web.asking import TryAgain, check_status, opened, read_json, web_client
+from app.web.asking import check_status, opened, patiently, read_json, web_client
 from app.web.site import Site
 
 PAUSES = (1.0, 3.0)
@@ -30,7 +30,8 @@ PATIENCE_SECONDS = 60.0
 MOST_PAGES = 20
 """Most pages of a list of files that are read, of some 1000 entries each."""
 
-SHAPES_KEPT = 64
+MOST_KEPT = 64
+"""Shapes, and repositories at a commit, that are remembered."""
 
 _SORT_KEYS = {
     HubSort.DOWNLOADS: "downloads",
@@ -38,6 +39,9 @@ _SORT_KEYS = {
     HubSort.UPDATED: "lastModified",
     HubSort.TRENDING: "trendingScore",
 }
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
 _SEARCH_FIELDS = ("author", "downloads", "gated", "lastModified", "likes", "tags")
 
 
@@ -57,6 +61,7 @@ class Hub:
         self._place = place
         self._pauses = pauses
         self._shapes: OrderedDict[tuple[str | None, ...], ModelShape] = OrderedDict()
+        self._listings: OrderedDict[tuple[str, str], Listing] = OrderedDict()
 
     async def site(self) -> Site:
         """The hub as it is asked now."""
@@ -70,10 +75,12 @@ class Hub:
             return read_models(await self._json(client, site, f"{site.base}/api/models?{query}", "search"))
 
     async def look(self, repository: str, revision: str | None = None) -> Listing:
-        """A repository and its files at a revision, the newest without one.
+        """A repository and its files at a revision, the newest without one; what a commit holds is remembered.
 
         Raises RepositoryNotFound, HubFileNotFound for an unknown revision, GatedRepository or DownloadFailed.
         """
+        if revision is not None and (known := self._listings.get((repository, revision))) is not None:
+            return known
         async with self._asking() as (client, site):
             address = f"{site.base}/api/models/{repository}"
             at = f"/revision/{quote(revision, safe='')}" if revision else ""
@@ -84,7 +91,9 @@ class Hub:
             parts = await self._tree(client, site, f"{address}/tree/{details.revision}?recursive=true", what)
         found = group_files(parts)
         projectors = tuple(file for file in found if file.is_projector)
-        return Listing(details, tuple(file for file in found if not file.is_projector), projectors)
+        listing = Listing(details, tuple(file for file in found if not file.is_projector), projectors)
+        _remember(self._listings, (repository, details.revision), listing)
+        return listing
 
     async def shape(self, repository: str, revision: str, file: HubFile) -> ModelShape:
         """The shape of a model from the headers of its files there; remembered by their content.
@@ -97,18 +106,13 @@ class Hub:
         async with self._asking() as (client, site):
             there = tuple((file_address(site, repository, revision, part), part) for part in file.parts)
             shape = await read_remote_shape(client, site, there, self._pauses)
-        self._shapes[tuple(part.sha256 for part in file.parts)] = shape
-        while len(self._shapes) > SHAPES_KEPT:
-            self._shapes.popitem(last=False)
+        _remember(self._shapes, tuple(part.sha256 for part in file.parts), shape)
         return shape
 
     def known_shape(self, file: HubFile) -> ModelShape | None:
         """The shape of a file whose header was read before, told by its content."""
         key = tuple(part.sha256 for part in file.parts)
-        if None in key or key not in self._shapes:
-            return None
-        self._shapes.move_to_end(key)
-        return self._shapes[key]
+        return None if None in key else self._shapes.get(key)
 
     @contextlib.asynccontextmanager
     async def _asking(self) -> AsyncIterator[tuple[httpx.AsyncClient, Site]]:
@@ -137,16 +141,18 @@ class Hub:
     async def _page(
         self, client: httpx.AsyncClient, site: Site, address: str, what: str
     ) -> tuple[Any, Mapping[Any, Mapping[str, str]]]:
-        for pause in (*self._pauses, None):
-            try:
-                async with opened(client, site, address, {}) as response:
-                    check_status(response, site, what, time.time())
-                    return await read_json(response, site), response.links
-            except TryAgain as again:
-                if pause is None:
-                    raise again.told from again
-                await asyncio.sleep(pause)
-        raise AssertionError("unreachable")
+        async def ask() -> tuple[Any, Mapping[Any, Mapping[str, str]]]:
+            async with opened(client, site, address, {}) as response:
+                check_status(response, site, what, time.time())
+                return await read_json(response, site), response.links
+
+        return await patiently(ask, self._pauses)
+
+
+def _remember(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
+    kept[key] = value
+    while len(kept) > MOST_KEPT:
+        kept.popitem(last=False)
 
 
 def file_address(site: Site, repository: str, revision: str, part: HubPart) -> str:

@@ -94,7 +94,7 @@ def hub_site(place: HubPlace) -> Site:
 
 def _judge(response: httpx.Response, what: str) -> CaravanError | None:
     status, code, host = response.status_code, response.headers.get("x-error-code", ""), response.url.host
-    if code == "GatedRepo" or (status == 403 and code):
+    if code == "GatedRepo":
         return _gated(what, signed_in="authorization" in response.request.headers)
     if code in ("EntryNotFound", "RevisionNotFound"):
         return HubFileNotFound(

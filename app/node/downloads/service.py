@@ -77,8 +77,6 @@ class Downloads:
         self._loaded = asyncio.Event()
         self._running: tuple[DownloadId, asyncio.Task[None]] | None = None
 
-    # What people ask for
-
     async def start(self, request: DownloadRequest) -> Download:
         """Begin to download; what is on the list already is resumed or shown instead.
 
@@ -156,8 +154,6 @@ class Downloads:
         """Whether a download that goes on has a file of this name at this place."""
         active = (each for each in self._entries.values() if each.phase in ACTIVE_PHASES and each.folder)
         return any(self._shelf.final(each, part) == path for each in active for part in each.files)
-
-    # The work
 
     async def run(self) -> None:
         """Carry out downloads until cancelled; those that ran when the node ended go on by themselves."""
@@ -266,8 +262,6 @@ class Downloads:
         if latest.phase is not DownloadPhase.DONE:
             await self._change(latest.model_copy(update={"phase": phase, "error": None}))
         return self._telling.now(entry.id)
-
-    # The list
 
     async def _change(self, entry: Entry) -> None:
         is_new = entry.id not in self._entries

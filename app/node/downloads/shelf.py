@@ -10,7 +10,7 @@ from app.modelstore.walk import ARRIVING
 from app.node.downloads.book import Arrived, Entry
 from app.schema.download import HubPart
 from app.schema.errors import DiskUnusable
-from app.system.files import plain_reason
+from app.system.files import move, plain_reason
 from app.web.part_file import digest_of
 from app.web.stoppable import Stop
 
@@ -92,7 +92,7 @@ class Shelf:
         for part in (*((entry.projector,) if entry.projector else ()), *reversed(entry.parts)):
             growing = self.growing(entry, part)
             if growing.exists():
-                os.replace(growing, self.final(entry, part))
+                move(growing, self.final(entry, part))
         self.clear(entry)
         return self.final(entry, entry.parts[0])
 

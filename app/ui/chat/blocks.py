@@ -12,11 +12,12 @@ class Style(Flag):
     ITALIC = auto()
     STRIKE = auto()
     CODE = auto()
+    FORMULA = auto()
 
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of text in one style; `link` is an http or https address."""
+    """A piece of text in one style; `link` is an http or https address. A formula's text is as it was written."""
 
     text: str
     style: Style = Style.PLAIN
@@ -85,9 +86,29 @@ class Rule:
     frame: Frame = Frame()
 
 
-Block = Paragraph | Heading | Item | Code | Table | Rule
+@dataclass(frozen=True)
+class Formula:
+    """A formula on lines of its own, as it was written: with its `$$` or what else it stands in."""
+
+    text: str
+    frame: Frame = Frame()
+
+
+Block = Paragraph | Heading | Item | Code | Table | Rule | Formula
 
 
 def plain(spans: Spans) -> str:
     """The text of spans without their styles."""
     return "".join(span.text for span in spans)
+
+
+def length_of(block: Block) -> int:
+    """The characters that a block shows."""
+    match block:
+        case Code(text=text) | Formula(text=text):
+            return len(text)
+        case Table(rows=rows):
+            return sum(len(span.text) for row in rows for cell in row for span in cell)
+        case Rule():
+            return 0
+    return sum(len(span.text) for span in block.spans)

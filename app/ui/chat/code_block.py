@@ -28,6 +28,7 @@ class CodeText(QPlainTextEdit):
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._fitted = (0, 0)
         self.setObjectName("code")
         self.setAccessibleName(name)
         self.setReadOnly(True)
@@ -50,6 +51,9 @@ class CodeText(QPlainTextEdit):
 
     def fit(self, width: int) -> None:
         """Be `width` wide and as tall as the lines and, where one is too long, the scroll bar."""
+        if (width, self.document().revision()) == self._fitted:
+            return
+        self._fitted = (width, self.document().revision())
         line = math.ceil(self.fontMetrics().lineSpacing())
         longest = max(map(len, self.toPlainText().split("\n")), default=0)
         is_wide = longest * self.fontMetrics().horizontalAdvance("m") > width
@@ -105,6 +109,15 @@ class CodeBlock(QFrame):
         self._text = text
         if not self._later.isActive():
             self._later.start()
+
+    def clear(self) -> None:
+        """Be empty, as for another code block."""
+        self._later.stop()
+        self._text, self._lines = "", ()
+        self.lines.clear()
+        if self._back.isActive():
+            self._back.stop()
+            self._offer_copy()
 
     def fit(self, width: int) -> None:
         """Be `width` wide and as tall as needed."""

@@ -1,18 +1,16 @@
-"""Colours for code, on a thread of its own: reading a language takes longer than a picture may wait.
+"""Colours for code, on the thread beside the main one: reading a language takes longer than a picture may wait.
 
 A lexer is slow with very long texts, so those stay plain.
 """
 
-import queue
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from pygments.token import Token, _TokenType  # type: ignore[import-untyped]
 from pygments.util import ClassNotFound  # type: ignore[import-untyped]
-from PySide6.QtCore import QObject, Qt, Signal
 
+from app.ui.chat.background import Background
 from app.ui.style.palette import Palette
 
 LONGEST = 60_000
@@ -89,38 +87,13 @@ def _kind(token: _TokenType) -> str:
     return next((kind for family, kind in _KINDS if token in family), "")
 
 
-class Highlighter(QObject):
-    """Marks code blocks in the order in which they were asked for. One per application; `close` it at the end."""
+class Highlighter:
+    """Marks code blocks in the order in which they were asked for."""
 
-    _done = Signal(object)
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._asked: queue.SimpleQueue[tuple[str, str, Callable[[Lines], None]] | None] = queue.SimpleQueue()
-        self._done.connect(_deliver, Qt.ConnectionType.QueuedConnection)
-        self._thread = threading.Thread(target=self._run, name="caravan code colours", daemon=True)
-        self._thread.start()
+    def __init__(self, background: Background) -> None:
+        self._background = background
 
     def ask(self, text: str, language: str, then: Callable[[Lines], None]) -> None:
         """Call `then` on the main thread with the marks, soon; not at all when there are none."""
         if language and len(text) <= LONGEST:
-            self._asked.put((text, language, then))
-
-    def close(self) -> None:
-        """End; waits for the block that is being read."""
-        self._asked.put(None)
-        self._thread.join()
-
-    def _run(self) -> None:
-        for text, language, then in iter(self._asked.get, None):
-            lines = marks_of(text, language)
-            # At the end of the program Qt may be gone already.
-            with suppress(RuntimeError):
-                self._done.emit((then, lines))
-
-
-def _deliver(parcel: tuple[Callable[[Lines], None], Lines]) -> None:
-    then, lines = parcel
-    # The block may have been scrolled away and deleted meanwhile.
-    with suppress(RuntimeError):
-        then(lines)
+            self._background.do(partial(marks_of, text, language), then)

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from markdown_it.token import Token
 
 from app.ui.chat.blocks import Span, Spans, Style
+from app.ui.chat.formula_rules import INLINE
 
 _OPENED = {"strong_open": Style.BOLD, "em_open": Style.ITALIC, "s_open": Style.STRIKE}
+_OWN = {"code_inline": Style.CODE, INLINE: Style.FORMULA}
 _CLOSED = {"strong_close": Style.BOLD, "em_close": Style.ITALIC, "s_close": Style.STRIKE}
 SAFE = ("http://", "https://")
 
@@ -30,7 +32,7 @@ def spans_of(tokens: Sequence[Token]) -> Spans:
         elif token.type == "image":
             found.append(Span(_alternative(token), style | Style.ITALIC, safe_link(token.attrs.get("src")) or link))
         elif text := _text(token):
-            found.append(Span(text, style | (Style.CODE if token.type == "code_inline" else Style.PLAIN), link))
+            found.append(Span(text, style | _OWN.get(token.type, Style.PLAIN), link))
     return _merged(found)
 
 
@@ -49,7 +51,8 @@ def _text(token: Token) -> str:
 def _merged(spans: Sequence[Span]) -> Spans:
     found: list[Span] = []
     for span in spans:
-        if found and (found[-1].style, found[-1].link) == (span.style, span.link):
+        is_alike = found and (found[-1].style, found[-1].link) == (span.style, span.link)
+        if is_alike and Style.FORMULA not in span.style:
             found[-1] = Span(found[-1].text + span.text, span.style, span.link)
         else:
             found.append(span)

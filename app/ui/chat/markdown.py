@@ -5,23 +5,28 @@ CommonMark is read from left to right: a top-level block that has ended never op
 lines is settled. A list is settled item by item, since it may be as long as the answer.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from app.ui.chat.blocks import Block, Code, Frame, Heading, Item, Paragraph, Rule, Spans, Table
+from app.ui.chat.blocks import Block, Code, Formula, Frame, Heading, Item, Paragraph, Rule, Span, Spans, Style, Table
+from app.ui.chat.formula_rules import add_formulas, is_display
 from app.ui.chat.inline import spans_of
 
 BULLETS = ("•", "◦", "▪")
+LONGEST_PARAGRAPH = 4_000
+"""Signs after which a paragraph is ended at a space: each piece would read and lay out all of it again."""
+
 _LISTS = {"bullet_list_open", "ordered_list_open"}
+_NO_PARAGRAPH = {"fence", "code_block", "table_open"}
 
 
 def reader() -> MarkdownIt:
-    """A reader of CommonMark with tables and strikethrough. HTML is text like any other."""
+    """A reader of CommonMark with tables, strikethrough and formulas. HTML is text like any other."""
     # A link that is defined further down would change blocks that are settled: such definitions stay text.
-    return MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("reference")
+    plain = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("reference")
+    return add_formulas(plain)
 
 
 class Growing:
@@ -29,7 +34,6 @@ class Growing:
 
     def __init__(self) -> None:
         self._reader = reader()
-        self._links: dict[str, Any] = {}
         self._rest = ""
         self._number: int | None = None
         self._is_finished = False
@@ -39,16 +43,22 @@ class Growing:
     def add(self, text: str) -> None:
         """More of the text."""
         text = _with_newlines(text)
-        self._rest += text
-        if "\n" in text:
-            self._settle()
-        self.tail = self._blocks(self._tokens(self._rest))
+        while text:
+            self._rest += text[:LONGEST_PARAGRAPH]
+            if "\n" in text[:LONGEST_PARAGRAPH]:
+                self._settle()
+            tokens = self._tokens(self._rest)
+            while len(self._rest) > LONGEST_PARAGRAPH and not _NO_PARAGRAPH & {token.type for token in tokens}:
+                tokens = self._end_paragraph()
+            text = text[LONGEST_PARAGRAPH:]
+            self.tail = self._blocks(tokens)
 
     def finish(self, text: str = "") -> None:
         """This is the last of the text: all is settled."""
         if not self._is_finished:
+            self.add(text)
             self._is_finished = True
-            self.settled += self._blocks(self._tokens(self._rest + _with_newlines(text)))
+            self.settled += self._blocks(self._tokens(self._rest))
             self._rest, self.tail = "", []
 
     def _settle(self) -> None:
@@ -61,8 +71,16 @@ class Growing:
         self._number = cut.number
         self._rest = self._rest.split("\n", cut.line)[-1]
 
+    def _end_paragraph(self) -> list[Token]:
+        """Settle the first part of a very long paragraph; returns the tokens of the rest."""
+        start = self._rest[:LONGEST_PARAGRAPH]
+        cut = max(start.rfind(" "), start.rfind("\n")) + 1 or len(start)
+        self.settled += self._blocks(self._tokens(self._rest[:cut]))
+        self._number, self._rest = None, self._rest[cut:]
+        return self._tokens(self._rest)
+
     def _tokens(self, text: str) -> list[Token]:
-        return self._reader.parse(text, self._links)
+        return self._reader.parse(text, {} if self._is_finished else {"growing": text})
 
     def _blocks(self, tokens: list[Token]) -> list[Block]:
         return _Builder(self._number).build(tokens)
@@ -194,10 +212,26 @@ class _Builder:
         elif self.level:
             self._take_marker(())
             self.blocks.append(Heading(self.level, spans, self.frame))
-        elif self.marker is not None:
-            self._take_marker(spans)
         else:
-            self.blocks.append(Paragraph(spans, self.frame))
+            for part in _apart(spans):
+                self._paragraph(part)
+
+    def _paragraph(self, part: "Spans | str") -> None:
+        if isinstance(part, str):
+            self._take_marker(())
+            self.blocks.append(Formula(part, self.frame))
+        elif self.marker is not None:
+            self._take_marker(part)
+        else:
+            self.blocks.append(Paragraph(part, self.frame))
+
+    def on_formula_block(self, token: Token) -> None:
+        """A formula on lines of its own."""
+        self._paragraph(token.content)
+
+    def on_formula_open(self, token: Token) -> None:
+        """A formula that is being written: text until then."""
+        self._paragraph((Span(token.content.replace("\n", "\u2028")),))
 
     def on_fence(self, token: Token) -> None:
         """A code block."""
@@ -236,6 +270,26 @@ class _Builder:
         if self.marker is not None:
             self.blocks.append(Item(self.marker, spans, self.frame))
             self.marker = None
+
+
+def _apart(spans: Spans) -> list[Spans | str]:
+    """Running text, and the formulas in it that want lines of their own."""
+    found: list[Spans | str] = []
+    start = 0
+    for index, span in enumerate(spans):
+        if Style.FORMULA in span.style and is_display(span.text):
+            found += [_trimmed(spans[start:index]), span.text]
+            start = index + 1
+    found.append(_trimmed(spans[start:]) if start else spans)
+    return [part for part in found if part] or [()]
+
+
+def _trimmed(spans: Spans) -> Spans:
+    """Text beside a formula without the space that was between them."""
+    if spans:
+        spans = (replace(spans[0], text=spans[0].text.lstrip()), *spans[1:])
+        spans = (*spans[:-1], replace(spans[-1], text=spans[-1].text.rstrip()))
+    return tuple(span for span in spans if span.text)
 
 
 def blocks_of(text: str) -> list[Block]:

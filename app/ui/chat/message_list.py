@@ -15,33 +15,41 @@ from app.ui.style.tokens import EDGE, READING_WIDTH
 from app.ui.words import tr
 
 BUDGET_SECONDS = 0.008
-"""How long widgets may be made before the window gets its turn again."""
+"""How long widgets may be filled before the window gets its turn again."""
 
 ABOVE = EDGE
 _STEP = 60
 _NEAR_END = 24
 _ROUNDS = 4
+_MOST_RESTING = 16
 
 Make = Callable[[str, QWidget], MessageView]
+Reuse = Callable[[str, MessageView], bool]
 
 
 class MessageList(QAbstractScrollArea):
     """`show_keys` says which messages there are; `make` makes a view for one and `estimate` guesses its height.
 
-    It stays at the end while it is there, and where it is when the person has scrolled away.
+    It stays at the end while it is there, and where it is when the person has scrolled away. A view that has left the
+    sight rests until `reuse` shows another message in it. Views are filled in slices; a message takes the room that
+    was guessed until its view can be shown.
     """
 
     at_end_changed = Signal(bool)
 
-    def __init__(self, make: Make, estimate: Callable[[str, int], int], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, make: Make, reuse: Reuse, estimate: Callable[[str, int], int], parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._make, self._estimate = make, estimate
+        self._make, self._reuse, self._estimate = make, reuse, estimate
         self._keys: list[str] = []
         self._places: dict[str, int] = {}
         self._heights: list[int] = []
         self._measured: set[str] = set()
         self._tops: list[int] = [0]
         self._views: dict[str, MessageView] = {}
+        self._resting: list[MessageView] = []
+        self._shown_at = 0
         self._is_moving = False
         self._column = 0
         self.is_at_end = True
@@ -77,7 +85,7 @@ class MessageList(QAbstractScrollArea):
         width = self.column
         self._heights = [known[key] if key in known else self._estimate(key, width) for key in self._keys]
         for key in [key for key in self._views if is_other or key not in self._places]:
-            discard(self._views.pop(key))
+            self._drop(key)
         if is_other:
             self._set_at_end(True)
         self._tops = list(accumulate(self._heights, initial=ABOVE))
@@ -85,8 +93,10 @@ class MessageList(QAbstractScrollArea):
 
     def rebuild(self) -> None:
         """Make all widgets anew: the colours have changed."""
-        for key in list(self._views):
-            discard(self._views.pop(key))
+        for view in (*self._views.values(), *self._resting):
+            discard(view)
+        self._views.clear()
+        self._resting.clear()
         self.arrange()
 
     def refit(self, key: str) -> None:
@@ -154,6 +164,10 @@ class MessageList(QAbstractScrollArea):
         if self._tops[index] < value or self._tops[index + 1] > value + height:
             self.reveal(self._keys[index])
         view = self._realized(self._keys[index])
+        while not view.is_presentable:
+            view.work(0)
+        if self._fit(index, view):
+            self._tops = list(accumulate(self._heights, initial=ABOVE))
         self.arrange()
         view.show()
         view.setFocus(Qt.FocusReason.TabFocusReason)
@@ -170,53 +184,88 @@ class MessageList(QAbstractScrollArea):
             self.at_end_changed.emit(is_at_end)
 
     def _anchor(self) -> tuple[int, int]:
-        """The first message in sight, and how far its beginning is above the edge."""
+        """The message that stays where it is on the screen, and how far its beginning is above the edge.
+
+        It is the first in sight of which the height is known: what comes into sight above it grows upwards.
+        """
         value = self.verticalScrollBar().value()
-        index = min(max(bisect_right(self._tops, value) - 1, 0), max(len(self._keys) - 1, 0))
+        sight = self._between(value, value + self.viewport().height())
+        index = next((each for each in sight if self._is_known(each)), next(iter(sight), 0))
         return index, value - self._tops[index]
 
+    def _is_known(self, index: int) -> bool:
+        return self._keys[index] in self._measured and self._keys[index] in self._views
+
+    def _between(self, top: int, bottom: int) -> range:
+        first = max(bisect_right(self._tops, top) - 1, 0)
+        return range(min(first, max(len(self._keys) - 1, 0)), min(bisect_right(self._tops, bottom), len(self._keys)))
+
     def _in_sight(self) -> list[int]:
-        """The messages in sight from the last to the first, then a little beyond."""
+        """The messages in sight, from the last to the first while at the end, then those a little beyond."""
         value, height = self.verticalScrollBar().value(), self.viewport().height()
-        first = max(bisect_right(self._tops, value - height // 4) - 1, 0)
-        last = min(bisect_right(self._tops, value + height + height // 4), len(self._keys))
-        return list(range(first, last))[:: -1 if self.is_at_end else 1]
+        sight = list(self._between(value, value + height))[:: -1 if self.is_at_end else 1]
+        return list(dict.fromkeys((*sight, *self._between(value - height // 2, value + height + height // 2))))
 
     def _measure(self, indices: list[int], deadline: float) -> bool:
-        """Measure what is not measured yet; whether any height was another than thought."""
+        """Fill and measure what is not measured yet; whether any height was another than thought."""
         has_changed = False
         for index in indices:
-            key = self._keys[index]
-            if key in self._measured and key in self._views:
+            if self._is_known(index):
                 continue
-            if key not in self._views and time.perf_counter() > deadline:
+            if time.perf_counter() > deadline:
                 self._soon.start()
                 break
-            height = self._realized(key).fit(self.column)
-            self._measured.add(key)
-            has_changed |= height != self._heights[index]
-            self._heights[index] = height
+            view = self._realized(self._keys[index])
+            view.work(deadline)
+            if view.is_presentable:
+                has_changed |= self._fit(index, view)
         if has_changed:
             self._tops = list(accumulate(self._heights, initial=ABOVE))
         return has_changed
 
+    def _fit(self, index: int, view: MessageView) -> bool:
+        """Give a view its size; whether its height is another than thought."""
+        height = view.fit(self.column)
+        self._measured.add(self._keys[index])
+        has_changed = height != self._heights[index]
+        self._heights[index] = height
+        return has_changed
+
     def _realized(self, key: str) -> MessageView:
+        """The view of a message; a new one has yet to be filled and measured."""
         if key not in self._views:
-            made = self._make(key, self.viewport())
-            made.grown.connect(self.refit)
-            self._views[key] = made
+            self._measured.discard(key)
+            rested = next((each for each in reversed(self._resting) if self._reuse(key, each)), None)
+            if rested is None:
+                self._views[key] = self._make(key, self.viewport())
+                self._views[key].grown.connect(self.refit)
+            else:
+                self._resting.remove(rested)
+                self._views[key] = rested
         return self._views[key]
+
+    def _drop(self, key: str) -> None:
+        view = self._views.pop(key)
+        if len(self._resting) < _MOST_RESTING:
+            view.rest()
+            self._resting.append(view)
+        else:
+            discard(view)
 
     def _put(self) -> None:
         value, sight = self.verticalScrollBar().value(), set(self._in_sight())
+        # What is in sight is moved as a picture; only what comes into sight is painted.
+        self.viewport().scroll(0, self._shown_at - value)
+        self._shown_at = value
         left = (self.width() - self.column) // 2
         for key, view in list(self._views.items()):
             index = self._places[key]
             if index in sight:
                 view.move(left, self._tops[index] - value)
-                view.show()
+                if key in self._measured:
+                    view.show()
             elif not view.isAncestorOf(self.window().focusWidget() or self) and not view.hasFocus():
-                discard(self._views.pop(key))
+                self._drop(key)
             else:
                 view.move(left, self._tops[index] - value)
 

@@ -9,9 +9,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 
 from app.ui.chat import wording
 from app.ui.chat.body import AnswerBody
-from app.ui.chat.highlight import Highlighter
 from app.ui.chat.prose import Prose
 from app.ui.chat.records import Author, Message, Stop
+from app.ui.chat.tools import Tools
 from app.ui.parts.banner import Banner
 from app.ui.parts.buttons import Button, IconButton, Role
 from app.ui.parts.labels import Elided, Quiet, set_property
@@ -164,9 +164,9 @@ class MessageView(QFrame):
     grown = Signal(str)
     """The height may have changed by itself: the id of the message."""
 
-    def __init__(self, theme: Theme, highlighter: Highlighter, author: Author, parent: QWidget | None = None) -> None:
+    def __init__(self, tools: Tools, author: Author, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = theme
+        self._theme = theme = tools.theme
         self.author = author
         self.shown: Shown | None = None
         self._is_awake = False
@@ -175,7 +175,7 @@ class MessageView(QFrame):
         self.files = Quiet(wraps=True, parent=self)
         self.bubble = _bubble(self) if author is Author.USER else None
         self.words = Prose(theme, said(tr("Your message")), self.bubble) if self.bubble else None
-        self.body = AnswerBody(theme, highlighter, self) if author is Author.ASSISTANT else None
+        self.body = AnswerBody(tools, self) if author is Author.ASSISTANT else None
         self.thoughts: Thoughts | None = None
         self.problem: Banner | None = None
         self.note = Note(theme, self) if author is Author.ASSISTANT else None
@@ -202,6 +202,23 @@ class MessageView(QFrame):
         self.setAccessibleName(said(tr("You") if message.author is Author.USER else message.model or tr("Answer")))
         self.setAccessibleDescription(message.text[:1000])
         self.actions_row.show_for(shown, self._is_awake or (shown.is_last and message.author is Author.ASSISTANT))
+
+    @property
+    def is_presentable(self) -> bool:
+        """Whether so much of it is set that it can be shown."""
+        return self.body is None or self.body.is_presentable
+
+    def work(self, deadline: float) -> None:
+        """Set more of a long text, until a time of `time.perf_counter`."""
+        if self.body is not None and not self.body.is_whole:
+            self.body.work(deadline)
+
+    def rest(self) -> None:
+        """Show nothing, until `show_message` is called for another message."""
+        self.hide()
+        self.shown, self._is_awake = None, False
+        if self.body is not None:
+            self.body.forget()
 
     def fit(self, width: int) -> int:
         """Be `width` wide; returns the height, which it then has."""

@@ -10,8 +10,10 @@ from app.schema.node import Status
 from app.schema.record import ModelId
 from app.ui.chat import wording
 from app.ui.chat.archive import Archive
+from app.ui.chat.background import Background
 from app.ui.chat.composer import local_files
 from app.ui.chat.foot import Foot
+from app.ui.chat.formulas import Formulas
 from app.ui.chat.head import ChatHead, Choice
 from app.ui.chat.highlight import Highlighter
 from app.ui.chat.look import chat_sheet
@@ -23,6 +25,7 @@ from app.ui.chat.shelf_view import ShelfView
 from app.ui.chat.side_panel import SidePanel
 from app.ui.chat.stage import Stage
 from app.ui.chat.talk import Talk, clean
+from app.ui.chat.tools import Tools
 from app.ui.chat.tree import last_question
 from app.ui.desk import Desk, Handle, Wish
 from app.ui.style.theme import Theme
@@ -42,7 +45,7 @@ class ChatPage(Page):
     def __init__(self, desk: Desk, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(desk, theme, parent)
         self.archive = Archive(desk.paths.data / CONVERSATIONS)
-        self.highlighter = Highlighter()
+        self.background = Background()
         self.shelf, self.talk = Shelf(self.archive), Talk(desk, self.archive)
         self._revision: int | None = None
         self._with_images: frozenset[str] = frozenset()
@@ -53,7 +56,7 @@ class ChatPage(Page):
         self._asking: Handle | None = None
         self.shelf_view = ShelfView(self.shelf, theme)
         self.head = ChatHead(theme, self._menu)
-        self.stage = Stage(self.talk, theme, self.highlighter)
+        self.stage = Stage(self.talk, Tools(theme, Highlighter(self.background), Formulas(self.background)))
         self.foot = Foot(theme, self.archive)
         self.panel = SidePanel(theme)
         self._tick = QTimer(self, interval=TICK_MS)
@@ -90,7 +93,7 @@ class ChatPage(Page):
         self.panel.flush()
         self.talk.stop()
         self.archive.close()
-        self.highlighter.close()
+        self.background.close()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: D102
         if local_files(event.mimeData()):

@@ -5,14 +5,13 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from app.ui.chat import wording
-from app.ui.chat.highlight import Highlighter
 from app.ui.chat.message_list import MessageList
 from app.ui.chat.message_view import BELOW, ROW, Deed, MessageView, Shown
 from app.ui.chat.records import Author, Message
 from app.ui.chat.talk import Talk
+from app.ui.chat.tools import Tools
 from app.ui.parts.buttons import IconButton
 from app.ui.parts.empty import EmptyState
-from app.ui.style.theme import Theme
 from app.ui.style.tokens import GROUP
 from app.ui.words import tr
 
@@ -26,14 +25,15 @@ class Stage(QWidget):
     acted = Signal(object, str)
     wants_models = Signal()
 
-    def __init__(self, talk: Talk, theme: Theme, highlighter: Highlighter, parent: QWidget | None = None) -> None:
+    def __init__(self, talk: Talk, tools: Tools, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._talk, self._theme, self._highlighter = talk, theme, highlighter
+        self._talk, self._tools = talk, tools
+        theme = tools.theme
         self._unfolded: set[str] = set()
         self._path: dict[str, Message] = {}
         self._can_ask, self._has_model = True, True
         self._model: str | None = None
-        self.list = MessageList(self._make, self._estimate)
+        self.list = MessageList(self._make, self._reuse, self._estimate)
         self.ready = EmptyState(
             theme,
             "chat",
@@ -130,10 +130,16 @@ class Stage(QWidget):
             self.list.refit(message)
 
     def _make(self, key: str, parent: QWidget) -> MessageView:
-        view = MessageView(self._theme, self._highlighter, self._path[key].author, parent)
+        view = MessageView(self._tools, self._path[key].author, parent)
         view.acted.connect(self._act)
         view.show_message(self._shown(key))
         return view
+
+    def _reuse(self, key: str, view: MessageView) -> bool:
+        if view.author is not self._path[key].author:
+            return False
+        view.show_message(self._shown(key))
+        return True
 
     def _refresh(self, view: MessageView) -> None:
         if view.shown is not None and view.shown.message.id in self._path:
@@ -168,6 +174,6 @@ class Stage(QWidget):
     def _estimate(self, key: str, width: int) -> int:
         message = self._path[key]
         signs = max(width // _SIGN, 1)
-        lines = sum(1 + len(line) // signs for line in message.text[:100_000].split("\n"))
+        lines = message.text.count("\n") + len(message.text) // signs + 1
         around = ROW + BELOW + (_LINE if message.author is Author.USER else 0)
         return lines * _LINE + around

@@ -5,6 +5,7 @@ from PySide6.QtGui import (
     QBrush,
     QColor,
     QFont,
+    QFontMetrics,
     QTextBlockFormat,
     QTextCharFormat,
     QTextCursor,
@@ -15,7 +16,8 @@ from PySide6.QtGui import (
     QTextTableFormat,
 )
 
-from app.ui.chat.blocks import Block, Code, Frame, Heading, Item, Paragraph, Rule, Span, Spans, Style, Table
+from app.ui.chat.blocks import Block, Code, Formula, Frame, Heading, Item, Paragraph, Rule, Span, Spans, Style, Table
+from app.ui.chat.formula_object import FormulaObject
 from app.ui.style.fonts import mono_font, ui_font
 from app.ui.style.palette import Palette
 from app.ui.style.tokens import BODY, GAP, HEADING, TITLE, UNIT
@@ -36,10 +38,11 @@ _ALIGNED = {"center": Qt.AlignmentFlag.AlignHCenter, "right": Qt.AlignmentFlag.A
 
 
 class Typesetter:
-    """Writes blocks at a cursor in one palette."""
+    """Writes blocks at a cursor in one palette. `has_formulas` tells whether any of them had one."""
 
-    def __init__(self, palette: Palette) -> None:
-        self._palette = palette
+    def __init__(self, palette: Palette, formulas: FormulaObject | None = None) -> None:
+        self._palette, self._formulas = palette, formulas
+        self.has_formulas = False
         self._plain = QTextCharFormat()
         self._plain.setFont(ui_font(), QTextCharFormat.FontPropertiesInheritanceBehavior.FontPropertiesAll)
         self._plain.setForeground(QColor(palette.ink))
@@ -61,7 +64,11 @@ class Typesetter:
         above, below = self._margins(block, is_first or is_fresh)
         if cursor.block().textList() is not None and not block.frame.depth:
             above = max(above, GAP - 2)
-        self._begin(cursor, self._spaced(block.frame, above, below), is_fresh)
+        self._begin(cursor, self._spacing(block, above, below), is_fresh)
+        self._content(cursor, block)
+        return False
+
+    def _content(self, cursor: QTextCursor, block: Block) -> None:
         match block:
             case Paragraph(spans=spans):
                 self._spans(cursor, spans, self._ink(block.frame))
@@ -71,9 +78,21 @@ class Typesetter:
                 self._item(cursor, block)
             case Rule():
                 self._rule(cursor)
+            case Formula(text=text):
+                if self._formula(cursor, text, self._ink(block.frame)):
+                    cursor.mergeBlockFormat(centred())
             case Code():
                 cursor.insertText(block.text.replace("\n", "\u2028"), self._mono(self._plain))
-        return False
+
+    def _spacing(self, block: Block, above: int, below: int) -> QTextBlockFormat:
+        made = self._spaced(block.frame, above, below)
+        if isinstance(block, Formula):
+            made.setLineHeight(100, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+        elif any(Style.FORMULA in span.style for span in getattr(block, "spans", ())):
+            # The same distance between lines of text, but a tall formula does not enlarge it further.
+            distance = QFontMetrics(self._plain.font()).height() * (_LINE_HEIGHT - 100) / 100
+            made.setLineHeight(distance, QTextBlockFormat.LineHeightTypes.LineDistanceHeight.value)
+        return made
 
     def _begin(self, cursor: QTextCursor, spacing: QTextBlockFormat, is_fresh: bool) -> None:
         if is_fresh:
@@ -89,6 +108,8 @@ class Typesetter:
             case Item():
                 return (0, UNIT)
             case Rule():
+                return (UNIT, GAP + UNIT)
+            case Formula():
                 return (UNIT, GAP + UNIT)
         return (0, GAP + 2 if not block.frame.depth else UNIT)
 
@@ -116,7 +137,18 @@ class Typesetter:
 
     def _spans(self, cursor: QTextCursor, spans: Spans, base: QTextCharFormat) -> None:
         for span in spans:
-            cursor.insertText(span.text, self._styled(span, base))
+            if Style.FORMULA in span.style:
+                self._formula(cursor, span.text, base)
+            else:
+                cursor.insertText(span.text, self._styled(span, base))
+
+    def _formula(self, cursor: QTextCursor, written: str, base: QTextCharFormat) -> bool:
+        """Write a formula; whether it is drawn."""
+        if self._formulas is None:
+            cursor.insertText(written.replace("\n", "\u2028"), base)
+            return False
+        self.has_formulas = True
+        return self._formulas.insert(cursor, written, base)
 
     def _styled(self, span: Span, base: QTextCharFormat) -> QTextCharFormat:
         if span.style is Style.PLAIN and span.link is None:
@@ -199,6 +231,13 @@ class Typesetter:
         look.setTopMargin(0)
         look.setBottomMargin(GAP)
         return look
+
+
+def centred() -> QTextBlockFormat:
+    """A block format that changes the alignment only."""
+    made = QTextBlockFormat()
+    made.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+    return made
 
 
 def _thin(below: int) -> QTextBlockFormat:

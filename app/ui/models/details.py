@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from app.client import NodeClient
@@ -20,7 +20,7 @@ from app.ui.models.plan_body import PlanBody
 from app.ui.models.planning import Planning
 from app.ui.models.rows import Row, facts
 from app.ui.models.shares import shares
-from app.ui.parts.buttons import Button, Role
+from app.ui.parts.buttons import Button, IconButton, Role
 from app.ui.parts.card import Card, Line
 from app.ui.parts.labels import Elided, Quiet
 from app.ui.parts.sizes import count_text
@@ -36,6 +36,8 @@ class Details(Card):
 
     launched = Signal(str, object)
     """An InstanceId and the LaunchRequest behind it."""
+    menu_wanted = Signal(object, QPoint)
+    """The Row, and where on the screen its menu shall open."""
 
     def __init__(self, desk: Desk, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -46,6 +48,7 @@ class Details(Card):
         self._is_restoring = False
         self.planning = Planning(desk, self)
         self.name, self.facts = Elided(pixels=HEADING, is_strong=True), Quiet(wraps=True, pixels=12)
+        self.more = IconButton(theme, "more", tr("More about its files"), self._open_menu, size=16)
         self.slider = ContextSlider()
         self.body = PlanBody(theme)
         self.advanced = Advanced()
@@ -76,7 +79,8 @@ class Details(Card):
         last = self._desk.status.last_launch(row.model_id) if self._desk.status is not None else None
         known = last.wishes.model_copy(update={"model_id": row.model_id}) if last is not None else None
         wishes = self._wishes.get(row.key) or known or PlanRequest(model_id=row.model_id)
-        self.advanced.stand(wishes.kv_type, wishes.slots, last.extra_arguments if last is not None else ())
+        extra = last.extra_arguments if last is not None else ()
+        self.advanced.stand(wishes.kv_type, wishes.slots, wishes.prefer, extra)
         self._is_restoring = bool(wishes.shares)
         return wishes
 
@@ -104,7 +108,11 @@ class Details(Card):
         self.body.use_wanted.connect(self._use)
         self.body.shares_chosen.connect(self._share)
         self.body.hand_chosen.connect(self._by_hand)
-        self.advanced.changed.connect(lambda: self._wish(kv_type=self.advanced.kv_type, slots=self.advanced.slots))
+        self.advanced.changed.connect(self._advance)
+
+    def _advance(self) -> None:
+        told = self.advanced
+        self._wish(kv_type=told.kv_type, slots=told.slots, prefer=told.prefer)
 
     def _wish(self, **changes: object) -> None:
         if self.planning.request is not None:
@@ -204,13 +212,20 @@ class Details(Card):
         self.launch.say(tr("Launch"))
         self.launch.allow(problem.sentence)
 
+    def _open_menu(self) -> None:
+        if self._row is not None:
+            self.menu_wanted.emit(self._row, self.more.mapToGlobal(self.more.rect().bottomLeft()))
+
     def _refused(self, error: ErrorInfo) -> None:
         self._render()
         self.body.complain(error)
 
     def _lay_out(self) -> None:
         self.rows.setSpacing(GAP)
-        self.rows.addWidget(self.name)
+        head = QHBoxLayout()
+        head.addWidget(self.name, 1)
+        head.addWidget(self.more)
+        self.rows.addLayout(head)
         self.rows.addWidget(self.facts)
         self.rows.addWidget(self._scrolled(), 1)
         self.rows.addWidget(Line())

@@ -28,6 +28,7 @@ class ListPane(QWidget):
 
     clear_wanted = Signal()
     folder_wanted = Signal()
+    find_wanted = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,14 +71,15 @@ class ListPane(QWidget):
         card.rows.addWidget(
             Quiet(
                 tr(
-                    "Drop a .gguf file here, or put it into the models folder. Models of Ollama, LM Studio, "
-                    "Hugging Face and llama.cpp are found where they are."
+                    "Find more on Hugging Face, drop a .gguf file here, or put it into the models folder. Models of "
+                    "Ollama, LM Studio, Hugging Face and llama.cpp are found where they are."
                 ),
                 wraps=True,
                 pixels=12,
             )
         )
         line = QHBoxLayout()
+        line.addWidget(Button(tr("Find a model"), Role.PLAIN, self.find_wanted.emit, is_small=True))
         line.addWidget(Button(tr("Open the models folder"), Role.PLAIN, self.folder_wanted.emit, is_small=True))
         line.addStretch(1)
         card.rows.addLayout(line)

@@ -1,44 +1,55 @@
-"""The page Models: the picker on the left, the plan or the launch of the selected model on the right."""
+"""The page Models: the picker on the left, the plan or launch of the selected model on the right, or finding more."""
 
-from PySide6.QtCore import QElapsedTimer, Qt, QUrl
+from PySide6.QtCore import QElapsedTimer, QPoint, Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QDragEnterEvent, QDragLeaveEvent, QDropEvent
-from PySide6.QtWidgets import QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.schema.instance import InstanceState
 from app.schema.node import Status
 from app.ui.desk import Desk, Wish
+from app.ui.discover.downloads_panel import DownloadsPanel
+from app.ui.discover.file_rows import FileRow
+from app.ui.discover.find_view import FindView
 from app.ui.models import launch_view
+from app.ui.models.header import Header
 from app.ui.models.list_pane import ListPane
 from app.ui.models.pcs import Pc, is_material
 from app.ui.models.picker_states import States, dropped_models
+from app.ui.models.row_menu import RowMenu
 from app.ui.models.rows import Row
 from app.ui.models.running_strip import RunningStrip
 from app.ui.models.shelf import Shelf
 from app.ui.models.side import Side
-from app.ui.models.toolbar import Toolbar
+from app.ui.parts.panes import Panes
 from app.ui.style.theme import Theme
 from app.ui.style.tokens import EDGE, GROUP
 from app.ui.window.page import Page
+from app.ui.wish import FIND
 from app.ui.words import Phrase, tr
 
 CALM_MS = 3000
 """Verdicts are not asked for again sooner after the last time, however memory moves."""
 
-_LIST_WIDTH, _SIDE_WIDTH = 220, 340
 _MOVING = frozenset({InstanceState.STARTING, InstanceState.STOPPING})
 
 
 class ModelsPage(Page):
-    """Pick, plan, launch. `desk.go(Wish.MODELS, MODEL_ID)` selects a model; Chat goes to `Wish.CHAT` with its id."""
+    """Pick, plan, launch. `desk.go(Wish.MODELS, MODEL_ID)` selects a model; Chat goes to `Wish.CHAT` with its id.
+
+    `desk.go(Wish.MODELS, FIND)` turns to finding more models; words after `FIND` are looked for at once.
+    """
 
     title: Phrase = tr("Models")
 
     def __init__(self, desk: Desk, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(desk, theme, parent)
         self.shelf = Shelf(desk, self)
-        self.toolbar, self.strip, self.pane = Toolbar(theme), RunningStrip(theme), ListPane(theme)
+        self.header, self.strip, self.pane = Header(theme), RunningStrip(theme), ListPane(theme)
+        self.toolbar, self.downloads = self.header.toolbar, DownloadsPanel(desk, theme)
         self.side = Side(desk, theme, self.shelf)
-        self.states = States(theme, self._open_folder, self._start_node, self._rescan)
+        self.states = States(theme, self._open_folder, self._start_node, self._rescan, self._find)
+        self.finding = FindView(desk, theme, self.header.find_bar)
+        self.body = QStackedWidget()
         self._asked_pcs: tuple[Pc, ...] = ()
         self._since = QElapsedTimer()
         self._wanted: str | None = None
@@ -55,10 +66,17 @@ class ModelsPage(Page):
             # A node that comes back is asked anew.
             self._asked_pcs = ()
             self.strip.hide()
-            self.toolbar.show_tools(False)
+            self.downloads.show_downloads(())
+            self.finding.rest()
+            self.header.setEnabled(False)
+            self.body.setCurrentIndex(0)
             self.states.show_no_node()
             return
+        self.header.setEnabled(True)
+        self.body.setCurrentIndex(int(self.header.is_finding))
         self.shelf.take_status(status)
+        self.downloads.show_downloads(status.downloads)
+        self.finding.show_news(status.downloads, self.shelf.pcs)
         self._follow_memory(status)
         self._show_instances()
         self._show_state()
@@ -66,15 +84,21 @@ class ModelsPage(Page):
             self._was_left = False
             self._want_verdicts()
             self.side.details.planning.resume()
+            self._turn(self.header.is_finding)
 
     def leaving(self) -> None:
         """Nobody looks: ask for nothing."""
         self.shelf.stop()
         self.side.rest()
+        self.finding.rest()
         self._was_left = True
 
     def wish(self, about: str) -> None:
-        """Select this model."""
+        """Select this model, or turn to finding more."""
+        if about.startswith(FIND):
+            self._find(about.removeprefix(FIND))
+            return
+        self._turn(False)
         self._wanted = about or None
         self._select_wanted()
 
@@ -87,8 +111,14 @@ class ModelsPage(Page):
         self.toolbar.list_wanted.connect(lambda: self.pane.view.setFocus(Qt.FocusReason.ShortcutFocusReason))
         self.pane.clear_wanted.connect(self.toolbar.clear)
         self.pane.folder_wanted.connect(self._open_folder)
+        self.pane.find_wanted.connect(self._find)
+        self.header.turned.connect(self._turn)
+        self.downloads.launch_wanted.connect(self.wish)
+        self.finding.repository.open_wanted.connect(self._open_found)
         self.pane.view.selected.connect(self._select)
         self.pane.view.entered.connect(self.side.launch)
+        self.pane.view.menu_wanted.connect(self._open_menu)
+        self.side.details.menu_wanted.connect(self._open_menu)
         self.pane.view.looked_at.connect(self._want_verdicts)
         self.side.instances_changed.connect(self._show_instances)
         self.strip.chat_wanted.connect(self.side.chat)
@@ -96,23 +126,42 @@ class ModelsPage(Page):
         self.strip.shown_wanted.connect(self._watch)
 
     def _lay_out(self) -> None:
-        split = QSplitter(Qt.Orientation.Horizontal)
-        split.setChildrenCollapsible(False)
-        split.setHandleWidth(GROUP)
-        split.setStyleSheet("QSplitter::handle { background: transparent; }")
-        for widget, width, stretch in ((self.pane, _LIST_WIDTH, 4), (self.side, _SIDE_WIDTH, 5)):
-            widget.setMinimumWidth(width)
-            split.addWidget(widget)
-            split.setStretchFactor(split.count() - 1, stretch)
-        split.setSizes([400, 500])
-        self.states.addWidget(split)
+        self.states.addWidget(Panes(self.pane, self.side))
         rows = QVBoxLayout(self)
         rows.setContentsMargins(EDGE, EDGE, EDGE, EDGE)
         rows.setSpacing(GROUP)
-        rows.addWidget(self.toolbar)
-        rows.addWidget(self.strip)
-        rows.addWidget(self.states, 1)
+        for each in (self.states, self.finding):
+            self.body.addWidget(each)
+        for part in (self.header, self.strip, self.downloads):
+            rows.addWidget(part)
+        rows.addWidget(self.body, 1)
         self.strip.hide()
+
+    def _turn(self, is_finding: bool) -> None:
+        """Show what is here, or what could be."""
+        self.header.turn(is_finding)
+        self.body.setCurrentIndex(int(is_finding))
+        self.setFocusProxy(self.header.find_bar.search if is_finding else self.pane.view)
+        if is_finding:
+            self.finding.resume()
+        else:
+            self.finding.rest()
+
+    def _find(self, text: str = "") -> None:
+        self._turn(True)
+        self.header.find_bar.search.begin()
+        if text:
+            self.finding.look_for(text)
+
+    def _open_found(self, found: FileRow) -> None:
+        """Select in the picker what was found on the hub and is on this PC."""
+        download = found.download
+        names = [download.model_id, download.path] if download is not None else []
+        row = next((row for name in names if name and (row := self.shelf.row_of(name))), None)
+        row = row or self.shelf.row_of_file(found.file)
+        self._turn(False)
+        if row is not None:
+            self.pane.view.choose(row.key)
 
     def _show_rows(self) -> None:
         self.pane.show_rows(self.shelf.rows, self.toolbar.wish)
@@ -139,6 +188,7 @@ class ModelsPage(Page):
             self.shelf.verdicts.grow_old()
             self._want_verdicts()
             self.side.details.cluster_changed(self.shelf.pcs)
+            self.finding.cluster_changed()
 
     def _show_state(self) -> None:
         status = self.desk.status
@@ -171,6 +221,9 @@ class ModelsPage(Page):
         self.side.select(row)
         self._show_instances()
 
+    def _open_menu(self, row: Row, place: QPoint) -> None:
+        RowMenu(self.desk, row, self, self.side.details.body.complain).open_at(place)
+
     def _watch(self, instance: str) -> None:
         row = self.side.row_of(instance)
         if row is not None:
@@ -190,6 +243,7 @@ class ModelsPage(Page):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: D102
         if self.desk.status is not None and dropped_models(event.mimeData()):
             event.acceptProposedAction()
+            self._turn(False)
             self.states.begin_drop()
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:  # noqa: D102
@@ -197,5 +251,6 @@ class ModelsPage(Page):
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: D102
         self.states.end_drop()
+        self._turn(False)
         event.acceptProposedAction()
         self.shelf.drop(dropped_models(event.mimeData()))

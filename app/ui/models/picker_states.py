@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QMimeData, Qt
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QMimeData
+from PySide6.QtWidgets import QStackedWidget, QWidget
 
 from app.schema.errors import ErrorInfo
 from app.schema.node import Status
+from app.ui.parts.buttons import Button, Role
 from app.ui.parts.empty import EmptyState
-from app.ui.parts.labels import Quiet
-from app.ui.parts.progress import Spinner
+from app.ui.parts.waiting import Waiting
 from app.ui.said import said
 from app.ui.style.theme import Theme
-from app.ui.style.tokens import GAP
 from app.ui.words import tr
 
 _MOST_FOLDERS = 6
@@ -22,11 +21,16 @@ class States(QStackedWidget):
     """The widget added last is the models themselves."""
 
     def __init__(
-        self, theme: Theme, open_folder: Callable[[], None], start: Callable[[], None], look: Callable[[], None]
+        self,
+        theme: Theme,
+        open_folder: Callable[[], None],
+        start: Callable[[], None],
+        look: Callable[[], None],
+        find: Callable[[], None],
     ) -> None:
         super().__init__()
         self._before_drop = 0
-        self.waiting = _waiting(theme)
+        self.waiting = Waiting(theme, tr("Looking for models"))
         self.no_node = EmptyState(
             theme,
             "llama",
@@ -39,10 +43,12 @@ class States(QStackedWidget):
             theme,
             "folder",
             tr("No models yet"),
-            tr("Drop a .gguf file here, or put one into the models folder."),
-            tr("Open the models folder"),
-            open_folder,
+            "",
+            tr("Find a model"),
+            find,
         )
+        self.folder = Button(tr("Open the models folder"), Role.QUIET, open_folder)
+        self.empty.add_button(self.folder)
         self.failure = EmptyState(theme, "warning", tr("The models cannot be shown"), "", tr("Try again"), look)
         self.drop = EmptyState(
             theme, "download", tr("Drop it here"), tr("Caravan reads the file where it lies and says where it fits.")
@@ -67,7 +73,7 @@ class States(QStackedWidget):
     def show_empty(self, status: Status) -> None:
         """No PC of the cluster has a model. Says where Caravan looked."""
         folders = status.catalogue.folders[:_MOST_FOLDERS]
-        words = said(tr("Drop a .gguf file here, or put one into the models folder. Caravan looked in:"))
+        words = said(tr("Find one on Hugging Face, or drop a .gguf file here. Caravan looked in:"))
         self.empty.text.say("\n".join([words, *folders]))
         self._stand(self.empty)
 
@@ -97,14 +103,3 @@ class States(QStackedWidget):
 def dropped_models(data: QMimeData) -> list[str]:
     """The local .gguf files in what is dragged."""
     return [url.toLocalFile() for url in data.urls() if url.isLocalFile() and url.path().lower().endswith(".gguf")]
-
-
-def _waiting(theme: Theme) -> QWidget:
-    page = QWidget()
-    rows = QVBoxLayout(page)
-    rows.setSpacing(GAP)
-    rows.addStretch(1)
-    rows.addWidget(Spinner(theme, tr("Looking for models"), 24), 0, Qt.AlignmentFlag.AlignHCenter)
-    rows.addWidget(Quiet(tr("Looking for models"), pixels=12), 0, Qt.AlignmentFlag.AlignHCenter)
-    rows.addStretch(1)
-    return page

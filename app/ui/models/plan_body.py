@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.schema.errors import ErrorInfo
 from app.schema.plan import Plan, PlanRequest, Refusal
@@ -18,7 +18,7 @@ from app.ui.parts.banner import Banner
 from app.ui.parts.buttons import Button, Role
 from app.ui.parts.labels import Body, Quiet
 from app.ui.parts.sizes import count_text
-from app.ui.said import said
+from app.ui.parts.switch import Switch
 from app.ui.style.palette import Tone
 from app.ui.style.theme import Theme
 from app.ui.style.tokens import GAP, GROUP
@@ -158,26 +158,17 @@ class _Mode(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._group = QButtonGroup(self)
+        self.switch = Switch(tr("Where it runs"), (tr("Auto"), tr("By hand")))
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(2)
         line.addWidget(Body(tr("Where it runs"), wraps=False, is_strong=True))
         line.addStretch(1)
-        for number, words in enumerate((tr("Auto"), tr("By hand"))):
-            button = QToolButton()
-            button.setText(said(words))
-            button.setAccessibleName(said(words))
-            button.setCheckable(True)
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            self._group.addButton(button, number)
-            line.addWidget(button)
-        self.stand(by_hand=False)
-        self._group.idClicked.connect(lambda number: self.chosen.emit(number == 1))
+        line.addWidget(self.switch)
+        self.switch.chosen.connect(lambda number: self.chosen.emit(number == 1))
 
     @property
     def is_by_hand(self) -> bool:
-        return self._group.checkedId() == 1
+        return self.switch.now == 1
 
     def stand(self, by_hand: bool) -> None:
-        self._group.button(int(by_hand)).setChecked(True)
+        self.switch.stand(int(by_hand))

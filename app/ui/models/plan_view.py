@@ -3,7 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.schema.plan import CPU_DEVICE, Alternative, NodeReason, Plan, PlanRequest, Prediction, Refusal, Role, Stage
+from app.schema.plan import (
+    CPU_DEVICE,
+    Alternative,
+    ExpertShare,
+    NodeReason,
+    Plan,
+    PlanRequest,
+    Prediction,
+    Refusal,
+    Role,
+    Stage,
+)
 from app.schema.record import NodeId
 from app.ui.models import figures
 from app.ui.models.pcs import Pc
@@ -124,6 +135,9 @@ def headline(answer: Plan) -> Phrase:
         first=figures.duration(known.first_token),
         tokens=count_text(known.prompt_tokens),
     )
+    if known.throughput is not None:
+        together = figures.speed(known.throughput, known.is_measured)
+        parts = tr("{parts} · {speed} of all {count} together", parts=parts, speed=together, count=known.conversations)
     if known.load is None:
         return parts
     return tr("{parts} · ready in {load}", parts=parts, load=figures.duration(known.load))
@@ -149,13 +163,31 @@ def _pc_bars(plan: Plan, pcs: Sequence[Pc], node: NodeId, order: int) -> PcBars:
     pc = next((each for each in pcs if each.node == node), None)
     stages = [stage for stage in plan.stages if stage.node == node]
     name = stages[0].node_name if stages else pc.name if pc else node[:8]
+    experts = (_expert_bar(plan.experts, pc),) if plan.experts is not None and node == plan.head else ()
     return PcBars(
         node=node,
         name=name,
         is_head=node == plan.head,
         is_this=pc is not None and pc.is_this,
         colour=pc.colour if pc else order,
-        devices=tuple(_device_bar(stage, pc) for stage in stages),
+        devices=(*(_device_bar(stage, pc) for stage in stages), *experts),
+    )
+
+
+def _expert_bar(experts: ExpertShare, pc: Pc | None) -> DeviceBar:
+    """The head's RAM with the experts in it, which its processor computes."""
+    device = pc.device(CPU_DEVICE) if pc else None
+    free = experts.free_bytes - experts.total_bytes
+    return DeviceBar(
+        name="RAM",
+        layers=tr("experts of {count} layers", count=len(experts.layers)),
+        weights=experts.weight_bytes,
+        kv=0,
+        buffers=experts.compute_bytes,
+        other=max(0, device.total_bytes - experts.free_bytes) if device else 0,
+        free=max(0, free),
+        free_before=experts.free_bytes,
+        over=max(0, -free),
     )
 
 

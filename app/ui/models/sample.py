@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QWidget
 
+from app.schema.errors import CaravanError
 from app.schema.instance import InstanceState
 from app.schema.model import HeldModel
 from app.schema.node import Status
@@ -81,7 +82,11 @@ class Answering:
         async def told() -> Any:
             return await work(self._client)
 
-        answer = asyncio.run(told())
+        try:
+            answer = asyncio.run(told())
+        except CaravanError as error:
+            errand.fail(error.info())
+            return errand
         if on_done is not None:
             errand.post(lambda: on_done(answer))
         return errand
@@ -100,21 +105,26 @@ def pictures() -> tuple[tuple[str, Callable[[Desk, Theme], QWidget]], ...]:
 
 def _maker(sample: Sample) -> Callable[[Desk, Theme], QWidget]:
     def make(desk: Desk, theme: Theme) -> QWidget:
-        own = Desk(Answering(SampleClient(sample.held)), desk.paths)
-        own.take_link(Link.FOUND if sample.status else Link.LOST, "http://127.0.0.1:52415")
-        if sample.status is not None:
-            own.take_status(sample.status)
-        window = MainWindow(own, theme, Memory(desk.paths))
-        # The window is all that keeps its desk.
-        own.setParent(window)
-        window.resize(SIZE)
-        window.show()
-        window.open_page(Wish.MODELS, sample.about)
-        if isinstance(window.page, ModelsPage):
-            settle(window.page)
-        return window
+        return window_over(SampleClient(sample.held), sample.status, desk, theme, sample.about)
 
     return make
+
+
+def window_over(client: SampleClient, status: Status | None, desk: Desk, theme: Theme, about: str = "") -> MainWindow:
+    """The window with this page open over a made-up node, with every answer; `desk` lends its paths."""
+    own = Desk(Answering(client), desk.paths)
+    own.take_link(Link.FOUND if status else Link.LOST, "http://127.0.0.1:52415")
+    if status is not None:
+        own.take_status(status)
+    window = MainWindow(own, theme, Memory(desk.paths))
+    # The window is all that keeps its desk.
+    own.setParent(window)
+    window.resize(SIZE)
+    window.show()
+    window.open_page(Wish.MODELS, about)
+    if isinstance(window.page, ModelsPage):
+        settle(window.page)
+    return window
 
 
 def settle(page: ModelsPage) -> None:
@@ -122,7 +132,7 @@ def settle(page: ModelsPage) -> None:
     loop, poll, end = QEventLoop(), QTimer(), QTimer()
 
     def look() -> None:
-        if not (page.shelf.verdicts.is_busy or page.side.details.planning.is_asking):
+        if not (page.shelf.verdicts.is_busy or page.side.details.planning.is_asking or page.finding.is_busy):
             QTimer.singleShot(200, loop.quit)
 
     poll.timeout.connect(look)

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from PySide6.QtCore import QObject, Signal
 
 from app.client import NodeClient
+from app.schema.download import HubFile
 from app.schema.errors import ErrorInfo
 from app.schema.model import HeldModel, ModelFile
 from app.schema.node import Status
@@ -71,6 +72,18 @@ class Shelf(QObject):
     def row_of(self, model: str) -> Row | None:
         """The row of a model id. A file that was dropped is called by its name once the node has read it."""
         return next((row for row in self.rows if model in self.names(row)), None)
+
+    def row_of_file(self, file: HubFile) -> Row | None:
+        """The row of a file of the hub that lies on this PC: the same name and size."""
+        names = {PurePosixPath(part.path).name for part in file.parts}
+        return next(
+            (
+                row
+                for row in self.rows
+                if row.is_here and row.model.size_bytes == file.size_bytes and Path(row.model.path).name in names
+            ),
+            None,
+        )
 
     def stop(self) -> None:
         """Nobody looks: ask for nothing more."""

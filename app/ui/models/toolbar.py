@@ -1,16 +1,15 @@
-"""The picker's first line: title, search, filters, order, and looking again."""
+"""The tools of the picker: search, filters, order, and looking again."""
 
 from collections.abc import Iterable
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QAction, QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QWidget
+from PySide6.QtCore import QSignalBlocker, Signal
+from PySide6.QtGui import QKeySequence, QResizeEvent
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from app.ui.models.rows import FitFilter, SortBy, Wish
 from app.ui.parts.buttons import IconButton
-from app.ui.parts.labels import Heading
+from app.ui.parts.search_field import SearchField
 from app.ui.said import said
-from app.ui.style.icons import icon
 from app.ui.style.theme import Theme
 from app.ui.style.tokens import GAP
 from app.ui.words import Phrase, shortened, tr
@@ -28,7 +27,7 @@ _SORTS = (
     (SortBy.DATE, tr("Newest first")),
 )
 _SEARCH_WIDTH = 240
-_LEAST_WIDTH, _FIT_WIDTH, _SORT_WIDTH, _PLACE_WIDTH = 300, 440, 570, 720
+_LEAST_WIDTH, _FIT_WIDTH, _SORT_WIDTH, _PLACE_WIDTH = 170, 300, 430, 568
 _PLACE_COLUMNS = 40
 _PLACE_LENGTH = 10
 
@@ -46,7 +45,9 @@ class Toolbar(QWidget):
         super().__init__(parent)
         self._are_useful = True
         self._offered: list[tuple[str | None, str]] = []
-        self.search = _Search(theme, self)
+        self.search = SearchField(theme, tr("Search"), tr("Search models"))
+        self.search.setMinimumWidth(_SEARCH_WIDTH // 2)
+        self.search.setMaximumWidth(_SEARCH_WIDTH)
         self.place = _choices(tr("Where it lies"), ((None, tr("All places")),))
         self.place.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.place.setMinimumContentsLength(_PLACE_LENGTH)
@@ -58,11 +59,9 @@ class Toolbar(QWidget):
         self._lay_out()
         self.search.textChanged.connect(self._tell)
         self.search.left.connect(self.list_wanted)
+        self.search.entered.connect(self.list_wanted)
         for each in (self.place, self.fit, self.sort):
             each.currentIndexChanged.connect(self._tell)
-        find = QShortcut(QKeySequence(QKeySequence.StandardKey.Find), self)
-        find.setContext(Qt.ShortcutContext.WindowShortcut)
-        find.activated.connect(self.search.begin)
 
     @property
     def wish(self) -> Wish:
@@ -101,7 +100,6 @@ class Toolbar(QWidget):
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(GAP)
-        line.addWidget(Heading(tr("Models")))
         line.addStretch(1)
         line.addWidget(self.search, 2)
         for each in (self.place, self.fit, self.sort, self.rescan):
@@ -123,37 +121,6 @@ class Toolbar(QWidget):
 
     def _tell(self) -> None:
         self.wished.emit(self.wish)
-
-
-class _Search(QLineEdit):
-    left = Signal()
-
-    def __init__(self, theme: Theme, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._theme = theme
-        self.setPlaceholderText(said(tr("Search")))
-        self.setAccessibleName(said(tr("Search models")))
-        self.setClearButtonEnabled(True)
-        self.setMinimumWidth(_SEARCH_WIDTH // 2)
-        self.setMaximumWidth(_SEARCH_WIDTH)
-        self._picture = QAction(self)
-        self.addAction(self._picture, QLineEdit.ActionPosition.LeadingPosition)
-        for key in (Qt.Key.Key_Down, Qt.Key.Key_Return):
-            down = QShortcut(QKeySequence(key), self)
-            down.setContext(Qt.ShortcutContext.WidgetShortcut)
-            down.activated.connect(self.left)
-        escape = QShortcut(QKeySequence(Qt.Key.Key_Escape), self)
-        escape.setContext(Qt.ShortcutContext.WidgetShortcut)
-        escape.activated.connect(self.clear)
-        theme.changed.connect(self._tint)
-        self._tint()
-
-    def begin(self) -> None:
-        self.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self.selectAll()
-
-    def _tint(self) -> None:
-        self._picture.setIcon(icon("search", self._theme.palette.quiet, 16))
 
 
 def _choices(name: Phrase, offered: Iterable[tuple[object, Phrase]]) -> QComboBox:

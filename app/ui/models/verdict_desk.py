@@ -44,7 +44,11 @@ class VerdictDesk(QObject):
 
     def want(self, questions: Iterable[tuple[str, Question]]) -> None:
         """Ask for these row keys, first ones first; what is known or on its way is not asked again."""
-        self._queue = deque(each for each in questions if each[0] not in self._fresh and each[0] not in self._open)
+        asked: dict[str, Question] = {}
+        for key, question in questions:
+            if key not in self._fresh and key not in self._open:
+                asked.setdefault(key, question)
+        self._queue = deque(asked.items())
         self._go_on()
 
     def grow_old(self) -> None:
@@ -61,8 +65,8 @@ class VerdictDesk(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is asked or waits to be."""
-        return bool(self._open or self._queue)
+        """Whether anything is asked, waits to be, or is yet to be told."""
+        return bool(self._open or self._queue) or self._tell.isActive()
 
     def _go_on(self) -> None:
         while self._queue and len(self._open) < self._at_once:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.schema.download import ESTIMATED
 from app.schema.errors import ErrorInfo
 from app.schema.model import ModelFile
 from app.schema.plan import Plan, Prediction, Refusal
@@ -86,12 +87,19 @@ def beats(one: Prediction | None, other: Prediction | None) -> bool:
 
 def _planned(plan: Plan, this_node: NodeId) -> Verdict:
     fit, words = _where(plan, this_node)
-    tone = Tone.TIGHT if plan.notes or fit is Fit.SLOWER else Tone.GOOD
-    speed = plan.prediction
-    said = verbatim(" ".join(plan.notes)) if plan.notes else _placed(plan)
+    told, speed = warnings(plan), plan.prediction
+    tone = Tone.TIGHT if told or fit is Fit.SLOWER else Tone.GOOD
+    said = verbatim(" ".join(told)) if told else _placed(plan)
+    if ESTIMATED in plan.notes:
+        said = tr("{sentence} {note}", sentence=said, note=ESTIMATED)
     if speed is None:
         said = tr("{sentence} Its speed is not known yet.", sentence=said)
     return Verdict(fit, words, tone, said, speed.decode if speed else None, speed.is_measured if speed else False)
+
+
+def warnings(plan: Plan) -> tuple[str, ...]:
+    """What is tight in a plan; that it was told from another file is not."""
+    return tuple(note for note in plan.notes if note != ESTIMATED)
 
 
 def _where(plan: Plan, this_node: NodeId) -> tuple[Fit, Phrase]:

@@ -35,9 +35,14 @@ class EmptyState(QWidget):
         self.title = Heading(title, level=2)
         self.text = Quiet(text, wraps=True, pixels=BODY)
         self.button = Button(action, Role.PRIMARY, on_action) if action is not None else None
+        self._more = QVBoxLayout()
         self._lay_out()
         theme.changed.connect(self._tint)
         self._tint()
+
+    def add_button(self, button: Button) -> None:
+        """Offer a second thing, below the first."""
+        self._more.addWidget(button, 0, Qt.AlignmentFlag.AlignHCenter)
 
     def _lay_out(self) -> None:
         rows = QVBoxLayout(self)
@@ -58,6 +63,7 @@ class EmptyState(QWidget):
         if self.button is not None:
             rows.addSpacing(GROUP - GAP)
             rows.addWidget(self.button, 0, centred)
+        rows.addLayout(self._more)
         rows.addStretch(3)
 
     def _tint(self) -> None:

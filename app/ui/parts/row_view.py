@@ -2,8 +2,8 @@
 
 from typing import Generic
 
-from PySide6.QtCore import QItemSelection, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtCore import QItemSelection, QPoint, QRect, Qt, QTimer, Signal
+from PySide6.QtGui import QContextMenuEvent, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractItemView, QFrame, QListView, QStyledItemDelegate, QWidget
 
 from app.ui.parts.row_list import R, RowList
@@ -22,6 +22,8 @@ class RowView(QListView, Generic[R]):
     """A row, or None."""
     entered = Signal()
     """Enter or a double click on the selected row."""
+    menu_wanted = Signal(object, QPoint)
+    """The selected row, and where on the screen its menu shall open: a right click, or the menu key."""
     looked_at = Signal()
     """Other rows are seen now."""
 
@@ -95,8 +97,19 @@ class RowView(QListView, Generic[R]):
             return
         super().keyPressEvent(event)
 
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:  # noqa: D102
+        row, place = self.current, event.globalPos()
+        if event.reason() is QContextMenuEvent.Reason.Keyboard:
+            place = self.viewport().mapToGlobal(self.visualRect(self.currentIndex()).center())
+        if row is not None:
+            self.menu_wanted.emit(row, place)
+
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: D102
         super().resizeEvent(event)
+        current = self.visualRect(self.currentIndex())
+        if current.intersects(QRect(QPoint(0, 0), event.oldSize())):
+            # The selected row is not lost where the list becomes shorter.
+            self.scrollTo(self.currentIndex())
         self._rest.start(_REST_MS)
 
     def _dress(self, theme: Theme, name: Phrase) -> None:

@@ -22,6 +22,7 @@ from app.ui.words import Phrase, tr
 _MIRROR_REASON = tr(
     "Asked for engine releases instead of GitHub; whoever runs it decides what is installed. Default: none."
 )
+_HUB_REASON = tr("Asked for models instead of huggingface.co. It gets the access token you enter. Default: none.")
 
 
 class AdvancedSection(Section):
@@ -40,6 +41,17 @@ class AdvancedSection(Section):
             hint="https://",
             is_mono=True,
         )
+        self.hub, self.hub_field = text_setting(
+            theme,
+            changes,
+            "hub_mirror",
+            tr("Mirror of Hugging Face"),
+            _HUB_REASON,
+            read_mirror,
+            lambda settings: settings.hub_mirror or "",
+            hint="https://",
+            is_mono=True,
+        )
         data, logs = tr("Settings, identity, engines and chats."), tr("What Caravan and its engines wrote.")
         self.add(
             Group(
@@ -47,7 +59,7 @@ class AdvancedSection(Section):
                 self._folder(theme, tr("Logs folder"), logs, desk.paths.logs),
             )
         )
-        self.add(Group(self.mirror))
+        self.add(Group(self.mirror, self.hub))
         self.close_column()
 
     def _folder(self, theme: Theme, title: Phrase, reason: Phrase, folder: Path) -> Setting:

@@ -113,7 +113,7 @@ def _engine(engine: EngineStatus) -> Iterator[str]:
 def _settings(settings: Settings) -> Iterator[str]:
     """Settings that are not the default; a mirror's address may hold a password and is only named."""
     for name, value in settings.model_dump(exclude_defaults=True).items():
-        told = "set" if name in {"release_mirror", "name"} else value
+        told = "set" if name in {"release_mirror", "hub_mirror", "name"} else value
         yield f"- setting {name}: {told}"
 
 

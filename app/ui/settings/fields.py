@@ -49,7 +49,7 @@ def read_threads(text: str) -> int | None:
 
 
 def read_mirror(text: str) -> str | None:
-    """The address of a stand-in for GitHub's release API; nothing is None. Raises Unfit."""
+    """The address of a stand-in for another site; nothing is None. Raises Unfit."""
     typed = text.strip().rstrip("/")
     if not typed:
         return None

@@ -25,6 +25,7 @@ from app.ui.style.palette import Palette, Tone
 from app.ui.style.theme import Theme
 from app.ui.style.tokens import BODY, EDGE, GAP, GROUP, SMALL, UNIT
 from app.ui.window.page import Page
+from app.ui.wish import FIND
 from app.ui.words import Phrase, tr
 
 _WIDTH = 620
@@ -182,6 +183,9 @@ class FirstRunPage(Page):
             theme=theme,
             icon_name="play",
         )
+        self.search = Button(
+            tr("Find a model"), Role.PLAIN, lambda: desk.go(Wish.MODELS, FIND), theme=theme, icon_name="search"
+        )
         self.invite = Button(
             tr("Invite a PC"), Role.PLAIN, lambda: desk.go(Wish.INVITE), theme=theme, icon_name="invite"
         )
@@ -207,7 +211,7 @@ class FirstRunPage(Page):
         has_engine = engine is StepState.DONE
         self.demo.allow(None if has_engine else tr("It needs the engine: the first step."))
         self.join.setVisible(status is None or not status.peers)
-        for each in (self.invite, self.join):
+        for each in (self.search, self.invite, self.join):
             each.allow(None if status is not None else tr("Caravan is not running yet."))
         is_lost = self.desk.link is Link.LOST
         self.start.setVisible(is_lost)
@@ -220,7 +224,7 @@ class FirstRunPage(Page):
         self.cards[StepKind.ENGINE].controls.addWidget(self.install)
         self.cards[StepKind.ENGINE].controls.addLayout(_buttons(self.start))
         self.cards[StepKind.NETWORK].controls.addWidget(self.hurdles)
-        self.cards[StepKind.MODEL].controls.addLayout(_buttons(self.demo))
+        self.cards[StepKind.MODEL].controls.addLayout(_buttons(self.demo, self.search))
         self.cards[StepKind.CLUSTER].controls.addLayout(_buttons(self.invite, self.join))
         column = QWidget()
         column.setMaximumWidth(_WIDTH)

@@ -104,7 +104,7 @@ def _model(status: Status | None) -> Step:
                   count=status.catalogue.models)  # fmt: skip
         return Step(StepKind.MODEL, StepState.DONE, title, text)
     text = tr("A small model comes with Caravan: it shows in a second that everything works. For real answers, "
-              "drop a .gguf file on the Models page.")  # fmt: skip
+              "find one on Hugging Face, or drop a .gguf file on the Models page.")  # fmt: skip
     state = StepState.TODO if status.engine.build is not None else StepState.WAITING
     return Step(StepKind.MODEL, state, title, text)
 

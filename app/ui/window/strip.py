@@ -1,9 +1,10 @@
-"""The status strip at the bottom: the live state, in the tray's own words and shapes."""
+"""The status strip at the bottom: the live state, in the tray's own words and shapes, and the downloads."""
 
 from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 
 from app.ui.desk import Desk, Wish
+from app.ui.discover.downloads import brief
 from app.ui.face import Face, Icon, face
 from app.ui.icons import Icons
 from app.ui.parts.buttons import Button, Role
@@ -28,12 +29,14 @@ class Strip(QFrame):
         self._face: Face | None = None
         self._picture = QLabel()
         self.line = Elided("", pixels=SMALL)
+        self.downloads = Button("", Role.QUIET, lambda: desk.go(Wish.MODELS), is_small=True)
         self._start = Button(tr("Start Caravan"), Role.QUIET, lambda: desk.go(Wish.START_NODE), is_small=True)
         row = QHBoxLayout(self)
         row.setContentsMargins(GAP + UNIT, 0, EDGE, 0)
         row.setSpacing(GAP)
         row.addWidget(self._picture)
         row.addWidget(self.line, 1)
+        row.addWidget(self.downloads)
         row.addWidget(self._start)
         desk.status_changed.connect(self._refresh)
         desk.link_changed.connect(self._refresh)
@@ -42,6 +45,10 @@ class Strip(QFrame):
         self._refresh()
 
     def _refresh(self, _: object = None) -> None:
+        arriving = brief(self._desk.status.downloads) if self._desk.status is not None else None
+        self.downloads.setVisible(arriving is not None)
+        if arriving is not None:
+            self.downloads.say(arriving)
         now = face(self._desk.status, self._desk.link, self._desk.speeds)
         if now == self._face:
             return

@@ -1,56 +1,26 @@
-"""The window stays smooth: 500 tokens/s into a conversation of 2 000 messages, and scrolling through all of them."""
+"""The window stays smooth: 500 tokens/s into a conversation of 2 000 messages, and all that is done with such a one.
+
+No turn of the main thread may take 50 ms. It is measured in CPU time, so that a busy PC does not fail the test.
+"""
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 
+import pytest
 from PySide6.QtCore import QEventLoop, QTimer
 
 from app.client import ChatPiece
-from app.ui.chat.records import Author, Figures
+from app.ui.chat.records import Archived, Author, Conversation, Figures, Message
 from app.ui.chat.sample import POEM, REASONING, TABLE, conversation, message
 from tests.ui.chat.conftest import Chat
+from tests.ui.conftest import Until
+from tests.ui.heartbeat import Heartbeat, calm
 
 MESSAGES = 2000
 RATE = 500
 SECONDS = 4.0
-SMOOTH_MS = 50
-
-
-class Heart:
-    """Measures how long the main thread does not come back to its loop: `gaps` as a person sees it, `work` as the
-    processor time it took, which another program on a busy PC does not lengthen. Both in milliseconds.
-    """
-
-    def __init__(self) -> None:
-        self.gaps: list[float] = []
-        self.work: list[float] = []
-        self._at, self._worked = 0.0, 0.0
-        self._timer = QTimer(interval=2)
-        self._timer.timeout.connect(self._beat)
-
-    def start(self) -> None:
-        self._at, self._worked = time.perf_counter(), time.thread_time()
-        self._timer.start()
-
-    def stop(self) -> None:
-        self._timer.stop()
-
-    def _beat(self) -> None:
-        at, worked = time.perf_counter(), time.thread_time()
-        self.gaps.append((at - self._at) * 1000)
-        self.work.append((worked - self._worked) * 1000)
-        self._at, self._worked = at, worked
-
-    def told(self, what: str) -> str:
-        seen = f"seen: 95 % {high(self.gaps):.1f} ms, max {max(self.gaps):.1f} ms"
-        return (
-            f"{what}: {len(self.gaps)} beats; {seen}; work: 95 % {high(self.work):.1f} ms, max {max(self.work):.1f} ms"
-        )
-
-
-def high(numbers: list[float]) -> float:
-    """The 95th percentile."""
-    return sorted(numbers)[int(len(numbers) * 0.95)]
+SMOOTH = 0.050
 
 
 def spin(seconds: float) -> None:
@@ -59,8 +29,8 @@ def spin(seconds: float) -> None:
     loop.exec()
 
 
-def fill(chat: Chat) -> None:
-    messages = []
+def long_talk() -> tuple[Conversation, list[Message]]:
+    messages: list[Message] = []
     for number in range(MESSAGES // 2):
         parent = messages[-1].id if messages else None
         messages.append(message(f"q{number}", parent, Author.USER, f"Question {number}? " * (1 + number % 7)))
@@ -68,7 +38,24 @@ def fill(chat: Chat) -> None:
         messages.append(
             message(f"a{number}", f"q{number}", Author.ASSISTANT, text, figures=Figures(rate=20.0), reasoning=REASONING)
         )
-    chat.page.talk.show(conversation(messages[-1].id), messages)
+    return conversation(messages[-1].id), messages
+
+
+@pytest.fixture
+def long_chat(chat: Chat) -> Iterator[Chat]:
+    with calm():
+        chat.page.talk.show(*long_talk())
+        spin(0.3)
+        yield chat
+
+
+def beaten(what: str, act: Callable[[], None], seconds: float = 0.6) -> Heartbeat:
+    heart = Heartbeat()
+    act()
+    spin(seconds)
+    heart.stop()
+    print(heart.told(what))  # noqa: T201
+    return heart
 
 
 def words() -> list[str]:
@@ -76,16 +63,10 @@ def words() -> list[str]:
     return [text[at : at + 4] for at in range(0, len(text), 4)]
 
 
-def test_a_fast_stream_into_a_long_conversation(chat: Chat) -> None:
-    heart = Heart()
-    spin(0.2)
-    heart.start()
-    fill(chat)
-    spin(0.5)
-    print(heart.told("opening 2 000 messages"))  # noqa: T201
+def test_a_fast_stream_into_a_long_conversation(long_chat: Chat) -> None:
+    chat = long_chat
     chat.write("Go on")
-    asked, heart = chat.model.last, Heart()
-    heart.start()
+    asked = chat.model.last
 
     def speak() -> None:
         pieces, start = words(), time.perf_counter()
@@ -95,31 +76,70 @@ def test_a_fast_stream_into_a_long_conversation(chat: Chat) -> None:
             time.sleep(max(start + number / RATE - time.perf_counter(), 0))
 
     speaker = threading.Thread(target=speak)
-    speaker.start()
-    spin(SECONDS + 0.3)
+    heart = beaten("500 tokens/s into 2 000 messages", speaker.start, SECONDS + 0.3)
     speaker.join()
-    heart.stop()
-    print(heart.told("500 tokens/s into 2 000 messages"))  # noqa: T201
     assert chat.page.talk.answer is not None
     assert chat.page.talk.answer.pieces == RATE * SECONDS
-    assert high(heart.work) < SMOOTH_MS / 2
-    assert high(heart.gaps) < SMOOTH_MS
+    assert heart.by_cpu < SMOOTH
     assert len(chat.page.stage.list.views()) < 40
     chat.page.talk.stop()
 
 
-def test_scrolling_through_2000_messages(chat: Chat) -> None:
-    fill(chat)
-    spin(0.3)
-    bar, heart = chat.page.stage.list.verticalScrollBar(), Heart()
-    heart.start()
-    for _ in range(150):
-        bar.setValue(bar.value() - 700)
-        spin(0.01)
-    heart.stop()
-    print(heart.told("scrolling"))  # noqa: T201
-    assert high(heart.work) < SMOOTH_MS
-    assert len(chat.page.stage.list.views()) < 40
+def test_scrolling_through_2000_messages(long_chat: Chat) -> None:
+    messages = long_chat.page.stage.list
+    bar = messages.verticalScrollBar()
+
+    def scroll(step: int) -> None:
+        for _ in range(150):
+            bar.setValue(bar.value() + step)
+            spin(0.01)
+
+    for step in (-700, -90, 350):
+        assert beaten(f"scrolling by {step}", lambda step=step: scroll(step), 0.1).by_cpu < SMOOTH  # type: ignore[misc]
+        assert len(messages.views()) < 40
     bar.setValue(0)
     spin(0.3)
-    assert chat.page.stage.list.view("q0") is not None
+    assert messages.view("q0") is not None
+
+
+def test_opening_it_from_the_disk(chat: Chat, until: Until) -> None:
+    opened, messages = long_talk()
+    chat.page.archive.do(lambda store: store.add(Archived(conversation=opened, messages=tuple(messages))))
+    with calm():
+        assert beaten("opening 2 000 messages", lambda: chat.page.talk.open(opened), 1.5).by_cpu < SMOOTH
+        until(lambda: len(chat.page.talk.path) == MESSAGES)
+        spin(0.2)
+    last = chat.page.stage.list.view(messages[-1].id)
+    assert last is not None
+    assert last.isVisible()
+
+
+def test_jumping_and_resizing(long_chat: Chat) -> None:
+    page = long_chat.page
+    messages = page.stage.list
+    page.talk.opened.emit()
+    for what, act in (
+        ("to a hit in the middle", lambda: page.stage.reveal("a501")),
+        ("to the end", messages.to_end),
+        ("to the beginning", lambda: messages.verticalScrollBar().setValue(0)),
+        *((f"resizing to {width}", lambda width=width: page.resize(width, 672)) for width in (760, 1400, 900)),
+    ):
+        assert beaten(what, act).by_cpu < SMOOTH
+    page.stage.reveal("a501")
+    spin(0.3)
+    view = messages.view("a501")
+    assert view is not None
+    assert view.isVisible()
+    assert abs(view.y() - 24) < 8
+
+
+def test_a_very_long_answer(chat: Chat) -> None:
+    text = "\n\n".join([TABLE, POEM] * 60)
+    messages = [message("q", None, Author.USER, "?"), message("a", "q", Author.ASSISTANT, text)]
+    with calm():
+        show = beaten("opening 100 000 signs", lambda: chat.page.talk.show(conversation("a"), messages), 4.0)
+    assert show.by_cpu < SMOOTH
+    view = chat.page.stage.list.view("a")
+    assert view is not None
+    assert view.body is not None
+    assert view.body.is_whole

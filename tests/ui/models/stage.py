@@ -5,6 +5,18 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QScrollBar,
+    QSpinBox,
+    QWidget,
+)
+
 from app.schema.errors import CaravanError, ErrorInfo
 from app.schema.model import HeldModel
 from app.schema.node import Status
@@ -133,3 +145,14 @@ class SlowClient(SampleClient):
         await asyncio.sleep(self._seconds)
         self._now -= 1
         return await super().plan(request)
+
+
+CONTROLS = (QAbstractButton, QAbstractItemView, QAbstractSlider, QComboBox, QLineEdit, QPlainTextEdit, QSpinBox)
+
+
+def is_control(widget: QWidget) -> bool:
+    """A control of ours: not a part that Qt puts into one."""
+    parent = widget.parentWidget()
+    inner = isinstance(parent, QComboBox | QSpinBox | QLineEdit) or widget.objectName().startswith("qt_")
+    is_popup = isinstance(parent, QWidget) and "ComboBox" in parent.metaObject().className()
+    return isinstance(widget, CONTROLS) and not isinstance(widget, QScrollBar) and not inner and not is_popup

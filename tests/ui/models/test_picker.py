@@ -6,18 +6,7 @@ import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import (
-    QAbstractButton,
-    QAbstractItemView,
-    QAbstractSlider,
-    QApplication,
-    QComboBox,
-    QLineEdit,
-    QPlainTextEdit,
-    QScrollBar,
-    QSpinBox,
-    QWidget,
-)
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app.schema.instance import LastLaunch
 from app.schema.model import HeldModel
@@ -36,7 +25,7 @@ from app.ui.models.verdict_desk import AT_ONCE
 from app.ui.models.verdicts import Fit
 from tests.ui.conftest import Until
 from tests.ui.desks import ScriptedErrands
-from tests.ui.models.stage import ManualErrands, Stage
+from tests.ui.models.stage import ManualErrands, Stage, is_control
 
 BIG, SHORT = "Qwen3-32B-Q6_K", "Llama-3.3-70B-Instruct-Q4_K_M"
 BROKEN, SMALL = "DeepSeek-R1-Distill-14B-Q4_K_M", "gemma-3-12b-it-Q5_K_M"
@@ -226,12 +215,12 @@ def test_a_pc_that_was_left_out_is_used_anyway(stage: Stage, until: Until) -> No
 def test_layers_are_shared_out_by_hand(stage: Stage, until: Until) -> None:
     pick(stage, until, BIG)
     body = stage.page.side.details.body
-    body.mode._group.button(1).click()
+    body.mode.switch.group.button(1).click()
     body.sliders.sliders[1].setValue(20)
     settle(stage, until)
     given = {share.node: share.layers for share in shown_request(stage).shares}
     assert given == {cluster.LIVING_ROOM: 20, cluster.WORKSHOP: 44}
-    body.mode._group.button(0).click()
+    body.mode.switch.group.button(0).click()
     settle(stage, until)
     assert shown_request(stage).shares == ()
 
@@ -300,22 +289,11 @@ def test_the_whole_way_by_keyboard(stage: Stage, until: Until) -> None:
     assert page.toolbar.search.text() == ""
 
 
-CONTROLS = (QAbstractButton, QAbstractItemView, QAbstractSlider, QComboBox, QLineEdit, QPlainTextEdit, QSpinBox)
-
-
 def test_every_control_has_a_name(stage: Stage, until: Until) -> None:
     pick(stage, until, BIG)
-    stage.page.side.details.body.mode._group.button(1).click()
+    stage.page.side.details.body.mode.switch.group.button(1).click()
     unnamed = [each for each in stage.page.findChildren(QWidget) if is_control(each) and not each.accessibleName()]
     assert unnamed == []
-
-
-def is_control(widget: QWidget) -> bool:
-    """A control of ours: not a part that Qt puts into one."""
-    parent = widget.parentWidget()
-    inner = isinstance(parent, QComboBox | QSpinBox | QLineEdit) or widget.objectName().startswith("qt_")
-    is_popup = isinstance(parent, QWidget) and "ComboBox" in parent.metaObject().className()
-    return isinstance(widget, CONTROLS) and not isinstance(widget, QScrollBar) and not inner and not is_popup
 
 
 def test_without_models_the_page_teaches(make: Maker, until: Until) -> None:
@@ -422,6 +400,7 @@ def test_few_questions_are_open_at_once_and_what_is_seen_comes_first(
 def test_an_answer_that_is_too_late_is_dropped(manual: tuple[Stage, ManualErrands], until: Until) -> None:
     stage, errands = manual
     planning = stage.page.side.details.planning
+    until(lambda: not stage.page.pane.view._rest.isActive())
     stage.page.shelf.stop()
     errands.open.clear()
     stage.page.wish(BIG)

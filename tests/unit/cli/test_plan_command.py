@@ -6,11 +6,12 @@ import pytest
 from rich.console import Console
 
 from app.cli.console import Session
-from app.cli.plan_command import comparison, find_pc, pcs_of_status, show_answer, speed_line
+from app.cli.plan_command import comparison, show_answer, speed_line
+from app.cli.wishes import Wishes, find_pc, pcs_of_status
 from app.schema.errors import InputError
 from app.schema.node import Peer, Reachability
-from app.schema.plan import Alternative, NodeReason, Plan, Prediction
-from app.schema.record import NodeId
+from app.schema.plan import Alternative, ExpertShare, NodeReason, Plan, Prediction, Preference, Share
+from app.schema.record import ModelId, NodeId
 from tests.unit.instances.plans import plan
 from tests.unit.node.test_speeds import HEAD, status
 
@@ -53,6 +54,35 @@ def test_a_speed_says_what_it_is_for_and_what_it_rests_on() -> None:
     assert "measured devices and links, corrected by earlier runs" in speed_line(
         told(20.0, is_measured=True, corrected_by=0.9)
     )
+
+
+def test_several_conversations_are_told_together() -> None:
+    assert "31.0 tok/s of 4 conversations together" in speed_line(told(9.0, conversations=4, throughput=31.0))
+
+
+def test_wishes_become_a_request() -> None:
+    names = {"desk": HEAD, "Attic": ATTIC}
+    wishes = Wishes(slots=4, prefer=Preference.ANSWER, min_pcs=2, head="DESK", use=["attic"], shares=["attic/CUDA0=20"])
+    found = wishes.request(ModelId("m"), names)
+    assert (found.head, found.use, found.slots, found.min_pcs) == (HEAD, (ATTIC,), 4, 2)
+    assert found.prefer is Preference.ANSWER
+    assert found.shares == (Share(node=ATTIC, device="CUDA0", layers=20),)
+
+
+@pytest.mark.parametrize("share", ["attic", "attic/CUDA0", "attic/CUDA0=x", "attic/CUDA0=5000", "/=3"])
+def test_a_share_that_says_nothing_is_refused(share: str) -> None:
+    with pytest.raises(InputError, match="is no share"):
+        Wishes(shares=[share]).request(ModelId("m"), {"Attic": ATTIC})
+
+
+def test_experts_in_ram_are_a_row_of_their_own() -> None:
+    experts = ExpertShare(layers=(0, 1, 2, 5), weight_bytes=3 << 30, compute_bytes=9 << 20, free_bytes=20 << 30)
+    out = io.StringIO()
+    to = Session(None, Console(file=out, width=160, highlight=False, markup=False), Console())
+    show_answer(to, answer().model_copy(update={"experts": experts}))
+    row = next(line for line in out.getvalue().splitlines() if "experts" in line)
+    assert "experts of 0-2, 5" in row
+    assert "3.0 GB" in row
 
 
 def answer() -> Plan:

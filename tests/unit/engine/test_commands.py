@@ -49,6 +49,12 @@ GOLDEN = [
     (NEW, LOCAL_GPUS, f"-dev CUDA0,CUDA1 -ts 6,7 -ngl 13 {MODEL} {SERVING} -lv 4"),
     (
         NEW,
+        replace(SPEC, expert_layers=(8, 9)),
+        rf"{WORKERS} -ot ^blk\.(8|9)\.(ffn_\w+_c?h?exps|ffn_(gate|down|up)\.\d+\.)=CPU --load-mode none -nr {MODEL} "
+        f"{SERVING} -lv 4",
+    ),
+    (
+        NEW,
         replace(SPEC, devices=("RPC0",), rpc_endpoints=("127.0.0.1:4001",), tensor_split=(9,), gpu_layers=9),
         f"--rpc 127.0.0.1:4001 -dev RPC0 -ngl 9 --load-mode none -nr {MODEL} {SERVING} -lv 4",
     ),

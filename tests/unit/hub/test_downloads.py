@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -326,6 +327,25 @@ async def test_too_little_room_is_told_before_anything_is_fetched(served: ModelH
             await node.downloads.start(WANTED)
         assert node.bus.status.downloads == ()
     assert served.downloads() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX's")
+async def test_a_disk_that_fills_up_in_the_middle(served: ModelHub, tmp_path: Path) -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with desk(served, tmp_path) as node:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))
+        try:
+            started = await node.downloads.start(WANTED)
+            failed = await node.ended()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert failed.error is not None
+        assert (failed.phase, failed.error.code, failed.bytes_done) == (DownloadPhase.FAILED, "disk_unusable", 300_000)
+        await node.downloads.resume(started.id)
+        assert (await node.until(lambda each: each.phase is DownloadPhase.DONE)).error is None
+    assert served.downloads()[-1].headers["range"] == "bytes=300000-"
 
 
 async def test_a_file_nobody_vouches_for_is_refused(served: ModelHub, tmp_path: Path) -> None:

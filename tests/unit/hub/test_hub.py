@@ -68,6 +68,17 @@ async def test_a_repository_at_one_commit() -> None:
     assert before.files[0].size_bytes == 3
 
 
+async def test_what_a_commit_holds_is_asked_once() -> None:
+    async with ModelHub().serving() as served:
+        commit = served.add(NAME, {"M-Q4_0.gguf": b"x"}).newest
+        hub = asking(served)
+        first = await hub.look(NAME)
+        assert await hub.look(NAME, commit) == first
+        assert len(served.asked) == 2
+        await hub.look(NAME)
+        assert len(served.asked) == 4
+
+
 async def test_a_long_list_of_files_comes_in_pages() -> None:
     async with ModelHub().serving() as served:
         served.manner.page_length = 3

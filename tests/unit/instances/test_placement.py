@@ -15,7 +15,7 @@ from app.instances.placement import (
     stages_by_engine_device,
 )
 from app.schema.errors import InputError, OutOfMemory
-from app.schema.plan import Plan, Speculation, SpeculationKind
+from app.schema.plan import ExpertShare, Plan, Speculation, SpeculationKind
 from app.schema.record import InstanceId, ModelId
 from tests.unit.instances.plans import MEBIBYTE, plan, stage
 
@@ -27,6 +27,37 @@ def test_every_stage_is_leased_and_only_other_nodes_need_a_worker() -> None:
     assert [seat.needs_worker for seat in found] == [False, True, True]
     assert [seat.request.size_bytes for seat in found] == [42 * MEBIBYTE] * 3
     assert {seat.request.head_name for seat in found} == {"HEAD"}
+
+
+EXPERTS = ExpertShare(layers=(8, 9), weight_bytes=30 * MEBIBYTE, compute_bytes=2 * MEBIBYTE, free_bytes=100 * MEBIBYTE)
+SPILLING = WORKERS_FIRST.model_copy(update={"tensor_split": (4, 4, 5), "gpu_layers": 13, "experts": EXPERTS})
+
+
+def test_experts_in_the_heads_ram_are_leased_there() -> None:
+    found = seats(SPILLING, InstanceId("i"), "HEAD", epoch=3)
+    assert [seat.request.device for seat in found] == ["CPU", "CUDA0", "CUDA0", "CPU"]
+    assert found[-1].request.size_bytes == 32 * MEBIBYTE
+    assert not found[-1].needs_worker
+    led = plan(stage("h", "CPU", 0, 3), stage("h", "CUDA0", 4, 11, output=True)).model_copy(update={"experts": EXPERTS})
+    assert [seat.request.size_bytes for seat in seats(led, InstanceId("i"), "HEAD", epoch=3)] == [
+        (42 + 32) * MEBIBYTE,
+        82 * MEBIBYTE,
+    ]
+
+
+def test_experts_in_the_heads_ram_are_loaded_and_checked_too() -> None:
+    assert expected_bytes(SPILLING) == expected_bytes(WORKERS_FIRST) + 30 * MEBIBYTE
+    measured = {"CUDA0": DeviceMemory(40, 3, 1), "Host": DeviceMemory(45, 0, 20)}
+    assert judge(SPILLING, measured, remote_indexes([0, 1])) == "HEAD 44 MB, HEAD 65 MB of RAM"
+    with pytest.raises(OutOfMemory, match=r"HEAD is 0\.1 GB short on CPU"):
+        judge(SPILLING, {"Host": DeviceMemory(145, 0, 20)}, remote_indexes([0, 1]))
+
+
+def test_experts_of_a_workers_blocks_cannot_be_in_the_heads_ram() -> None:
+    check_plan(SPILLING)
+    strange = EXPERTS.model_copy(update={"layers": (7, 8)})
+    with pytest.raises(InputError, match="keeps experts in RAM"):
+        check_plan(SPILLING.model_copy(update={"experts": strange}))
 
 
 def test_the_heads_processor_is_no_device_and_workers_are_numbered_in_layer_order() -> None:

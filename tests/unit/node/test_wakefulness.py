@@ -11,6 +11,7 @@ import pytest
 from app.instances.leases import LEASE_SECONDS
 from app.node.bus import Bus
 from app.node.wakefulness import GOODBYE_SECONDS, PeerCalls, Wakefulness, reason_to_stay_awake
+from app.schema.download import Download, DownloadId, DownloadPhase
 from app.schema.event import InstanceChanged, LeasesChanged
 from app.schema.instance import InstanceState, InstanceStatus, Lease
 from app.schema.node import NodeInfo, Status
@@ -38,6 +39,19 @@ def instance(state: InstanceState) -> InstanceStatus:
     return InstanceStatus(
         id=InstanceId("i"), model_id=ModelId("tiny"), head=OWN, state=state, plan=placed, created_at=1.0
     )
+
+
+def test_a_download_keeps_the_pc_awake_until_it_ends_or_pauses() -> None:
+    for phase, reason in (
+        (DownloadPhase.DOWNLOADING, "model is being downloaded."),
+        (DownloadPhase.QUEUED, "model is being downloaded."),
+        (DownloadPhase.PAUSED, None),
+        (DownloadPhase.DONE, None),
+    ):
+        each = Download(
+            id=DownloadId("a"), repository="o/n", revision="0" * 40, name="model", bytes_total=9, phase=phase
+        )
+        assert reason_to_stay_awake(STATUS.model_copy(update={"downloads": (each,)})) == reason
 
 
 class Machine:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.schema.instance import InstanceState, Phase, PhaseName, PhaseState
-from app.schema.plan import NodeReason, Plan, PlanRequest, Refusal
+from app.schema.plan import ExpertShare, NodeReason, Plan, PlanRequest, Refusal
 from app.schema.record import ModelId, NodeId
 from app.ui.models import launch_view, plan_view, shares
 from app.ui.models import sample_cluster as cluster
@@ -44,6 +44,21 @@ def test_bars_are_in_layer_order_and_add_up_to_the_device() -> None:
     assert device is not None
     assert sum((bar.weights, bar.kv, bar.buffers, bar.other, bar.free)) == device.total_bytes
     assert str(last.devices[0].layers).endswith(", output")
+
+
+def test_experts_in_the_heads_ram_have_a_bar_there() -> None:
+    experts = ExpertShare(layers=(60, 61), weight_bytes=3 << 30, compute_bytes=1 << 20, free_bytes=8 << 30)
+    head = next(pc for pc in plan_view.bars(plan().model_copy(update={"experts": experts}), PCS) if pc.is_head)
+    bar = head.devices[-1]
+    assert (bar.name, str(bar.layers)) == ("RAM", "experts of 2 layers")
+    assert (bar.used, bar.free) == (experts.total_bytes, experts.free_bytes - experts.total_bytes)
+
+
+def test_several_conversations_are_told_together() -> None:
+    found = plan()
+    assert found.prediction is not None
+    told = found.prediction.model_copy(update={"conversations": 4, "throughput": 55.0})
+    assert "of all 4 together" in str(plan_view.headline(found.model_copy(update={"prediction": told})))
 
 
 def test_layers_are_counted_from_one_without_a_gap() -> None:

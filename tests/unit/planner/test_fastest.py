@@ -20,6 +20,7 @@ from app.schema.plan import (
     NodeResources,
     Plan,
     PlanRequest,
+    Preference,
     Refusal,
 )
 from tests.unit.planner.samples import GIB, MIB, ask, cpu, gpu, node, shape
@@ -37,8 +38,9 @@ def random_shape(random: Random) -> ModelShape:
     if random.random() < 0.4:
         sizes = sizes[:1] * count
     facts: dict[str, object] = {"key_widths": (512,) * count, "value_widths": (512,) * count}
-    if random.random() < 0.3:
-        facts |= {"expert_count": 8, "experts_used": 2, "layer_expert_bytes": tuple(size * 3 // 4 for size in sizes)}
+    if random.random() < 0.5:
+        facts |= {"expert_count": 8, "experts_used": 2, "layer_expert_bytes": random_experts(random, sizes)}
+        facts["largest_expert_bytes"] = random.choice([0, 20 * MIB])
     if random.random() < 0.3:
         facts |= {"sliding_window": 256, "sliding_layers": tuple(random.random() < 0.5 for _ in sizes)}
     return shape(
@@ -51,6 +53,13 @@ def random_shape(random: Random) -> ModelShape:
         feed_forward_length=random.choice([0, 20000]),
         **facts,
     )
+
+
+def random_experts(random: Random, sizes: Sequence[int]) -> tuple[int, ...]:
+    """Three quarters of each block, as a rule; sometimes the first block has none, and the others differ."""
+    if random.random() < 0.6:
+        return tuple(size * 3 // 4 for size in sizes)
+    return (0, *(size * random.randint(1, 3) // 4 for size in sizes[1:]))
 
 
 def measured(random: Random, device: DeviceResources) -> DeviceResources:
@@ -87,17 +96,19 @@ def random_view(random: Random) -> ClusterView:
 
 
 class Times(NamedTuple):
-    """Seconds of one step and of one prompt."""
+    """Seconds of one step, of one prompt, and of one beside answers."""
 
     step: float
     prompt: float
+    later: float = 0.0
 
 
 class Reference:
     """The documented formulas, one placement at a time."""
 
     def __init__(self, request: PlanRequest, model: ModelShape, view: ClusterView) -> None:
-        self.model, self.view, self.slots = model, view, request.slots
+        self.model, self.view = model, view
+        self.slots = 1 if request.prefer is Preference.ANSWER else request.slots
         room = CONTEXT // request.slots
         self.prompt = min(request.prompt_tokens or 1000, room - 1)
         self.answer = min(request.answer_tokens or 400, room - self.prompt)
@@ -112,12 +123,15 @@ class Reference:
         slides = self.model.sliding_layers and self.model.sliding_layers[block]
         return min(cells, 256 + 512) if slides else cells
 
-    def block(self, device: DeviceResources, block: int) -> Times:
+    def block(self, device: DeviceResources, block: int, *spilled: DeviceResources) -> Times:
+        """The time of a block; with the experts on a processor where one is given."""
         assert device.bandwidth is not None
         assert device.compute is not None
         weights = self.model.layer_bytes[block]
         experts = self.model.layer_expert_bytes[block] if self.model.layer_expert_bytes else 0
         read = weights - experts * (3 / 4) ** self.slots + self.slots * self.cells(block) * 1024 * 2
+        if spilled:
+            return self._spilled(device, spilled[0], Times(read, weights), experts, block)
         active = (weights - experts * 3 / 4) * self.per_byte
         attention = 2 * self.prompt * min(self.cells(block), self.prompt) * (self.model.embedding_length or 0)
         late = device.correction or 1.0
@@ -126,6 +140,30 @@ class Reference:
             max(self.batches * weights / device.bandwidth, (2 * self.prompt * active + attention) / device.compute)
             * late,
         )
+
+    def _spilled(
+        self, card: DeviceResources, processor: DeviceResources, whole: Times, experts: int, block: int
+    ) -> Times:
+        """`whole` is what a step and a micro-batch read of all the block, in bytes."""
+        used, read = experts / 4 * self.per_byte, experts * (1 - (3 / 4) ** self.slots)
+        active = (self.model.layer_bytes[block] - experts) * self.per_byte
+        attention = 2 * self.prompt * min(self.cells(block), self.prompt) * (self.model.embedding_length or 0)
+        there = self.roofline(
+            card,
+            (whole.step - read, 2 * self.slots * active),
+            (self.batches * (whole.prompt - experts), 2 * self.prompt * active + attention),
+        )
+        here = self.roofline(processor, (read, 2 * self.slots * used), (self.batches * experts, 2 * self.prompt * used))
+        return Times(there.step + here.step + 50e-6, there.prompt + here.prompt + self.batches * 50e-6)
+
+    @staticmethod
+    def roofline(device: DeviceResources, step: tuple[float, float], prompt: tuple[float, float]) -> Times:
+        """Times of (bytes, FLOP) on a device."""
+        assert device.bandwidth is not None
+        assert device.compute is not None
+        late = device.correction or 1.0
+        seconds = (max(count / device.bandwidth, flops / device.compute) * late for count, flops in (step, prompt))
+        return Times(*seconds)
 
     def hop(self, head: NodeResources, pc: NodeResources) -> Times:
         if pc is head:
@@ -156,11 +194,14 @@ class Reference:
         (_, rate), late = self.link(head, pc)
         return Times(read + self.slots * 4 * vocabulary / rate * late, read + 4 * vocabulary / rate * late)
 
-    def times(self, head: NodeResources, devices: Sequence[Device], ends: Sequence[int]) -> Times:
-        led = devices[0][0] is head and devices[0][1].is_cpu
+    def times(
+        self, head: NodeResources, devices: Sequence[Device], ends: Sequence[int], spilled: Sequence[int] = ()
+    ) -> Times:
+        """The blocks in `spilled` have their experts on the head's processor, which ends the pipeline."""
+        led = (devices[0][0] is head and devices[0][1].is_cpu) or bool(spilled)
         step, links, stages = 0.0, 0.0, []
         for (pc, card), (first, end) in zip(devices, pairwise(ends), strict=True):
-            blocks = [self.block(card, i) for i in range(first, end)]
+            blocks = [self.block(card, i, *(processor_of(head) if i in spilled else ())) for i in range(first, end)]
             hop, token = self.hop(head, pc), (card.token_seconds or 0.0) * (card.correction or 1.0)
             step += sum(block.step for block in blocks) + hop.step + token
             links += hop.prompt + self.batches * token
@@ -168,10 +209,62 @@ class Reference:
         batches = 1 if led else self.batches
         output = self.output(head, devices[-1])
         overlapped = sum(stages) / batches + max(stages) * (batches - 1) / batches
-        return Times(step + output.step, overlapped + links + output.prompt)
+        rest = links + output.prompt
+        return Times(step + output.step, overlapped + rest, sum(stages) + rest)
 
     def seconds(self, times: Times) -> float:
-        return self.slots * times.prompt + self.answer * times.step
+        return times.prompt + (self.slots - 1) * times.later + self.answer * times.step
+
+
+def processor_of(pc: NodeResources) -> list[DeviceResources]:
+    return [device for device in pc.devices if device.is_cpu]
+
+
+def spilled_blocks(
+    needs: Demand, head: NodeResources, devices: Sequence[Device], ends: Sequence[int]
+) -> list[int] | None:
+    """The blocks whose experts go to the head's RAM so that all fits, as few as each of its cards needs.
+
+    None when it does not fit so, when no experts need to go, or where it is not done: with no processor, the last
+    block on another PC, or blocks on the processor beside other PCs.
+    """
+    processors = [device for device in offered(head) if device.is_cpu]
+    led = devices[0][0] is head and devices[0][1].is_cpu
+    alone = all(pc is head for pc, _ in devices)
+    if not processors or devices[-1][0] is not head or devices[-1][1].is_cpu or (led and not alone):
+        return None
+    left = processors[0].free_bytes - reserve_bytes(processors[0]) - needs.head_ram_bytes
+    left -= 0 if led else needs.buffers.experts
+    found: list[int] = []
+    for number, ((pc, card), (first, end)) in enumerate(zip(devices, pairwise(ends), strict=True)):
+        place = {"first": number == 0, "last": number == len(devices) - 1}
+        budget = card.free_bytes - reserve_bytes(card) - (needs.output_bytes if place["last"] else 0)
+        whole = needs.prefix[end] - needs.prefix[first]
+        if pc is not head or card.is_cpu:
+            if whole + needs.buffers.of(**place, pipelined=False) > budget:
+                return None
+            left -= whole + needs.buffers.of(**place, pipelined=False) if pc is head else 0
+            continue
+        gone = fewest_gone(needs, budget, first, end, place)
+        if gone is None:
+            return None
+        found += [i for i in range(first, first + gone) if needs.experts[i + 1] > needs.experts[i]]
+    left -= sum(needs.experts[i + 1] - needs.experts[i] for i in found)
+    return found if found and left >= 0 else None
+
+
+def fewest_gone(needs: Demand, budget: int, first: int, end: int, place: dict[str, bool]) -> int | None:
+    """How many of a card's first blocks must go without their experts."""
+    whole = needs.prefix[end] - needs.prefix[first]
+    if whole + needs.buffers.of(**place, pipelined=False) <= budget:
+        return 0
+    for gone in range(1, end - first + 1):
+        without, rest = needs.experts[first + gone] - needs.experts[first], needs.experts[end]
+        has_whole = needs.experts[first + gone] < rest
+        buffers = needs.buffers.spilled(**place, whole=has_whole, copied=needs.expert_copy)
+        if without and whole - without + buffers <= budget:
+            return gone
+    return None
 
 
 def offered(pc: NodeResources) -> list[DeviceResources]:
@@ -236,6 +329,10 @@ def placements(
                     ends = (0, *cuts, model.layers)
                     if within_budgets(needs, head, chosen, ends):
                         yield len(nodes), nodes == holding, reference.seconds(reference.times(head, chosen, ends))
+                    gone = spilled_blocks(needs, head, chosen, ends) if needs.has_experts else None
+                    if gone:
+                        times = reference.times(head, chosen, ends, gone)
+                        yield len(nodes), nodes == holding, reference.seconds(times)
 
 
 def best_by_number(
@@ -266,7 +363,7 @@ def planned_times(found: Plan, view: ClusterView, reference: Reference) -> Times
         for stage in found.stages
     ]
     ends = [0, *(stage.last_layer + 1 for stage in found.stages)]
-    return reference.times(nodes[found.head], devices, ends)
+    return reference.times(nodes[found.head], devices, ends, found.experts.layers if found.experts else ())
 
 
 def random_request(random: Random, view: ClusterView) -> PlanRequest:
@@ -279,7 +376,8 @@ def random_request(random: Random, view: ClusterView) -> PlanRequest:
         wishes["use"] = (random.choice(view.nodes).node,)
     if random.random() < 0.5:
         wishes |= {"prompt_tokens": random.choice([100, 500, 1500]), "answer_tokens": random.choice([10, 500])}
-    return ask(slots=random.choice([1, 1, 3]), **wishes)
+    prefer = random.choice([None, None, Preference.ANSWER, Preference.THROUGHPUT])
+    return ask(slots=random.choice([1, 1, 3]), prefer=prefer, **wishes)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -291,7 +389,33 @@ def test_no_placement_is_faster(seed: int) -> None:
         check(request, model, view)
 
 
-def check(request: PlanRequest, model: ModelShape, view: ClusterView) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_no_placement_is_faster_where_ram_is_plenty_for_experts(seed: int) -> None:
+    """Mixtures of experts on PCs with a processor each; many plans leave some in the head's RAM."""
+    random, spilling = Random(100 + seed), 0
+    for _ in range(150):
+        model, view = with_experts(random, random_shape(random)), with_ram(random, random_view(random))
+        found = check(random_request(random, view), model, view)
+        spilling += isinstance(found, Plan) and found.experts is not None
+    assert spilling >= 8
+
+
+def with_experts(random: Random, model: ModelShape) -> ModelShape:
+    experts = tuple(size * random.choice([6, 7, 7, 7]) // 8 for size in model.layer_bytes)
+    facts = {"expert_count": 8, "experts_used": 2, "layer_expert_bytes": experts, "largest_expert_bytes": 10 * MIB}
+    return model.model_copy(update=facts)
+
+
+def with_ram(random: Random, view: ClusterView) -> ClusterView:
+    nodes = []
+    for pc in view.nodes:
+        cards = tuple(device for device in pc.devices if not device.is_cpu)
+        ram = measured(random, cpu(random.randint(50, 200) * 100 * MIB, 24 * GIB))
+        nodes.append(pc.model_copy(update={"devices": (*cards, ram)}))
+    return view.model_copy(update={"nodes": tuple(nodes)})
+
+
+def check(request: PlanRequest, model: ModelShape, view: ClusterView) -> Plan | Refusal:
     reference = Reference(request, model, view)
     best, shared = best_by_number(request, model, view, reference)
     allowed = allowed_by_number(request, best, shared)
@@ -299,7 +423,7 @@ def check(request: PlanRequest, model: ModelShape, view: ClusterView) -> None:
     case = (request, model, view)
     if isinstance(found, Refusal):
         assert not allowed, case
-        return
+        return found
     assert allowed, case
     check_prediction(found, view, reference)
     seconds = reference.seconds(planned_times(found, view, reference))
@@ -311,9 +435,10 @@ def check(request: PlanRequest, model: ModelShape, view: ClusterView) -> None:
         assert alternative.fits == (alternative.pcs in best), case
         if alternative.prediction and alternative.pcs != found.pcs and reference.batches == 1:
             told = alternative.prediction
-            whole = request.slots * told.first_token + told.answer_tokens / told.decode
+            whole = told.conversations * told.first_token + told.answer_tokens / told.decode
             least_there = allowed.get(alternative.pcs, best[alternative.pcs])
             assert whole == pytest.approx(least_there, rel=1e-6, abs=1e-4), case
+    return found
 
 
 def check_prediction(found: Plan, view: ClusterView, reference: Reference) -> None:
@@ -322,5 +447,10 @@ def check_prediction(found: Plan, view: ClusterView, reference: Reference) -> No
     assert found.prediction.decode == pytest.approx(1 / times.step)
     assert found.prediction.first_token == pytest.approx(times.prompt)
     assert found.prediction.prefill == pytest.approx(reference.prompt / times.prompt)
+    if reference.slots > 1:
+        whole = reference.slots * reference.answer / reference.seconds(times)
+        assert found.prediction.throughput == pytest.approx(whole)
+    else:
+        assert found.prediction.throughput is None
     assert found.prediction.answer == pytest.approx(times.prompt + reference.answer * times.step)
-    assert found.prediction.is_measured
+    assert found.prediction.is_measured is (found.experts is None)

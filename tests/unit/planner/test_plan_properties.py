@@ -14,6 +14,7 @@ from app.planner.plan import plan
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView, DeviceResources, KvType, NodeResources, Plan, PlanRequest, Refusal, Role
 from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
+from tests.unit.planner.test_fastest import spilled_blocks
 
 CONTEXT = 1024
 
@@ -27,7 +28,9 @@ def shapes(draw: st.DrawFn) -> ModelShape:
     layers = draw(
         st.one_of(st.lists(blocks, min_size=1, max_size=6), st.builds(lambda b, n: [b] * n, blocks, st.integers(1, 6)))
     )
-    facts = {"key_widths": (512,) * len(layers), "value_widths": (512,) * len(layers)}
+    facts: dict[str, object] = {"key_widths": (512,) * len(layers), "value_widths": (512,) * len(layers)}
+    if draw(st.booleans()):
+        facts |= {"expert_count": 8, "experts_used": 2, "layer_expert_bytes": tuple(size * 7 // 8 for size in layers)}
     return shape(
         tuple(layers),
         output_bytes=draw(st.integers(0, 8)) * 100 * MIB,
@@ -92,8 +95,11 @@ def budget(needs: Demand, head: NodeResources, device: Device) -> int:
     return device[1].free_bytes - reserve_bytes(device[1]) - (needs.head_ram_bytes if own else 0)
 
 
-def list_holds(needs: Demand, head: NodeResources, devices: Sequence[Device]) -> bool:
-    """Whether some contiguous split over exactly these devices, at least one block each, stays within every budget."""
+def list_holds(needs: Demand, head: NodeResources, devices: Sequence[Device], processors: bool) -> bool:
+    """Whether some contiguous split over exactly these devices, at least one block each, stays within every budget.
+
+    With `processors`, experts may go to the head's RAM.
+    """
     pipelined = len(devices) > 1 and not (devices[0][0] is head and devices[0][1].is_cpu)
     budgets = [budget(needs, head, device) for device in devices]
     last = len(devices) - 1
@@ -108,6 +114,8 @@ def list_holds(needs: Demand, head: NodeResources, devices: Sequence[Device]) ->
             for i, (a, b) in enumerate(pairwise(ends))
         ):
             return True
+        if processors and needs.has_experts and spilled_blocks(needs, head, devices, ends):
+            return True
     return False
 
 
@@ -117,7 +125,7 @@ def set_holds(needs: Demand, head: NodeResources, workers: Sequence[NodeResource
     for count in range(1, min(len(devices), needs.layers) + 1):
         for chosen in combinations(devices, count):
             used = {pc.node for pc, _ in chosen}
-            if all(worker.node in used for worker in workers) and list_holds(needs, head, chosen):
+            if all(worker.node in used for worker in workers) and list_holds(needs, head, chosen, processors):
                 return True
     return False
 
@@ -173,14 +181,28 @@ def test_every_block_lies_once_in_order_within_budget(
         return
     assert [i for s in found.stages for i in range(s.first_layer, s.last_layer + 1)] == list(range(model.layers))
     assert [s.holds_output for s in found.stages] == [False] * (len(found.stages) - 1) + [True]
-    placed = sum(s.weight_bytes for s in found.stages)
+    experts = found.experts
+    placed = sum(s.weight_bytes for s in found.stages) + (experts.weight_bytes if experts else 0)
     assert placed == sum(model.layer_bytes) + model.output_bytes
     devices = {(pc.node, device.device): device for pc in view.nodes for device in pc.devices}
     for stage in found.stages:
         device = devices[stage.node, stage.device]
         beside = found.head_ram_bytes if device.is_cpu and stage.role is Role.HEAD else 0
+        beside += experts.total_bytes if experts and device.is_cpu and stage.role is Role.HEAD else 0
         assert stage.total_bytes + beside + reserve_bytes(device) <= stage.free_bytes == device.free_bytes
         assert (stage.role is Role.HEAD) == (stage.node == found.head)
+    if experts:
+        processor = devices[found.head, "CPU"]
+        own = {
+            i
+            for s in found.stages
+            if s.role is Role.HEAD and s.device != "CPU"
+            for i in range(s.first_layer, s.last_layer + 1)
+        }
+        assert experts.layers
+        assert set(experts.layers) <= own
+        assert experts.weight_bytes == sum(model.layer_expert_bytes[i] for i in experts.layers)
+        assert experts.total_bytes + found.head_ram_bytes + reserve_bytes(processor) <= processor.free_bytes
 
 
 def engine_layout(layers: int, gpu_layers: int, tensor_split: Sequence[int]) -> list[int]:

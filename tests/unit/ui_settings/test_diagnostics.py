@@ -75,7 +75,11 @@ def troubled() -> Status:
         update={
             "instances": (instance,),
             "engine": EngineStatus(build=build(), problem=problem),
-            "settings": Settings(name="WORKSHOP", release_mirror="https://annika:hunter22@mirror.example"),
+            "settings": Settings(
+                name="WORKSHOP",
+                release_mirror="https://annika:hunter22@mirror.example",
+                hub_mirror="https://annika:hunter22@hub.example",
+            ),
         }
     )
 

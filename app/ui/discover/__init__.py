@@ -1,0 +1,1 @@
+"""Finding models on the hub and getting them: a part of the page Models."""
