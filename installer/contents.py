@@ -1,6 +1,7 @@
 """What goes into the Windows program and what does not: pure decisions, used by `build.spec`."""
 
 import re
+import sysconfig
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -18,11 +19,22 @@ EXCLUDED = (
     "pip",
     "bz2",
     "lzma",
+    "xml",
+    "pyexpat",
+    "xmlrpc",
+    "plistlib",
+    "smtplib",
+    "ftplib",
+    "_pydecimal",
+    "_pydatetime",
 )
 """Modules that something imports only in case, and Caravan never needs."""
 
-_OLD_PYDANTIC = "pydantic.v1"
-"""A whole older library that pydantic carries along and loads only when asked."""
+_NEVER_LOADED = ("pydantic.v1", "pydantic.mypy", "anyio._backends._trio", "asyncio.unix_events")
+"""A whole older library that pydantic carries along, and halves of packages that are for others than us."""
+
+_RECORDS_KEPT = ("METADATA", "entry_points.txt")
+"""Of what a package says about itself, what it may ask for when it runs. Licence texts are collected apart."""
 
 _COLOURS = ("pygments.styles.", "pygments.formatters.")
 _COLOURS_KEPT = ("_mapping", "default", "_ansi")
@@ -62,10 +74,19 @@ def resource_files(folder: Path) -> list[tuple[str, str]]:
 
 def is_wanted_module(name: str) -> bool:
     """Whether a Python module that was found ships."""
-    if name.startswith(_OLD_PYDANTIC):
+    if name.startswith(_NEVER_LOADED):
         return False
     group = next((group for group in _COLOURS if name.startswith(group)), None)
     return group is None or name.removeprefix(group) in _COLOURS_KEPT
+
+
+def kind_of_module(path: str, kind: str, library: str = sysconfig.get_path("stdlib")) -> str:
+    """PyInstaller's kind of a module at `path`: Python's own ones, below `library`, ship without their docstrings.
+
+    Those of other packages stay: typer, FastAPI and pydantic show some to people.
+    """
+    is_own = PureWindowsPath(path).is_relative_to(library) and "site-packages" not in PureWindowsPath(path).parts
+    return "PYMODULE-2" if is_own and kind == "PYMODULE" else kind
 
 
 def imported_qt(sources: Iterable[str]) -> set[str]:
@@ -86,6 +107,8 @@ def is_needed(place: str, modules: Iterable[str]) -> bool:
     libraries = {f"qt6{name.removeprefix('Qt').lower()}.dll" for name in modules}
     if file.name.startswith("qt6"):
         return file.name in libraries
+    if any(part.endswith(".dist-info") for part in file.parts):
+        return file.name in map(str.lower, _RECORDS_KEPT)
     if inner is None:
         return file.name not in _QT_UNUSED
     if inner.parts[0] == "plugins":

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,11 +50,30 @@ def build(folder: Path) -> Path:
     argv = [sys.executable, "-m", "PyInstaller", *options, str(ROOT / "build.spec")]
     subprocess.run(argv, cwd=ROOT, env=environment, check=True)
     shutil.rmtree(work)
+    compress_library(target / "_internal" / "base_library.zip")
+    shorten_metadata(target / "_internal")
     share_modules(target)
     licences.collect(ROOT, target / "_internal" / "licenses")
     for file in target.rglob("*"):
         os.utime(file, (date, date))
     return target
+
+
+def compress_library(file: Path) -> None:
+    """Compress the archive of the modules that Python begins with; PyInstaller only stores them. In a fixed order."""
+    half = file.with_suffix(".half")
+    with zipfile.ZipFile(file) as plain, zipfile.ZipFile(half, "w") as packed:
+        for entry in sorted(plain.infolist(), key=lambda entry: entry.filename):
+            kept = zipfile.ZipInfo(entry.filename, entry.date_time)
+            packed.writestr(kept, plain.read(entry), zipfile.ZIP_DEFLATED, 9)
+    half.replace(file)
+
+
+def shorten_metadata(folder: Path) -> None:
+    """Keep of what packages tell about themselves the fields, not the page for readers that follows an empty line."""
+    for file in folder.glob("*.dist-info/METADATA"):
+        fields, _, _ = file.read_bytes().replace(b"\r\n", b"\n").partition(b"\n\n")
+        file.write_bytes(fields + b"\n")
 
 
 def share_modules(folder: Path) -> None:

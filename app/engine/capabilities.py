@@ -5,6 +5,7 @@ is kept as long as the files stay the same.
 """
 
 import asyncio
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,11 @@ from pathlib import Path
 from app.engine.commands import SPECULATION, TRACE_VERBOSITY
 from app.engine.diagnosis import DETAIL_LINES, GUARDED_HINT, VISUAL_CPP, diagnose_start
 from app.engine.events import FailureKind
-from app.engine.exit_codes import exit_meaning, is_guarded, is_library_trouble
+from app.engine.exit_codes import exit_meaning, is_guarded, is_library_missing, is_library_trouble
 from app.engine.failures import parse_failure
 from app.engine.fingerprint import fingerprint
 from app.engine.locate import Candidate
+from app.engine.missing_libraries import is_runtime, missing_libraries
 from app.schema.engine import EngineBuild, EngineDevice
 from app.schema.errors import CaravanError, EngineBroken, EngineLacksRpc, EngineLibraryMissing
 from app.system.spawn import Finished, ProgramMissing, ProgramTimedOut, run_short
@@ -189,16 +191,25 @@ async def _ask(program: Path, question: str, deadline: float = ANSWER_SECONDS) -
             "Try again; if it stays so, update the graphics driver or install the engine again.",
         ) from error
     if answer.returncode != 0:
-        raise _broken(program, question, answer)
+        missing = await asyncio.to_thread(_missing, program) if is_library_missing(answer.returncode) else ()
+        raise _broken(program, question, answer, missing)
     return answer
 
 
-def _broken(program: Path, question: str, answer: Finished) -> CaravanError:
+def _missing(program: Path) -> tuple[str, ...]:
+    return missing_libraries(program, Path(os.environ.get("SYSTEMROOT", "C:\\Windows"), "System32"))
+
+
+def _broken(program: Path, question: str, answer: Finished, missing: tuple[str, ...]) -> CaravanError:
     failures = [failure for line in _lines(answer) if (failure := parse_failure(line)) is not None]
     library = next((failure.subject for failure in failures if failure.kind is FailureKind.LIBRARY_MISSING), None)
     if library is not None or is_library_trouble(answer.returncode):
-        trouble = f"library {library} was not found" if library else exit_meaning(answer.returncode)
-        hint = f"Install the engine again; on Windows also the {VISUAL_CPP}."
+        named = ", ".join(missing) or library
+        trouble = f"library {named} was not found" if named else exit_meaning(answer.returncode)
+        if is_runtime(missing):
+            hint = f"Install the {VISUAL_CPP} from Microsoft, then try again."
+        else:
+            hint = f"Install the engine again; on Windows also the {VISUAL_CPP}."
         return EngineLibraryMissing(f"{program.name} cannot start: {trouble}.", hint, _lines(answer))
     return EngineBroken(
         f"{program.name} {question} failed: {exit_meaning(answer.returncode)} (exit code {answer.returncode}).",

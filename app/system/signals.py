@@ -2,7 +2,7 @@
 
 Windows ends a console program as soon as its handler for a closed window, a logoff or a shutdown has returned, and
 after about 5 s in any case (Microsoft, "HandlerRoutine"). So that handler waits for our end. A program without a
-console hears none of them: it is ended, and the Job Object (`app.system.job`) takes its children along.
+console hears of a logoff or a shutdown through a hidden window (`app.system.session_window`).
 """
 
 import asyncio
@@ -16,7 +16,10 @@ if sys.platform == "win32":
     import ctypes
     from ctypes import wintypes
 
+    from app.system.session_window import session_window
+
     _WANTED = (signal.SIGINT, signal.SIGBREAK)
+    _LOGOFF = 5
 
     @contextmanager
     def _session_end(end: Callable[[], object]) -> Iterator[None]:
@@ -26,12 +29,13 @@ if sys.platform == "win32":
         install.argtypes, install.restype = (ctypes.c_void_p, wintypes.BOOL), wintypes.BOOL
         # The newest handler is asked first, so before the one of the C library.
         install(ctypes.cast(handler, ctypes.c_void_p), True)
-        try:
-            yield
-        finally:
-            # Windows ends us as soon as a waiting handler returns, so nothing may be left to do here.
-            install(ctypes.cast(handler, ctypes.c_void_p), False)
-            session_end.finished.set()
+        with session_window(lambda: session_end.handle(_LOGOFF)):
+            try:
+                yield
+            finally:
+                # Windows ends us as soon as a waiting handler returns, so nothing may be left to do here.
+                install(ctypes.cast(handler, ctypes.c_void_p), False)
+                session_end.finished.set()
 else:
     _WANTED = (signal.SIGINT, signal.SIGTERM)
 

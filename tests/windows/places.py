@@ -7,6 +7,8 @@ from pathlib import Path
 VERSION = 1
 """Of the folder's layout; a changed layout gets a folder of its own."""
 
+_NAME = "caravan-windows-rig-"
+
 FOLDER_VARIABLE = "CARAVAN_WINDOWS_RIG"
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -63,4 +65,12 @@ class Places:
 def rig_places() -> Places:
     """The rig of this user: `~/.cache/caravan-windows-rig-VERSION`, or what CARAVAN_WINDOWS_RIG names."""
     chosen = os.environ.get(FOLDER_VARIABLE)
-    return Places(Path(chosen) if chosen else Path.home() / ".cache" / f"caravan-windows-rig-{VERSION}")
+    return Places(Path(chosen) if chosen else Path.home() / ".cache" / f"{_NAME}{VERSION}")
+
+
+def older_rigs(places: Places) -> tuple[Path, ...]:
+    """Folders beside this rig that an older layout used; none when the rig has a name of its own."""
+    if places.root.name != f"{_NAME}{VERSION}":
+        return ()
+    older = (places.root.with_name(f"{_NAME}{number}") for number in range(1, VERSION))
+    return tuple(folder for folder in older if folder.is_dir())

@@ -23,11 +23,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.windows import package
-from tests.windows.places import ENGINE, PYTHON, Places, rig_places
+from tests.windows.places import ENGINE, PYTHON, Places, older_rigs, rig_places
 from tests.windows.steps import PROGRAMS, StepFailed, do, is_done, steps, why_not_here
-from tests.windows.wine import Setting, prefix_folder, screenshot_command, windows_command
+from tests.windows.wine import Setting, prefix_folder, remove_abandoned, screenshot_command, windows_command
 
 NAMES = {"python": PYTHON, **{name: f"{ENGINE}\\{name}.exe" for name in PROGRAMS}}
+SCRATCH_BYTES = 500 << 20
+"""What Windows programs may keep from run to run before it is thrown away: compiled Python of one checkout is 60 MB."""
+
 PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:pytest-qt")
 
 
@@ -44,6 +47,7 @@ def build(places: Places) -> None:
     with (places.root / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         shutil.rmtree(places.work, ignore_errors=True)
+        _tidy(places)
         for step in steps(places):
             if is_done(places, step):
                 _say(f"{step.name}: there")
@@ -51,6 +55,16 @@ def build(places: Places) -> None:
             _say(f"{step.name}: making {step.says} ...")
             _say(f"{step.name}: {do(places, step):.0f} s")
     _say(f"Windows rig: {places.root}, {time.monotonic() - began:.1f} s")
+
+
+def _tidy(places: Places) -> None:
+    """Keep the rig from growing for ever: remove older layouts, and what runs kept for the next when it became much."""
+    remove_abandoned(places)
+    kept = sum(file.stat().st_size for file in places.scratch.rglob("*") if file.is_file())
+    for folder in (*older_rigs(places), *((places.scratch,) if kept > SCRATCH_BYTES else ())):
+        _say(f"removing {folder}")
+        shutil.rmtree(folder, ignore_errors=True)
+    places.scratch.mkdir(parents=True, exist_ok=True)
 
 
 def missing(places: Places) -> str | None:

@@ -16,7 +16,7 @@ from tests.windows.places import REPOSITORY, Places
 
 DEBIAN = ("trixie", "http://deb.debian.org/debian")
 WINE = ("wine", "wine64", "xvfb", "xauth", "scrot")
-_C_LIBRARY = "usr/lib/x86_64-linux-gnu/wine/x86_64-windows/ucrtbase.dll"
+_LIBRARIES = "usr/lib/x86_64-linux-gnu/wine/x86_64-windows"
 COMPILER = ("cmake", "ninja-build", "g++-mingw-w64-x86-64-posix")
 SETUP_MAKER = ("nsis",)
 
@@ -74,11 +74,11 @@ def steps(places: Places) -> tuple[Step, ...]:
     packages, engine = _locked("--no-group", "engine"), _locked("--only-group", "engine")
     packaging = _locked("--no-default-groups", "--group", "package")
     windows = places.windows
-    filled = " ".join((*WINE, *wine_gaps.CODE))
+    filled = f"{' '.join(WINE)} {wine_gaps.CODE}"
     return (
         Step("chroot", "Debian 13 in a folder", places.chroot, " ".join(DEBIAN), _make_chroot),
         Step("wine", "Wine 10 and a screen", places.chroot / "usr/lib/wine/wineserver64", filled, _make_wine),
-        Step("prefix", "a Windows of Wine's", places.first_prefix, " ".join(WINE), _make_prefix),
+        Step("prefix", "a Windows of Wine's", places.first_prefix, filled, _make_prefix),
         Step("python", f"CPython {PYTHON_VERSION} for Windows", windows / "python", PYTHON_PACKAGE, _make_python),
         Step(
             "packages",
@@ -158,7 +158,7 @@ def _make_chroot(places: Places) -> None:
 
 def _make_wine(places: Places) -> None:
     _install(places, WINE)
-    wine_gaps.fill(places.chroot / _C_LIBRARY)
+    wine_gaps.fill(places.chroot / _LIBRARIES)
 
 
 def _make_compiler(places: Places) -> None:

@@ -1,5 +1,6 @@
 """Caravan with Windows Python and a Windows llama.cpp, under Wine."""
 
+import re
 import sys
 
 import pytest
@@ -23,10 +24,11 @@ def say(*lines: str) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1000)
 def test_the_unit_tests() -> None:
     ignored = [f"--deselect={test}" for test in EXCLUDED]
-    report = windows_pytest("tests/unit", *ignored, deadline=590)
+    report = windows_pytest("tests/unit", *ignored, "--durations=12", deadline=980)
+    say(*(line for line in report.output.splitlines() if re.match(r"\d+\.\d+s (call|setup)", line)))
     say(f"{report.passed} passed, {len(report.skipped)} skipped on Windows", *report.skipped)
     assert report.failed == 0, report.output[-8000:]
     assert report.passed > UNIT_TESTS

@@ -1,7 +1,7 @@
-"""Two Windows PCs on one LAN: each a Wine of its own in a network namespace with an address of its own.
+"""Two Windows PCs on one LAN, Caravan installed on both: each a Wine of its own in a network namespace of its own.
 
-They find each other by mDNS, pair by code, and run one model over both. The clients that order them are Linux programs
-in the same namespaces.
+They find each other by mDNS, pair by code, and run one model over both with the engine that came with the installer.
+The clients that order them are Linux programs in the same namespaces.
 """
 
 import asyncio
@@ -19,13 +19,12 @@ pytest.importorskip("fcntl", reason="the rig runs on Linux")
 
 from tests.cluster.bed import Bed, Host, open_bed, why_not
 from tests.cluster.pcs import MODEL, PROMPT, Pc
-from tests.windows.in_wine import ENGINE_VARIABLES, wanted_rig
+from tests.windows.in_wine import PROGRAM, install, wanted_rig
 from tests.windows.places import Places
-from tests.windows.rig import whole
 from tests.windows.wine import Setting, prefix_folder, windows_command
 
 START_SECONDS = 90.0
-OURS = ("python.exe", "llama-server.exe", "ggml-rpc-server.exe")
+OURS = ("Caravan.exe", "llama-server.exe", "ggml-rpc-server.exe")
 """The Windows programs of a PC that are ours, and not Wine's own."""
 
 
@@ -42,9 +41,9 @@ class WindowsPc(Pc):
         self.folder.mkdir()
         settings = {"name": self.name, "use_known_folders": False, "cpu_threads": 1}
         (self.folder / "settings.json").write_text(json.dumps(settings), "utf-8")
-        setting = Setting(writable=self.folder.parent, environment=ENGINE_VARIABLES)
-        node = ["python", "-m", "app", "--data-dir", "Z:\\out\\data", "node", "-v", "--no-measure"]
-        wine = windows_command(self._rig, whole(node), setting, self._prefix)
+        setting = Setting(writable=self.folder.parent, folder="/out")
+        node = [PROGRAM, "node", "--data-dir", "Z:\\out\\data", "-v", "--no-measure"]
+        wine = windows_command(self._rig, node, setting, self._prefix)
         self.node = await self.host.start(*wine, on_line=lambda _, line: self.lines.append(line))
         client = (sys.executable, "-m", "tests.cluster.remote", str(self.folder))
         self._remote = await self.host.start(*client, on_line=self._hear)
@@ -73,14 +72,15 @@ class WindowsPc(Pc):
 
 
 @contextlib.asynccontextmanager
-async def windows_pcs(bed: Bed, rig: Places, folder: Path) -> AsyncIterator[list[WindowsPc]]:
-    """A running Windows PC on every host of the bed. At the end they are ended."""
+async def windows_pcs(bed: Bed, rig: Places, folder: Path, setup: Path) -> AsyncIterator[list[WindowsPc]]:
+    """A Windows PC on every host of the bed, the installed program's node running. At the end they are ended."""
     async with contextlib.AsyncExitStack() as stack:
         pcs = []
         for host in bed.hosts.values():
             own = folder / host.name
             own.mkdir()
             prefix = stack.enter_context(prefix_folder(rig, None))
+            await asyncio.to_thread(install, rig, setup, Setting(), prefix)
             pcs.append(WindowsPc(host, own, rig, prefix))
             stack.push_async_callback(pcs[-1].end)
         await asyncio.gather(*(pc.begin() for pc in pcs))
@@ -98,13 +98,11 @@ async def answer(head: Pc, pcs: int) -> str:
 
 
 @pytest.mark.timeout(400)
-async def test_two_windows_pcs_pair_by_code_and_run_one_model(tmp_path: Path) -> None:
+async def test_two_installed_caravans_pair_by_code_and_run_one_model(setup: Path, tmp_path: Path) -> None:
     rig = wanted_rig()
-    reason = why_not()
-    if reason is not None:
-        pytest.skip(reason)
+    assert why_not() is None
     began = time.monotonic()
-    async with open_bed("a", "b", tag="win") as bed, windows_pcs(bed, rig, tmp_path) as (a, b):
+    async with open_bed("a", "b", tag="win") as bed, windows_pcs(bed, rig, tmp_path, setup) as (a, b):
         started = time.monotonic() - began
         await a.until(lambda status: any(b.host.address in each.addresses for each in status.seen), 30)
         joined = await a.joined_by(b)
@@ -119,5 +117,7 @@ async def test_two_windows_pcs_pair_by_code_and_run_one_model(tmp_path: Path) ->
         assert "ggml-rpc-server.exe" in running
         left = await b.kill_node()
         await a.until(lambda _: not a.sees(b), 20)
-        sys.stdout.write(f"two PCs: started {started:.0f} s, joined {joined:.1f} s, gone {left:.2f} s after the kill\n")
+        sys.stdout.write(
+            f"two PCs: installed and started {started:.0f} s, joined {joined:.1f} s, gone {left:.2f} s after the kill\n"
+        )
         assert left < 1.0

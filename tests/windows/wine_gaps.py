@@ -1,58 +1,50 @@
-"""Functions that Wine 10's C library only has as stubs which end the program, filled in with their few bytes of code.
+"""Functions of Wine 10 that end the program or answer wrongly, filled in with their few bytes of code.
 
-NumPy's Windows wheels call both at import. The layout of the file is Microsoft's "PE Format": headers, sections,
-export directory.
+- `crealf`, `cimagf`: only stubs. NumPy's Windows wheels call both at import.
+- `GetUserNameA`: in a program whose code page is UTF-8, as the packaged one is, it makes room for the name's characters
+  and not for its bytes, and hands out memory that nobody wrote. Wine's DPAPI makes its key of the answer, so what one
+  process protected the next could not read back when the user is called `Jörg 测试`. Now it answers `user`, always.
+  Windows' own DPAPI asks nothing there.
 """
 
-import struct
 from pathlib import Path
 
-# A pair of floats of 8 bytes comes in RCX, a float goes back in XMM0: Microsoft's x64 calling convention.
+from app.engine.portable_executable import Image
+
+# Microsoft's x64 calling convention: a pair of floats of 8 bytes comes in RCX, a float goes back in XMM0; pointers come
+# in RCX and RDX, a number goes back in EAX.
 CODE = {
-    "crealf": bytes.fromhex("660f6ec1c3"),  # movd xmm0, ecx; ret
-    "cimagf": bytes.fromhex("48c1e920660f6ec1c3"),  # shr rcx, 32; movd xmm0, ecx; ret
+    "ucrtbase.dll": {
+        "crealf": "660f6ec1c3",  # movd xmm0, ecx; ret
+        "cimagf": "48c1e920660f6ec1c3",  # shr rcx, 32; movd xmm0, ecx; ret
+    },
+    "advapi32.dll": {
+        "GetUserNameA": (
+            "833a05"  # cmp dword [rdx], 5
+            "c70205000000"  # mov dword [rdx], 5
+            "7210"  # jb over the next four
+            "c70175736572"  # mov dword [rcx], "user"
+            "c6410400"  # mov byte [rcx + 4], 0
+            "b801000000"  # mov eax, 1
+            "c3"  # ret
+            "65488b042530000000"  # mov rax, gs:[0x30]: the thread's block
+            "c740687a000000"  # mov dword [rax + 0x68], 0x7a: its last error, ERROR_INSUFFICIENT_BUFFER
+            "31c0c3"  # xor eax, eax; ret
+        )
+    },
 }
 
 
-def fill(library: Path) -> None:
-    """Write the code over the stubs of a 64-bit DLL. Raises KeyError when a function is not exported at all."""
-    data = bytearray(library.read_bytes())
-    exports = exported(data)
-    for name, code in CODE.items():
-        begin = exports[name]
-        data[begin : begin + len(code)] = code
-    library.write_bytes(data)
-
-
-def exported(data: bytes | bytearray) -> dict[str, int]:
-    """Name -> place in the file of every function that a 64-bit DLL exports by name."""
-    header = _number(data, 0x3C, "<I")
-    sections = _sections(data, header)
-    directory = _place(_number(data, header + 24 + 112, "<I"), sections)
-    count, functions, names, ordinals = struct.unpack_from("<4I", data, directory + 24)
-    found = {}
-    for index in range(count):
-        name_at = _place(_number(data, _place(names, sections) + 4 * index, "<I"), sections)
-        ordinal = _number(data, _place(ordinals, sections) + 2 * index, "<H")
-        address = _number(data, _place(functions, sections) + 4 * ordinal, "<I")
-        found[data[name_at : data.index(0, name_at)].decode("ascii")] = _place(address, sections)
-    return found
-
-
-def _sections(data: bytes | bytearray, header: int) -> list[tuple[int, int, int]]:
-    """Address, size and place in the file of each section."""
-    count, first = _number(data, header + 6, "<H"), header + 24 + _number(data, header + 20, "<H")
-    found = []
-    for index in range(count):
-        size, address, raw_size, place = struct.unpack_from("<4I", data, first + 40 * index + 8)
-        found.append((address, max(size, raw_size), place))
-    return found
-
-
-def _place(address: int, sections: list[tuple[int, int, int]]) -> int:
-    return next(place + address - begin for begin, size, place in sections if begin <= address < begin + size)
-
-
-def _number(data: bytes | bytearray, place: int, form: str) -> int:
-    found: int = struct.unpack_from(form, data, place)[0]
-    return found
+def fill(folder: Path) -> None:
+    """Write the code over the functions of the 64-bit DLLs in `folder`. Raises KeyError for a missing one."""
+    for library, functions in CODE.items():
+        file = folder / library
+        data = bytearray(file.read_bytes())
+        exports = Image(bytes(data)).exports()
+        for name, text in functions.items():
+            code = bytes.fromhex(text)
+            begin = exports[name]
+            data[begin : begin + len(code)] = code
+        half = file.with_suffix(".half")
+        half.write_bytes(data)
+        half.replace(file)

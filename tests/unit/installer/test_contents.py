@@ -1,15 +1,16 @@
 """What ships and what does not."""
 
 import struct
+import zipfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.contents import QT_PLUGINS, imported_qt, is_needed, is_wanted_module, resource_files
+from installer.contents import QT_PLUGINS, imported_qt, is_needed, is_wanted_module, kind_of_module, resource_files
 from installer.licences import unnamed
-from installer.program import SIZE_AIM, size_report, sizes
+from installer.program import SIZE_AIM, compress_library, shorten_metadata, size_report, sizes
 from installer.version import version_numbers
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -28,6 +29,7 @@ USED = {"QtCore", "QtGui", "QtWidgets", "QtSvg"}
         "python313.dll",
         "libcrypto-3.dll",
         "resources/icons/tray-16.svg",
+        "pydantic-2.1.dist-info\\METADATA",
     ],
 )
 def test_it_belongs_there(place: str) -> None:
@@ -45,6 +47,8 @@ def test_it_belongs_there(place: str) -> None:
         "PySide6/translations/qt_de.qm",
         "PySide6/plugins/tls/qopensslbackend.dll",
         "PySide6/plugins/platforms/qoffscreen.dll",
+        "cryptography-50.0.dist-info/sboms/cryptography-rust.cyclonedx.json",
+        "pydantic-2.1.dist-info\\RECORD",
     ],
 )
 def test_it_does_not(place: str) -> None:
@@ -76,6 +80,40 @@ def test_modules_that_nobody_loads_stay_out() -> None:
     assert is_wanted_module("pydantic.main")
     assert not is_wanted_module("pygments.styles.monokai")
     assert not is_wanted_module("pydantic.v1.main")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("Z:\\python\\Lib\\email\\header.py", "PYMODULE-2"),
+        ("z:/python/lib/asyncio/base_events.py", "PYMODULE-2"),
+        ("Z:\\python\\Lib\\site-packages\\typer\\main.py", "PYMODULE"),
+        ("Z:\\packages\\fastapi\\routing.py", "PYMODULE"),
+    ],
+)
+def test_only_pythons_own_modules_lose_their_docstrings(path: str, kind: str) -> None:
+    assert kind_of_module(path, "PYMODULE", "Z:\\python\\Lib") == kind
+
+
+def test_packages_keep_the_fields_of_their_metadata(tmp_path: Path) -> None:
+    file = tmp_path / "a-1.dist-info" / "METADATA"
+    file.parent.mkdir()
+    file.write_bytes(b"Name: a\r\nVersion: 1\r\n\r\n# A long page\r\n")
+    shorten_metadata(tmp_path)
+    assert file.read_bytes() == b"Name: a\nVersion: 1\n"
+
+
+def test_the_first_modules_are_packed_and_stay_what_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "base_library.zip"
+    modules = {"enum.pyc": b"a" * 5000, "abc.pyc": b"b"}
+    with zipfile.ZipFile(file, "w") as plain:
+        for name, code in modules.items():
+            plain.writestr(zipfile.ZipInfo(name), code)
+    compress_library(file)
+    with zipfile.ZipFile(file) as packed:
+        assert packed.namelist() == sorted(modules)
+        assert {name: packed.read(name) for name in modules} == modules
+    assert file.stat().st_size < 1000
 
 
 def test_a_package_without_notice_is_found() -> None:
