@@ -155,6 +155,10 @@ class NodeClient:
         """End the install that runs; follow it with `watch`."""
         await self._ask("DELETE", "/engine/install")
 
+    async def model(self, name: str) -> ModelFile:
+        """One model by its id, file name or full path, on this PC or another. Raises ModelNotFound."""
+        return ModelFile.model_validate(await self._ask("GET", "/model", params={"name": name}))
+
     async def cluster_models(self) -> tuple[HeldModel, ...]:
         """The models of every PC of the cluster that answers, this one included, with who holds each."""
         return _HELD.validate_python(await self._ask("GET", "/cluster/models"))

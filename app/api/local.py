@@ -173,6 +173,11 @@ def _add_commands(router: APIRouter, node: Node) -> None:
 
 
 def _add_cluster(router: APIRouter, node: Node) -> None:
+    @router.get("/model")
+    async def model(name: str) -> ModelFile:
+        """The model of that name: an id, a file name or a full path, on this PC or on another of the cluster."""
+        return await node.instances.model(name)
+
     @router.get("/cluster/models")
     async def cluster_models() -> tuple[HeldModel, ...]:
         """The models of all PCs of the cluster, with who holds each."""

@@ -37,7 +37,7 @@ from app.cli.facts import AsJson
 from app.cli.running import ENDED, Model, follow, launch_and_follow, model_name, planned, show_stages
 from app.cli.wishes import Context
 from app.client import NodeClient
-from app.schema.errors import CaravanError, InputError, ModelNotFound, from_info
+from app.schema.errors import CaravanError, InputError, from_info
 from app.schema.model import ModelFile
 from app.schema.node import Status
 from app.schema.plan import Plan, PlanRequest, Refusal
@@ -137,7 +137,7 @@ async def measure(client: NodeClient, wish: Wish, tell: Tell) -> BenchReport:
     began = time.time()
     status = await client.status()
     _check_free(status)
-    file = await _model_file(client, wish)
+    file = await client.model(model_name(wish.model))
     found = list(await candidates(client, wish, status))
     links = await _links(client, status, tell)
     for again in range(wish.runs):
@@ -163,15 +163,6 @@ async def _one_more(client: NodeClient, split: SplitResult, wish: Wish, again: i
 def _check_free(status: Status) -> None:
     if any(each.state not in ENDED for each in status.all_instances):
         raise InputError("A model is running, which would disturb the figures.", "End it first: `caravan stop`.")
-
-
-async def _model_file(client: NodeClient, wish: Wish) -> ModelFile:
-    answer = planned(await client.plan(PlanRequest(model_id=model_name(wish.model))))
-    held = await client.models()
-    found = next((each for each in held if each.id == answer.model_id), None)
-    if found is None:
-        raise ModelNotFound(f"{answer.model_id} is not on this PC.", "Run the bench on a PC that holds the file.")
-    return found
 
 
 async def candidates(client: NodeClient, wish: Wish, status: Status) -> tuple[SplitResult, ...]:
@@ -235,9 +226,8 @@ async def _running(client: NodeClient, plan: Plan, tell: Tell) -> AsyncIterator[
 async def _sample(client: NodeClient, plan: Plan, wish: Wish, again: int, tell: Tell) -> Sample:
     async with _running(client, plan, tell) as (instance, load):
         tell("warming up")
-        per_word = await _tokens_per_word(client, instance)
+        count = await _words_for(client, instance, wish.prompt_tokens)
         tell("measuring")
-        count = max(round(wish.prompt_tokens / per_word), 1)
         timings, first = await _ask(client, instance, prompt(count, again + 1), wish.answer_tokens)
     return Sample(
         prompt_tokens=int(timings["prompt_n"]),
@@ -254,11 +244,14 @@ def prompt(words: int, seed: int) -> str:
     return " ".join(random.Random(seed).choices(_WORDS, k=words))
 
 
-async def _tokens_per_word(client: NodeClient, instance: InstanceId) -> float:
-    """How this model's tokenizer counts: from two short questions, which also warm it up."""
-    few, many = 20, 120
+async def _words_for(client: NodeClient, instance: InstanceId, tokens: int) -> int:
+    """Words that make about so many tokens, by how this model counts two short questions, which also warm it up."""
+    # Few enough for a tokenizer that knows only letters.
+    few, many = 5, 45
     counts = [(await _ask(client, instance, prompt(each, 0), _WARM_UP_TOKENS))[0]["prompt_n"] for each in (few, many)]
-    return max((counts[1] - counts[0]) / (many - few), 0.25)
+    per_word = max((counts[1] - counts[0]) / (many - few), 0.25)
+    # The chat template adds tokens of its own.
+    return max(few + round((tokens - counts[0]) / per_word), 1)
 
 
 async def _ask(client: NodeClient, instance: InstanceId, text: str, answer: int) -> tuple[dict[str, float], float]:

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.cli import words
+from app.cli.bench_splits import PLANNED
 from app.schema.model import ModelFile
 from app.schema.node import PeerReport, Status
 from app.schema.plan import Plan, Prediction, Stage
@@ -154,20 +155,48 @@ def gains(report: BenchReport) -> tuple[tuple[str, float], ...]:
 
 
 def markdown(report: BenchReport) -> str:
-    """The report for people."""
-    settings = report.settings
-    lines = [f"# caravan bench: {settings.model}", "", f"{report.date}. Repeat it with `{report.command}`.", ""]
-    lines += [
-        f"{settings.runs} launches of each split, in turn; {settings.prompt_tokens} tokens in, "
-        f"{settings.answer_tokens} out, context {settings.context}, KV cache {settings.kv_type}. "
-        "Medians, least to most in brackets.",
+    """The report for people: what came out first, then how it was measured and every figure."""
+    lines = [
+        f"# caravan bench: {report.settings.model}",
         "",
+        *_summary_lines(report),
+        *_method_lines(report),
         *_model_lines(report),
         *_pc_lines(report),
         *_split_lines(report),
-        *_gain_lines(report),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _summary_lines(report: BenchReport) -> list[str]:
+    """The splits beside each other, and what the first one gains."""
+    rows = [_summary_row(report, split) for split in report.splits]
+    head = ("split", "layers", *(title for title, *_ in FIGURES), "whole exchange, s")
+    told = [f"- {name}: {value:.2f} times as fast" for name, value in gains(report)]
+    if len(report.splits) == 1 and len(report.splits[0].names) > 1:
+        told = ["All splits are the same here, so one was measured."]
+    return [*_table(head, rows), "", *told, *([""] if told else [])]
+
+
+def _summary_row(report: BenchReport, split: SplitResult) -> tuple[str, ...]:
+    names = ", ".join(split.names)
+    held = " + ".join(f"{stage.node_name} {stage.layers}" for stage in split.plan.stages) if split.plan else "-"
+    if not split.samples:
+        return (names, held, *("-" for _ in FIGURES), "not measured")
+    figures = (form.format(middle(split.samples, figure)) for _, form, figure, _ in FIGURES)
+    seconds = exchange_seconds(split.samples, report.settings.prompt_tokens, report.settings.answer_tokens)
+    return (names, held, *figures, f"{seconds:.2f}")
+
+
+def _method_lines(report: BenchReport) -> list[str]:
+    settings = report.settings
+    told = (
+        f"{report.date}, `{report.command}`.",
+        f"{settings.runs} launches of each split, in turn, each asked once: about {settings.prompt_tokens} tokens in, "
+        f"{settings.answer_tokens} out, context {settings.context}, KV cache {settings.kv_type}.",
+        "The figures are medians, by llama-server's own timings.",
+    )
+    return [" ".join(told), ""]
 
 
 def _model_lines(report: BenchReport) -> list[str]:
@@ -179,8 +208,12 @@ def _model_lines(report: BenchReport) -> list[str]:
 def _pc_lines(report: BenchReport) -> list[str]:
     rows = [_pc_row(pc) for pc in report.pcs]
     head = ("PC", "processor", "RAM", "GPUs", "system", "llama.cpp", "Caravan")
-    links = [_link_line(each) for each in report.links]
-    return ["## PCs", "", *_table(head, rows), "", *links, *([""] if links else [])]
+    lines = ["## PCs", "", *_table(head, rows), ""]
+    if report.links:
+        links = [(each.pc, _told(each.round_trip, 1e3), _told(each.throughput, 1e-6)) for each in report.links]
+        own = report.pcs[0].name if report.pcs else "this PC"
+        lines += [*_table((f"link from {own} to", "round trip, ms", "throughput, MB/s"), links), ""]
+    return lines
 
 
 def _pc_row(pc: PcFacts) -> tuple[str, ...]:
@@ -188,13 +221,8 @@ def _pc_row(pc: PcFacts) -> tuple[str, ...]:
     return (pc.name, pc.processor, words.size(pc.ram_bytes), gpus, pc.operating_system, pc.engine or "none", pc.caravan)
 
 
-def _link_line(link: LinkFacts) -> str:
-    round_trip, throughput = _or_dash(link.round_trip, 1e3, "ms"), _or_dash(link.throughput, 1e-6, "MB/s")
-    return f"Link to {link.pc}: round trip {round_trip}, throughput {throughput}."
-
-
-def _or_dash(value: float | None, scale: float, unit: str) -> str:
-    return "not measured" if value is None else f"{value * scale:.2f} {unit}"
+def _told(value: float | None, scale: float) -> str:
+    return "not measured" if value is None else f"{value * scale:.2f}"
 
 
 def _split_lines(report: BenchReport) -> list[str]:
@@ -202,14 +230,25 @@ def _split_lines(report: BenchReport) -> list[str]:
     for split in report.splits:
         lines += [f"### {', '.join(split.names)}", ""]
         if split.plan is not None:
-            lines += [*(_stage_line(stage) for stage in split.plan.stages), ""]
+            lines += [*(_stage_line(stage) for stage in split.plan.stages), *_left_out(split), ""]
         if split.problem is not None:
             lines += [f"Not measured: {split.problem}", ""]
         if split.samples:
-            lines += [*_figure_table(split), ""]
-    if len(report.splits) == 1 and len(report.splits[0].names) > 1:
-        lines += ["All splits are the same here, so one was measured.", ""]
+            lines += [*_figure_table(split), "", *_unpredicted(split)]
     return lines
+
+
+def _left_out(split: SplitResult) -> list[str]:
+    """Why the planner leaves a PC out; of a split that is given, there is nothing to say."""
+    if split.plan is None or PLANNED not in split.names:
+        return []
+    return [f"- {reason.sentence}" for reason in split.plan.left_out]
+
+
+def _unpredicted(split: SplitResult) -> list[str]:
+    if split.plan is None or split.plan.prediction is not None:
+        return []
+    return ["No speed was predicted: no PC in it had measured its devices yet, which each does when it is idle.", ""]
 
 
 def _stage_line(stage: Stage) -> str:
@@ -226,15 +265,7 @@ def _figure_table(split: SplitResult) -> list[str]:
         spread = f"{form.format(found)} ({form.format(min(values))} to {form.format(max(values))})"
         ratio = f"{told / found:.2f}" if told is not None and found else "-"
         rows.append((title, spread, form.format(told) if told is not None else "-", ratio))
-    return _table(("", "measured", "predicted", "predicted / measured"), rows)
-
-
-def _gain_lines(report: BenchReport) -> list[str]:
-    found = gains(report)
-    if not found:
-        return []
-    told = (f"- {name}: {value:.2f} times as fast" for name, value in found)
-    return ["## The whole exchange", "", *told]
+    return _table(("", "measured (least to most)", "predicted", "predicted / measured"), rows)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -189,7 +189,9 @@ async def show_over_hosts(
         split, single = await _compare(to, hosts, question, count)
     return {
         "hosts": [{"name": host.name, "address": host.address} for host in lan],
+        "plan": split.instance.plan.model_dump(mode="json"),
         "stages": [stage.model_dump(mode="json") for stage in split.instance.plan.stages],
+        "buffers": [buffer.model_dump(mode="json") for buffer in split.instance.buffers],
         "answer": split.text,
         "tokens_per_second": split.tokens_per_second,
         "matches_single": split.text == single.text,

@@ -11,7 +11,7 @@ from app.cli import words
 from app.cli.console import Session, run, session, show_json
 from app.schema.engine import INSTALL_ENDS, EngineStatus
 from app.schema.errors import from_info
-from app.schema.instance import InstanceStatus
+from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.model import ModelFile
 from app.schema.node import PeerReport, Status
 
@@ -66,6 +66,8 @@ def _resources(report: PeerReport) -> str:
 def _instance_line(instance: InstanceStatus, unloads_at: float | None) -> str:
     pcs = " + ".join(dict.fromkeys(stage.node_name for stage in instance.plan.stages))
     line = f"{instance.id}  {instance.model_id} on {pcs}: {instance.state}"
+    if instance.state is InstanceState.READY and (speed := words.speed(instance)):
+        line = f"{line}, {speed}"
     if unloads_at is not None:
         return f"{line} - idle, unloads in {words.duration(max(0.0, unloads_at - time.time()))}"
     told = instance.error.sentence if instance.error else instance.ended_because

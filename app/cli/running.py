@@ -309,8 +309,16 @@ async def _answer(
         show_json({"answer": text, "finish_reason": last.finish_reason, "timings": last.timings})
         return text
     speed = (last.timings or {}).get("predicted_per_second")
-    to.say(f"\n{speed:.1f} tok/s" if speed else "", "dim")
+    to.say(f"\n{speed:.1f} tok/s{await _predicted(client, body)}" if speed else "", "dim")
     return text
+
+
+async def _predicted(client: NodeClient, body: dict[str, Any]) -> str:
+    """What the plan of the model that was asked said; nothing where it is not known which one that was."""
+    ready = [each for each in (await client.status()).all_instances if each.state is InstanceState.READY]
+    asked = [each for each in ready if body.get("model") in (None, each.id, each.model_id)]
+    told = asked[0].plan.prediction if len(asked) == 1 else None
+    return f" (predicted {told.decode:.1f})" if told is not None else ""
 
 
 async def collect(

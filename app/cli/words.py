@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.schema.download import Download, DownloadPhase
 from app.schema.engine import EngineInstall, InstallPhase
-from app.schema.instance import Phase, PhaseName, Progress, Unit
+from app.schema.instance import InstanceStatus, Phase, PhaseName, Progress, Unit
 
 PHASE_WORDS = {
     PhaseName.LEASES: "memory reserved",
@@ -47,6 +47,15 @@ def duration(seconds: float | None) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+def speed(instance: InstanceStatus) -> str:
+    """`19.8 tok/s at the last answer (predicted 21.3)`, or what of it is known; nothing when neither is."""
+    told = instance.plan.prediction
+    if instance.decode is None:
+        return f"predicted {told.decode:.1f} tok/s" if told is not None else ""
+    predicted = f" (predicted {told.decode:.1f})" if told is not None else ""
+    return f"{instance.decode:.1f} tok/s at the last answer{predicted}"
 
 
 def progress(step: Progress) -> str:

@@ -52,7 +52,9 @@ def _by_path(models: Sequence[ModelFile], wanted: str) -> list[ModelFile]:
 
 
 def _comparable(path: str) -> str:
-    return os.path.normcase(os.path.abspath(os.path.expanduser(path)))
+    """A full path is compared as it is written: the event loop may not wait for a disk."""
+    full = os.path.expanduser(path)
+    return os.path.normcase(os.path.normpath(full) if os.path.isabs(full) else os.path.abspath(full))
 
 
 def _ambiguous(wanted: str, candidates: Sequence[ModelFile]) -> ModelNotFound:

@@ -23,8 +23,11 @@ from app.system.files import plain_reason, read_json_or_none, write_atomically
 
 logger = logging.getLogger("caravan.node.corrections")
 
-LEARNING = 0.3
-"""Weight of the newest run in a factor."""
+REMEMBERED = 5
+"""Runs of a placement that make its factor, the newest ones."""
+
+LOAD_LEARNING = 0.3
+"""Weight of the newest launch in what a placement's loading takes."""
 
 MIX_LEARNING = 0.05
 """Weight of the newest exchange in the mix: a few dozen shape it."""
@@ -72,8 +75,19 @@ def after_run(book: CorrectionBook, plan: Plan, exchange: Exchange, now: float) 
     if ratio is None:
         return taught
     known = _find(book, plan)
-    factor = _step(known.factor, ratio, is_first=known.runs == 0)
-    return _with(taught, known.model_copy(update={"factor": factor, "runs": known.runs + 1, "changed_at": now}))
+    before = known.recent or ((known.factor,) if known.runs else ())
+    recent = (*before, min(max(ratio, LEAST), MOST))[-REMEMBERED:]
+    changes = {"factor": typical(recent), "recent": recent, "runs": known.runs + 1, "changed_at": now}
+    return _with(taught, known.model_copy(update=changes))
+
+
+def typical(ratios: Sequence[float]) -> float:
+    """PURE: the middle one, of two middle ones the smaller.
+
+    What else a PC does meanwhile only makes an answer slower: one such answer among others changes nothing, and a first
+    one counts until the next.
+    """
+    return sorted(ratios)[(len(ratios) - 1) // 2]
 
 
 def ratio_of(prediction: Prediction, exchange: Exchange) -> float | None:
@@ -171,7 +185,7 @@ def exchange_seconds(prediction: Prediction, prompt: int, answer: int) -> float:
 def _step(old: float, ratio: float, is_first: bool) -> float:
     """The moving average of ratios, as that of their logarithms: twice and half as fast cancel out."""
     bounded = min(max(ratio, LEAST), MOST)
-    return bounded if is_first else math.exp((1 - LEARNING) * math.log(old) + LEARNING * math.log(bounded))
+    return bounded if is_first else math.exp((1 - LOAD_LEARNING) * math.log(old) + LOAD_LEARNING * math.log(bounded))
 
 
 def _find(book: CorrectionBook, plan: Plan) -> Correction:

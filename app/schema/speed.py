@@ -62,15 +62,17 @@ class Mix(Record):
 
 
 class Correction(Record):
-    """How many times longer one placement took than the cost model says, as moving averages of `runs` exchanges.
+    """How many times longer one placement took than the cost model says: what is typical of the `recent` ones of `runs`
+    exchanges, oldest first.
 
-    A placement is its head and its `devices` as `node/device`, sorted. `load` says the same of loading, None before the
-    first launch. `changed_at` is seconds since the epoch.
+    A placement is its head and its `devices` as `node/device`, sorted. `load` says the same of loading, a moving
+    average, None before the first launch. `changed_at` is seconds since the epoch.
     """
 
     head: NodeId
     devices: tuple[str, ...]
     factor: float = 1.0
+    recent: tuple[float, ...] = ()
     load: float | None = None
     runs: int = 0
     changed_at: float = 0.0

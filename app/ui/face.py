@@ -116,7 +116,7 @@ def _ready(status: Status, speeds: Speeds) -> Face | None:
 
 def _ready_words(instance: InstanceStatus, speeds: Speeds) -> Phrase:
     pcs, model, expected = pcs_word(instance.plan.pcs), model_name(instance), instance.plan.prediction
-    if (measured := speeds.get(instance.id)) is not None:
+    if (measured := speeds.get(instance.id, instance.decode)) is not None:
         return tr("Ready · {pcs} · {model} · {speed}", pcs=pcs, model=model, speed=speed_text(measured))
     if expected is None:
         return tr("Ready · {pcs} · {model}", pcs=pcs, model=model)

@@ -14,14 +14,16 @@ from typing import Any
 import psutil
 
 from app.schema.errors import ErrorInfo, from_info
-from app.schema.instance import InstanceState
+from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.node import Peer, Reachability, Status
 from app.system.paths import resources_folder
 from app.system.spawn import Child
+from tests.cluster import holds
 from tests.cluster.bed import Bed, Host, Listener
 
 API, PEER, PAIR = 52415, 52416, 52417
 MODEL = "caravan-demo"
+LAUNCHES = frozenset({"launch", "launch_plan"})
 PROMPT = "What is Caravan, and how do I join a cluster?"
 
 
@@ -80,7 +82,10 @@ class Pc:
         self._news.set()
 
     async def call(self, name: str, deadline: float = 60.0, **arguments: Any) -> Any:
-        """Let the client in the host do something; raises what it raised."""
+        """Let the client in the host do something; raises what it raised.
+
+        What a launch brought about is compared with its plan.
+        """
         assert self._remote is not None
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
@@ -89,6 +94,8 @@ class Pc:
             words = await answer
         if "error" in words:
             raise from_info(ErrorInfo.model_validate(words["error"]))
+        if name in LAUNCHES:
+            holds.check(InstanceStatus.model_validate(words["value"]))
         return words["value"]
 
     async def ask(self, **arguments: Any) -> Any:

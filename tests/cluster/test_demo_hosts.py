@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from app.schema.instance import DeviceBuffer
+from app.schema.plan import Plan
 from app.system.spawn import run_short, start_child
+from tests.cluster.holds import check_buffers
 
 COMMAND = (sys.executable, "-m", "app", "demo", "--hosts", "3", "--json")
 
@@ -36,6 +39,8 @@ async def test_three_hosts_find_each_other_and_say_the_same(namespaces: None) ->
     told = json.loads("\n".join(lines))
     assert [each["address"] for each in told["hosts"]] == ["10.78.0.1", "10.78.0.2", "10.78.0.3"]
     assert {stage["node_name"] for stage in told["stages"]} == {"PC 1", "PC 2", "PC 3"}
+    buffers = [DeviceBuffer.model_validate(each) for each in told["buffers"]]
+    check_buffers(Plan.model_validate(told["plan"]), buffers)
     assert "Caravan" in told["answer"]
     assert told["matches_single"] is True
     assert told["tokens_per_second"] > 1

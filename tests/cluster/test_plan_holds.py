@@ -1,60 +1,20 @@
-"""What the engine prints on each device is what the plan says: layers, weights, cache, buffers."""
+"""What the engine prints on each device is what the plan says, for splits of every kind (`Pc.call` compares)."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.schema.instance import InstanceStatus
-from app.schema.plan import Plan, Stage
+from app.schema.instance import InstanceState, InstanceStatus
+from tests.cluster import holds
 from tests.cluster.bed import Bed
 from tests.cluster.pcs import MODEL, PROMPT, Pc, as_cluster, lan_of
 
-MEBIBYTE = 1 << 20
-MOST = 32.0
-"""MiB by which a device may be off in all, where 3 % of the plan is less."""
-
-CLOSE = 0.25
-"""MiB by which the weights of a device may be off; a block of the demo model has more."""
-
-
-class Told:
-    """What the engine reported, in MiB by device of the plan and kind of buffer."""
-
-    def __init__(self, instance: InstanceStatus) -> None:
-        self._buffers = instance.buffers
-
-    def of(self, stage: Stage, plan: Plan, *kinds: str) -> float:
-        """The buffers of a stage. The head's processor goes by its engine name, mapped or not."""
-        own = stage.node == plan.head
-        names = {stage.device, f"{stage.device}_Mapped"} if own else {f"{stage.node_name}/{stage.device}"}
-        return sum(each.mebibytes for each in self._buffers if each.device in names and each.kind in kinds)
-
-
-def check(ready: Any) -> None:
-    """Fail where a device holds something else than planned."""
-    instance = InstanceStatus.model_validate(ready)
-    plan, told = instance.plan, Told(instance)
-    kv = sum(stage.kv_bytes for stage in plan.stages) / plan.layers / MEBIBYTE
-    for stage in plan.stages:
-        case = (stage.node_name, stage.device, instance.buffers)
-        # Every block has a cache of the same size, so the cache tells how many blocks there are.
-        assert told.of(stage, plan, "KV") == pytest.approx(stage.layers * kv, abs=0.01), case
-        # The head's own processor has the embedding table as well; the demo model's output layer is the same table,
-        # which the engine then keeps once.
-        beside = plan.head_ram_bytes if stage.node == plan.head and not stage.holds_output else 0
-        weights = told.of(stage, plan, "model")
-        assert weights == pytest.approx((stage.weight_bytes + beside) / MEBIBYTE, abs=CLOSE), case
-        whole = told.of(stage, plan, "model", "KV", "RS", "compute")
-        planned = (stage.total_bytes + beside) / MEBIBYTE
-        assert abs(whole - planned) <= max(MOST, 0.03 * planned), case
-        assert told.of(stage, plan, "compute") > 0, case
-
 
 async def launched(pc: Pc, **wishes: Any) -> Any:
-    """Launch, look, stop; what was launched."""
+    """Launch and stop; what was launched."""
     ready = await pc.call("launch", model_id=MODEL, **wishes)
-    check(ready)
+    assert ready["state"] == InstanceState.READY, ready["error"]
     await pc.call("stop", instance=ready["id"])
     return ready
 
@@ -72,6 +32,19 @@ async def test_every_device_holds_what_was_planned(lan: Bed, tmp_path: Path) -> 
             fixed = await launched(a, shares=shares)
             ranges = [(each["first_layer"], each["last_layer"]) for each in fixed["plan"]["stages"]]
             assert ranges == [(0, own - 1), (own, own + first - 1), (own + first, layers - 1)]
+        noticed(InstanceStatus.model_validate(fixed))
+
+
+def noticed(instance: InstanceStatus) -> None:
+    """Fail when a plan that differs by one block from what the engine did counts as kept."""
+    first, second, *others = instance.plan.stages
+    moved = (
+        first.model_copy(update={"last_layer": first.last_layer - 1}),
+        second.model_copy(update={"first_layer": second.first_layer - 1}),
+        *others,
+    )
+    with pytest.raises(AssertionError):
+        holds.check(instance.model_copy(update={"plan": instance.plan.model_copy(update={"stages": moved})}))
 
 
 async def test_guesses_from_repeated_text_change_no_word(lan: Bed, tmp_path: Path) -> None:

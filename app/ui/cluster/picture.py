@@ -232,7 +232,9 @@ def _state_words(instance: InstanceStatus) -> Phrase:
     if instance.state is InstanceState.STOPPING:
         return tr("unloading")
     words = [tr("ready"), pcs_word(instance.plan.pcs)]
-    if instance.plan.prediction is not None:
+    if instance.decode is not None:
+        words.append(speed_text(instance.decode))
+    elif instance.plan.prediction is not None:
         words.append(tr("about {speed}", speed=speed_text(instance.plan.prediction.decode)))
     return joined(words)
 

@@ -100,7 +100,7 @@ class LaunchPanel(Card):
         # A ready model's steps have told all they had to tell.
         self.steps.setVisible(not is_ready)
         self.bars.setVisible(not is_failed)
-        expected = launch_view.expectation(instance, self._desk.speeds.get(instance.id))
+        expected = launch_view.expectation(instance, self._desk.speeds.get(instance.id, instance.decode))
         self.measured.say(expected or "")
         self.measured.setVisible(expected is not None and is_ready)
         if is_failed and instance.error is not None:

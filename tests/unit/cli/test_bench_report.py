@@ -15,7 +15,7 @@ from app.cli.bench_report import (
     markdown,
 )
 from app.schema.model import ModelFile
-from app.schema.plan import Plan, Prediction, Refusal
+from app.schema.plan import NodeReason, Plan, Prediction, Refusal
 from app.schema.record import ModelId
 from tests.unit.instances.plans import HEAD, plan, stage
 
@@ -76,9 +76,28 @@ def test_people_read_medians_spread_and_the_prediction() -> None:
     text = markdown(report(PLANNED, SLOWER))
     assert "| answer, tok/s | 20.00 (15.00 to 22.00) | 18.00 | 0.90 |" in text
     assert "| load, s | 3.00 (3.00 to 3.00) | - | - |" in text
-    assert "Link to ATTIC: round trip 0.50 ms, throughput not measured." in text
+    assert "| ATTIC | 0.50 | not measured |" in text
     assert "`caravan bench tiny --runs 3`" in text
     assert "| a/b |" in text
+
+
+def test_what_came_out_is_told_first() -> None:
+    first = markdown(report(PLANNED, SLOWER)).partition("## PCs")[0]
+    assert "| planned | HEAD 4 + ATTIC 4 + BARN 4 | 20.00 | 500.0 | 1.100 | 3.00 | 6.00 |" in first
+    assert "| llama.cpp default | HEAD 10 + ATTIC 2 | 10.00 | 250.0 | 1.100 | 3.00 | 12.00 |" in first
+    assert "- planned against llama.cpp default: 2.00 times as fast" in first
+
+
+def test_who_is_left_out_is_told_of_the_plan_only() -> None:
+    reason = NodeReason(node=HEAD, node_name="ATTIC", sentence="ATTIC is left out: too slow.")
+    placed = [each.plan.model_copy(update={"left_out": (reason,)}) for each in (PLANNED, SLOWER) if each.plan]
+    splits = [each.model_copy(update={"plan": one}) for each, one in zip((PLANNED, SLOWER), placed, strict=True)]
+    assert markdown(report(*splits)).count("- ATTIC is left out: too slow.") == 1
+
+
+def test_a_missing_prediction_is_explained() -> None:
+    assert "No speed was predicted" in markdown(report(SLOWER))
+    assert "No speed was predicted" not in markdown(report(PLANNED))
 
 
 def test_the_json_is_the_whole_report() -> None:

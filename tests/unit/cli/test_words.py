@@ -5,7 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.cli import words
-from app.schema.instance import Phase, PhaseName, Progress, Unit
+from app.schema.instance import InstanceState, InstanceStatus, Phase, PhaseName, Progress, Unit
+from app.schema.plan import Prediction
+from app.schema.record import InstanceId, ModelId
+from tests.unit.instances.plans import HEAD, plan
 
 
 @pytest.mark.parametrize(
@@ -48,3 +51,30 @@ def test_a_phase_tells_how_far_it_is() -> None:
 
 def test_every_phase_has_words() -> None:
     assert set(words.PHASE_WORDS) == set(PhaseName)
+
+
+SPEED = Prediction(prompt_tokens=1000, answer_tokens=400, decode=21.27, prefill=500.0, first_token=2.0, answer=22.0)
+
+
+@pytest.mark.parametrize(
+    ("measured", "told", "text"),
+    [
+        (None, None, ""),
+        (None, SPEED, "predicted 21.3 tok/s"),
+        (19.8, SPEED, "19.8 tok/s at the last answer (predicted 21.3)"),
+        (19.8, None, "19.8 tok/s at the last answer"),
+    ],
+)
+def test_a_running_model_tells_what_was_predicted_and_measured(
+    measured: float | None, told: Prediction | None, text: str
+) -> None:
+    instance = InstanceStatus(
+        id=InstanceId("i"),
+        model_id=ModelId("tiny"),
+        head=HEAD,
+        state=InstanceState.READY,
+        plan=plan().model_copy(update={"prediction": told}),
+        created_at=100.0,
+        decode=measured,
+    )
+    assert words.speed(instance) == text

@@ -84,12 +84,33 @@ def test_no_factor_leaves_its_bounds(speeds: list[float]) -> None:
     assert LEAST <= factor(book, SPLIT) <= MOST
 
 
-def test_later_runs_move_it_slowly_and_evenly() -> None:
-    book = after_run(CorrectionBook(), SPLIT, run_at(20, 500), now=1.0)
-    twice = after_run(book, SPLIT, run_at(10, 250), now=2.0)
-    half = after_run(book, SPLIT, run_at(40, 1000), now=2.0)
-    assert 1.1 < factor(twice, SPLIT) < 1.5
-    assert math.log(factor(twice, SPLIT)) == pytest.approx(-math.log(factor(half, SPLIT)))
+def book_of(*slower: float) -> CorrectionBook:
+    """What runs teach that took so many times longer than predicted, one after the other."""
+    book = CorrectionBook()
+    for number, each in enumerate(slower):
+        book = after_run(book, SPLIT, run_at(20 / each, 500 / each), now=float(number))
+    return book
+
+
+@given(st.lists(st.floats(0.95, 1.05), min_size=1, max_size=12), st.floats(1.2, 20.0))
+def test_an_answer_while_the_pc_was_busy_changes_next_to_nothing(usual: list[float], busy: float) -> None:
+    assert 0.95 <= factor(book_of(*usual, busy), SPLIT) <= 1.051
+
+
+@given(st.floats(1.2, 20.0), st.floats(0.5, 1.1))
+def test_a_busy_first_answer_is_forgotten_with_the_next(busy: float, usual: float) -> None:
+    assert factor(book_of(busy, usual), SPLIT) == pytest.approx(usual)
+
+
+def test_what_stays_slower_is_learned() -> None:
+    assert factor(book_of(1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0), SPLIT) == pytest.approx(1.0)
+    assert factor(book_of(1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0), SPLIT) == pytest.approx(2.0)
+
+
+def test_a_book_from_before_runs_were_remembered_keeps_its_factor() -> None:
+    old = book_of(1.5)
+    old = old.model_copy(update={"corrections": tuple(e.model_copy(update={"recent": ()}) for e in old.corrections)})
+    assert factor(after_run(old, SPLIT, run_at(20 / 1.6, 500 / 1.6), now=9.0), SPLIT) == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""A plan made after an answer is nearer to the truth than the one before; a disturbed answer changes nothing."""
+
+import asyncio
+import math
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.schema.node import Status
+from app.schema.plan import CPU_DEVICE
+from app.schema.speed import DeviceSpeed, FormatSpeed, SpeedBook, WeightFormat
+from app.system.paths import Paths
+from app.system.spawn import Finished
+from tests.cluster.bed import Bed
+from tests.cluster.pcs import PROMPT, Pc, as_cluster, lan_of, over, until_all_know_all
+
+WRONG = 0.2e9
+"""Bytes/s that a processor is said to read at: every one of today reads many times as much."""
+
+STANDSTILL = 2.0
+"""Seconds that the worker stands still in the middle of an answer."""
+
+
+async def caravan(pc: Pc, *arguments: str) -> Finished:
+    """A command as a user of that PC gives it."""
+    return await pc.host.run(sys.executable, "-m", "app", "--data-dir", str(pc.folder), *arguments)
+
+
+async def with_wrong_speeds(pc: Pc) -> None:
+    """Let a PC believe a measurement that was never made."""
+    status = Status.model_validate_json((await caravan(pc, "status", "--json")).stdout)
+    assert status.hardware is not None
+    assert status.engine.build is not None
+    processor = status.hardware.processor
+    speed = DeviceSpeed(
+        key=f"cpu:{processor.name}:{processor.logical_cores}",
+        device=CPU_DEVICE,
+        name=processor.name,
+        engine=status.engine.build.identity,
+        threads=1,
+        measured_at=time.time(),
+        token_seconds=1e-4,
+        block_seconds=0.0,
+        formats=tuple(FormatSpeed(format=each, bandwidth=WRONG, compute=50 * WRONG) for each in WeightFormat),
+    )
+    await pc.end()
+    path = Paths.under(pc.folder).cache / "speeds.json"
+    path.write_bytes(SpeedBook(speeds=(speed,)).model_dump_json().encode())
+    await pc.start("--measure")
+
+
+async def predicted(pc: Pc, wish: dict[str, Any]) -> float:
+    """Tokens/s of the plan that is made now."""
+    await pc.until(lambda status: all(peer.report and peer.report.speeds for peer in status.peers))
+    return float((await pc.call("plan", **wish))["prediction"]["decode"])
+
+
+def off(told: float, measured: float) -> float:
+    """How far apart two speeds are, as the logarithm of their ratio."""
+    return abs(math.log(told / measured))
+
+
+@pytest.mark.timeout(180)
+async def test_an_answer_brings_the_next_plan_nearer_and_a_disturbed_one_not_away(lan: Bed, tmp_path: Path) -> None:
+    async with lan_of(lan, tmp_path, "a", "b") as (a, b):
+        await as_cluster((a, b))
+        for pc in (a, b):
+            await with_wrong_speeds(pc)
+        await until_all_know_all((a, b))
+        wish = over(a, b)
+        first = await predicted(a, wish)
+        ready = await a.call("launch", **wish)
+        measured = (await a.ask(tokens=200, ignore_eos=True))["tokens_per_second"]
+        await a.until(lambda status: status.instances[0].decode is not None)
+        second = await predicted(a, wish)
+        print(f"predicted {first:.1f}, measured {measured:.1f}, then predicted {second:.1f} tok/s")  # noqa: T201
+        assert off(second, measured) < off(first, measured) / 2
+
+        slow = await disturbed(a, b)
+        third = await predicted(a, wish)
+        print(f"disturbed: measured {slow:.1f}, then predicted {third:.1f} tok/s")  # noqa: T201
+        assert slow < measured / 1.5
+        assert off(third, second) < 0.02
+        done = await caravan(a, "status")
+        assert f"{slow:.1f} tok/s at the last answer (predicted {first:.1f})" in done.stdout, done
+        await a.call("stop", instance=ready["id"])
+
+
+async def disturbed(head: Pc, worker: Pc) -> float:
+    """Tokens/s of an answer during which the worker stands still for a while."""
+    asked = asyncio.create_task(head.call("chat", prompt=PROMPT, tokens=200, ignore_eos=True))
+    await asyncio.sleep(0.3)
+    (engine,) = await worker.programs("ggml-rpc-server")
+    os.kill(engine, signal.SIGSTOP)
+    await asyncio.sleep(STANDSTILL)
+    os.kill(engine, signal.SIGCONT)
+    return float((await asked)["tokens_per_second"])
