@@ -16,7 +16,7 @@ from typing import BinaryIO
 from app.schema.speed import CalibrationFile, WeightFormat
 
 VOCABULARY = 512
-"""Tokens it knows: the bytes, three marks, and words nobody reads."""
+"""Tokens each knows: the bytes, three marks, and words nobody reads."""
 
 CONTEXT = 1024
 
@@ -56,6 +56,7 @@ class CalibrationShape:
     feed_forward: int
     heads: int
     key_heads: int
+    vocabulary: int = VOCABULARY
 
     @property
     def key_width(self) -> int:
@@ -72,7 +73,7 @@ class CalibrationShape:
         """What one token costs: bytes it reads (the output layer too), parameters a prompt's token multiplies."""
         parameters = self.blocks * self.block_parameters
         layout = _LAYOUTS[self.format]
-        read = (parameters + self.width * VOCABULARY) // layout.elements * layout.size
+        read = (parameters + self.width * self.vocabulary) // layout.elements * layout.size
         return CalibrationFile(format=self.format, blocks=self.blocks, read_bytes=read, parameters=parameters)
 
 
@@ -138,8 +139,8 @@ class _Tensor:
 
 def _tensors(shape: CalibrationShape) -> Iterator[_Tensor]:
     width, keys, inner = shape.width, shape.key_width, shape.feed_forward
-    yield _Tensor("token_embd.weight", (width, VOCABULARY))
-    yield _Tensor("output.weight", (width, VOCABULARY))
+    yield _Tensor("token_embd.weight", (width, shape.vocabulary))
+    yield _Tensor("output.weight", (width, shape.vocabulary))
     yield _Tensor("output_norm.weight", (width,))
     matrices = {
         "attn_q": (width, width),
@@ -186,17 +187,17 @@ def _metadata(shape: CalibrationShape) -> Iterator[bytes]:
     for key, value in numbers.items():
         yield _text(key) + struct.pack("<II", _UINT32, value)
     yield _text("llama.attention.layer_norm_rms_epsilon") + struct.pack("<If", _FLOAT32, 1e-5)
-    yield from _tokenizer()
+    yield from _tokenizer(shape.vocabulary)
 
 
-def _tokenizer() -> Iterator[bytes]:
+def _tokenizer(count: int) -> Iterator[bytes]:
     marks = ("<unk>", "<s>", "</s>")
     known = (*marks, *(f"<0x{byte:02X}>" for byte in range(256)))
-    tokens = (*known, *(f"w{number}" for number in range(len(known), VOCABULARY)))
-    kinds = (_UNKNOWN, _CONTROL, _CONTROL, *[_BYTE] * 256, *[_NORMAL] * (VOCABULARY - len(known)))
+    tokens = (*known, *(f"w{number}" for number in range(len(known), count)))
+    kinds = (_UNKNOWN, _CONTROL, _CONTROL, *[_BYTE] * 256, *[_NORMAL] * (count - len(known)))
     yield _string("tokenizer.ggml.model", "llama")
     yield _array("tokenizer.ggml.tokens", _STRING, [_text(token) for token in tokens])
-    yield _array("tokenizer.ggml.scores", _FLOAT32, [struct.pack("<f", 0.0)] * VOCABULARY)
+    yield _array("tokenizer.ggml.scores", _FLOAT32, [struct.pack("<f", 0.0)] * count)
     yield _array("tokenizer.ggml.token_type", _INT32, [struct.pack("<i", kind) for kind in kinds])
 
 

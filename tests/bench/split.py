@@ -1,310 +1,331 @@
 """Predicted against measured speed on clusters of unequal hosts, and the planned split against the usual ones.
 
-Run as root on Linux, on a quiet machine: `python -m tests.bench.split [--all] [SHAPE ...]`. Each host is a network
-namespace with a limited rate; its engine runs in a cgroup (version 1) with a part of one core. The planner sees what
-the calibration measured in those cgroups. `--all` also tries every split of two hosts in steps of two blocks.
+Run as root on Linux, on a quiet machine:
+
+    python -m tests.bench.split FOLDER calibrate          measure each part of a core once, as a PC measures itself
+    python -m tests.bench.split FOLDER SHAPE... [--seconds N] [--anew]   run clusters; again for more runs of the same
+    python -m tests.bench.split FOLDER report             the report of all shapes that ran, as Markdown
+
+Each host is a network namespace with a limited rate; its engine runs in a cgroup (version 1) with a part of one core.
+The planner sees what the calibration measured in those cgroups. Every split that fits is tried, the planned one again
+between the others: a split counts by its time relative to the planned ones next to it.
 """
 
+import argparse
 import asyncio
-import contextlib
+import itertools
 import json
-import math
 import os
-import statistics
+import platform
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from app.cli.bench_splits import Bench, default_shares, proportional_shares
-from app.engine.calibration import Calibration, CalibrationFailed, CalibrationPlace, calibrate
-from app.engine.calibration_model import CalibrationShape, write_model
+from app.engine.calibration import CalibrationFailed
+from app.engine.calibration_model import write_model
 from app.engine.capabilities import Prober
-from app.engine.commands import WorkerSpec, head_command, worker_command
 from app.engine.locate import Places, locate
-from app.instances.head import HeadPlace, HeadTools, head_spec
 from app.modelstore.gguf import read_shape
 from app.node.speeds import effective
 from app.planner.plan import plan
 from app.schema.engine import EngineBuild
 from app.schema.model import ModelShape
-from app.schema.plan import ClusterView, DeviceResources, LinkMeasure, NodeResources, Plan, PlanRequest, Share
-from app.schema.record import InstanceId, ModelId, NodeId
-from app.schema.speed import DeviceSpeed, WeightFormat
-from app.system.spawn import run_short, start_child
-from tests.bench.split_inside import ANSWER, PROMPT
-from tests.cluster.bed import Bed, Host, open_bed
+from app.schema.plan import (
+    CPU_DEVICE,
+    ClusterView,
+    DeviceResources,
+    LinkMeasure,
+    NodeResources,
+    Plan,
+    PlanRequest,
+    Share,
+)
+from app.schema.record import ModelId, NodeId
+from app.schema.speed import DeviceSpeed
+from app.system.files import write_atomically
+from tests.bench.split_groups import why_not
+from tests.bench.split_lab import Cluster, calibrated, cores_of, open_cluster
+from tests.bench.split_results import DEFAULT, ENOUGH, PLANNED, PROPORTIONAL, Found, Run, Told, markdown
+from tests.bench.split_shapes import ANSWER, CONTEXT, MODEL, PROMPT, SHAPES, Pc, Shape
 
-MODEL = CalibrationShape("bench", WeightFormat.Q4_K, 24, 1024, 2816, 16, 4)
-GROUPS = Path("/sys/fs/cgroup/cpu")
-PERIOD = 10_000
-"""Microseconds over which a quota counts: about a token."""
-
-PORT = 50052
-CONTEXT = 1024
-ROUNDS = 2
 MIB = 1 << 20
-RESERVE = 1090 * MIB
-"""What the planner keeps back on a host of little memory, and its buffers: beside it, `room` is what decides."""
+RESERVE = 1024 * MIB
+"""What the planner keeps back on a host of up to 10 GiB."""
+
+BUFFERS = 24 * MIB
+"""Buffers and cache beside the weights of a stage of this model: with them, `room` is what decides."""
+
+SECONDS = 230.0
+CONTENDERS = 4
+BESIDE = 4
+"""Runs of other splits between two of the planned one."""
+
+TRIES = 4
 
 
-@dataclass(frozen=True)
-class Pc:
-    """A host: its part of a core, and how much of the model (0..1) its memory takes."""
-
-    name: str
-    cores: float
-    room: float
+def say(line: str) -> None:
+    """A line to whoever waits."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A cluster: its PCs, the head first, and the rate of every link in bit/s."""
-
-    pcs: tuple[Pc, ...]
-    rate: int
-
-
-SHAPES = {
-    "fast-head": Shape((Pc("head", 0.3, 0.7), Pc("one", 0.1, 0.9)), 10**9),
-    "slow-head": Shape((Pc("head", 0.1, 0.9), Pc("one", 0.3, 0.7)), 10**9),
-    "alone-is-best": Shape((Pc("head", 0.3, 1.5), Pc("one", 0.1, 1.5)), 10**9),
-    "slow-link": Shape((Pc("head", 0.2, 0.6), Pc("one", 0.3, 0.8)), 10**8),
-    "three": Shape((Pc("head", 0.2, 0.5), Pc("one", 0.1, 0.6), Pc("two", 0.3, 0.5)), 10**9),
-    "one-too-many": Shape((Pc("head", 0.2, 0.7), Pc("one", 0.2, 0.7), Pc("two", 0.1, 0.9)), 10**9),
-}
-"""Small parts of a core: all hosts together leave room for what else runs here."""
+def machine() -> str:
+    """What this ran on, for a report."""
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    name = names[0].partition(":")[2].strip() if names else platform.processor()
+    return f"{name}, {os.cpu_count()} cores, Linux {platform.release()}"
 
 
-@dataclass(frozen=True)
-class Figures:
-    """One launch: tokens/s."""
-
-    decode: float
-    prefill: float
-
-
-class Laboratory:
-    """The engine in cgroups, the model file, and what was calibrated so far by part of a core."""
-
-    def __init__(self, build: EngineBuild, folder: Path) -> None:
-        self.build = build
-        self.folder = folder
-        self.model = folder / "bench.gguf"
-        self._known: dict[float, Calibration] = {}
-
-    def entered(self, cores: float) -> str:
-        """A program that enters the cgroup of that part of a core and becomes the one in its arguments.
-
-        It must come before `ip netns exec`, which hides the cgroups.
-        """
-        group = GROUPS / f"caravan-split-{os.getpid()}-{round(cores * 100)}"
-        group.mkdir(exist_ok=True)
-        (group / "cpu.cfs_period_us").write_text(str(PERIOD))
-        (group / "cpu.cfs_quota_us").write_text(str(round(PERIOD * cores)))
-        path = self.folder / f"{group.name}.sh"
-        path.write_text(f'#!/bin/sh\nset -e\necho $$ > {group}/cgroup.procs\nexec "$@"\n')
-        path.chmod(0o755)
-        return str(path)
-
-    def limited(self, cores: float) -> EngineBuild:
-        """The build with a llama-server that has that part of a core."""
-        path = self.folder / f"server-{round(cores * 100)}.sh"
-        path.write_text(f'#!/bin/sh\nexec {self.entered(cores)} {self.build.server} "$@"\n')
-        path.chmod(0o755)
-        return self.build.model_copy(update={"server": str(path)})
-
-    async def calibrated(self, cores: float) -> Calibration:
-        """What the calibration says of a host with that part of a core; tried until nothing disturbs it."""
-        for _ in range(5):
-            if cores not in self._known:
-                try:
-                    found = await calibrate(CalibrationPlace(self.limited(cores), self.folder, 1), "CPU")
-                except CalibrationFailed as error:
-                    sys.stdout.write(f"  {cores} of a core: {error}\n")
-                else:
-                    told = ", ".join(
-                        f"{each.bandwidth / 1e9:.2f} GB/s {each.compute / 1e9:.0f} GFLOP/s" for each in found.formats
-                    )
-                    sys.stdout.write(f"  {cores} of a core: {told}, {found.block_seconds * 1e6:.0f} us per block\n")
-                    self._known[cores] = found
-        return self._known[cores]
+async def calibrate_all(build: EngineBuild, folder: Path) -> None:
+    """Measure every part of a core that is not yet known, and keep it."""
+    path = folder / "calibration.json"
+    known: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
+    for cores in cores_of(SHAPES):
+        for _ in range(TRIES if str(cores) not in known else 0):
+            began = time.monotonic()
+            try:
+                found, usage = await calibrated(build, folder, cores)
+            except CalibrationFailed as error:
+                say(f"{cores} of a core: {error}")
+                continue
+            say(f"{cores} of a core, {time.monotonic() - began:.0f} s: {found} {usage}")
+            facts = {"key": str(cores), "device": CPU_DEVICE, "name": "host", "engine": "e", "measured_at": time.time()}
+            terms = {
+                "token_seconds": found.token_seconds,
+                "block_seconds": found.block_seconds,
+                "formats": [each.model_dump(mode="json") for each in found.formats],
+            }
+            known[str(cores)] = {**facts, **terms}
+            write_atomically(path, json.dumps(known, indent=1).encode())
+            break
 
 
-@contextlib.contextmanager
-def laboratory(build: EngineBuild) -> Iterator[Laboratory]:
-    """Everything of it is removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="caravan-split-") as name:
-        found = Laboratory(build, Path(name))
-        write_model(found.model, MODEL)
-        try:
-            yield found
-        finally:
-            for group in GROUPS.glob(f"caravan-split-{os.getpid()}-*"):
-                group.rmdir()
+def device_of(pc: Pc, speed: DeviceSpeed, model: ModelShape) -> DeviceResources:
+    """A host's processor as the planner sees it."""
+    rate = effective(speed, model)
+    free = round(pc.room * model.weight_bytes) + RESERVE + BUFFERS
+    return DeviceResources(
+        device=CPU_DEVICE, name=pc.name, total_bytes=free, free_bytes=free, is_cpu=True,
+        bandwidth=rate[0] if rate else None, compute=rate[1] if rate else None, token_seconds=speed.token_seconds,
+    )  # fmt: skip
 
 
-@contextlib.asynccontextmanager
-async def worker(lab: Laboratory, host: Host, pc: Pc) -> AsyncIterator[str]:
-    """An rpc-server in a host; yields its `host:port`."""
-    spec = WorkerSpec(device="CPU", port=PORT, threads=1, cache_folder=None)
-    command = worker_command(lab.build, spec)
-    argv = [host.address if part == "127.0.0.1" else part for part in command.argv]
-    inner = (lab.entered(pc.cores), *host.inside(*argv))
-    child = await start_child(inner, on_line=lambda *_: None, env=command.environment)
-    try:
-        await asyncio.sleep(0.5)
-        yield f"{host.address}:{PORT}"
-    finally:
-        await child.stop(grace=0.0)
-
-
-async def inside(lab: Laboratory, host: Host, cores: float, order: dict[str, Any]) -> dict[str, Any]:
-    """Run an order in a host. Raises RuntimeError with what it printed when it fails."""
-    path = lab.folder / f"{host.name}.json"
-    path.write_text(json.dumps(order))
-    program = host.inside(sys.executable, "-m", "tests.bench.split_inside", str(path))
-    done = await run_short((lab.entered(cores), *program), deadline=300.0)
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr[-2000:])
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-async def launch(lab: Laboratory, bed: Bed, shape: Shape, found: Plan) -> Figures:
-    """Run a plan once with fresh workers."""
-    pcs = {pc.name: pc for pc in shape.pcs}
-    async with AsyncExitStack() as stack:
-        endpoints = {
-            index: await stack.enter_async_context(worker(lab, bed[stage.node_name], pcs[stage.node_name]))
-            for index, stage in enumerate(found.stages)
-            if stage.node != found.head
-        }
-        head = pcs[str(found.head)]
-        place = HeadPlace(InstanceId("x"), found, str(lab.model), None, endpoints, (), lambda _: None)
-        tools = HeadTools(head.name, lab.build, 1, None, ())
-        command = head_command(tools.build, head_spec(place, tools, 8181, "key"))
-        order = {
-            "argv": command.argv,
-            "environment": dict(command.environment),
-            "port": 8181,
-            "key": "key",
-            "workers": [],
-        }
-        told = await inside(lab, bed[head.name], head.cores, order)
-    return Figures(told["decode"], told["prefill"])
-
-
-async def view_of(lab: Laboratory, bed: Bed, shape: Shape, model: ModelShape) -> ClusterView:
-    """The cluster as the planner sees it: calibrated hosts, connect times of their links."""
-    nodes, links = [], []
-    for pc in shape.pcs:
-        found = await lab.calibrated(pc.cores)
-        facts = {"key": pc.name, "device": "CPU", "name": pc.name, "engine": "e", "measured_at": 0.0}
-        terms = {"token_seconds": found.token_seconds, "block_seconds": found.block_seconds, "formats": found.formats}
-        rate = effective(DeviceSpeed.model_validate(facts | terms), model)
-        free = round(pc.room * model.weight_bytes) + RESERVE
-        device = DeviceResources(
-            device="CPU", name=pc.name, total_bytes=free, free_bytes=free, is_cpu=True,
-            bandwidth=rate[0] if rate else None, compute=rate[1] if rate else None,
-            token_seconds=found.token_seconds,
-        )  # fmt: skip
-        nodes.append(
-            NodeResources(
-                node=NodeId(pc.name), name=pc.name, holds_model=pc is shape.pcs[0], engine_build="e", devices=(device,)
-            )
+def view_of(shape: Shape, model: ModelShape, speeds: dict[str, DeviceSpeed], trips: dict[str, float]) -> ClusterView:
+    """The cluster as the planner sees it: calibrated hosts and measured round trips."""
+    nodes = [
+        NodeResources(
+            node=NodeId(pc.name),
+            name=pc.name,
+            holds_model=pc is shape.pcs[0],
+            engine_build="e",
+            devices=(device_of(pc, speeds[str(pc.cores)], model),),
         )
-        if pc is not shape.pcs[0]:
-            async with worker(lab, bed[pc.name], pc) as endpoint:
-                told = await inside(lab, bed[shape.pcs[0].name], 1.0, {"workers": [endpoint]})
-            trip = told["round_trips"][endpoint]
-            links.append(LinkMeasure(a=nodes[0].node, b=NodeId(pc.name), round_trip=trip, throughput=shape.rate / 8))
+        for pc in shape.pcs
+    ]
+    links = [
+        LinkMeasure(a=nodes[0].node, b=NodeId(name), round_trip=trip, throughput=shape.rate / 8)
+        for name, trip in trips.items()
+    ]
     return ClusterView(this_node=nodes[0].node, nodes=tuple(nodes), links=tuple(links))
 
 
-def candidates(view: ClusterView, model: ModelShape, every: bool) -> dict[str, Plan]:
-    """The splits to run by name; those that do not fit are left out."""
-    head = view.this_node
-    request = PlanRequest(
-        model_id=ModelId("bench"), context=CONTEXT, head=head, prompt_tokens=PROMPT, answer_tokens=ANSWER
-    )
-    benches = [Bench(node.node, node.name, node.devices) for node in view.nodes]
-    wanted: dict[str, tuple[Share, ...]] = {
-        "planned": (),
-        "llama.cpp default": default_shares(benches, head, model.layers),
-        "memory-proportional": proportional_shares(benches, head, model.layers),
-    }
-    if every and len(benches) == 2:
-        other = benches[1].node
-        for own in range(0, model.layers + 1, 2):
-            counts = ((head, own), (other, model.layers - own))
-            wanted[f"{own} on the head"] = tuple(
-                Share(node=node, device="CPU", layers=count) for node, count in counts if count
+class Splits:
+    """The plans of one cluster, by a short label."""
+
+    def __init__(self, shape: Shape, view: ClusterView, model: ModelShape) -> None:
+        self._shape = shape
+        self._view = view
+        self._model = model
+        self._request = PlanRequest(
+            model_id=ModelId("bench"),
+            context=CONTEXT,
+            head=view.this_node,
+            prompt_tokens=PROMPT,
+            answer_tokens=ANSWER,
+        )
+        self.plans: dict[str, Plan] = {}
+        self.names = {PLANNED: self._add(())}
+        for name, shares in self._usual().items():
+            self.names[name] = self._add(shares)
+
+    def _add(self, shares: tuple[Share, ...]) -> str | None:
+        """The label of that split; None when it does not fit."""
+        answer = plan(self._request.model_copy(update={"shares": shares}), self._model, self._view)
+        if not isinstance(answer, Plan):
+            return None
+        label = " ".join(f"{stage.node_name}:{stage.layers}" for stage in answer.stages)
+        self.plans.setdefault(label, answer)
+        return label
+
+    def _usual(self) -> dict[str, tuple[Share, ...]]:
+        """By the memory the shape gives each host, without what the planner keeps back: against a model this small a
+        reserve of a gigabyte would make all hosts look alike.
+        """
+        rooms = {pc.name: round(pc.room * self._model.weight_bytes) for pc in self._shape.pcs}
+        benches = [
+            Bench(
+                node.node,
+                node.name,
+                tuple(
+                    each.model_copy(update={"total_bytes": rooms[node.name], "free_bytes": rooms[node.name]})
+                    for each in node.devices
+                ),
             )
-    answers = {
-        name: plan(request.model_copy(update={"shares": shares}), model, view) for name, shares in wanted.items()
-    }
-    return {name: answer for name, answer in answers.items() if isinstance(answer, Plan)}
+            for node in self._view.nodes
+        ]
+        head, layers = self._view.this_node, self._model.layers
+        return {
+            DEFAULT: default_shares(benches, head, layers),
+            PROPORTIONAL: proportional_shares(benches, head, layers),
+        }
+
+    def all(self, step: int) -> Iterator[str]:
+        """The label of every split that fits, in steps of so many blocks, the workers in either order."""
+        layers, (head, *workers) = self._model.layers, [pc.name for pc in self._shape.pcs]
+        for order in itertools.permutations(workers):
+            for own in range(0, layers + 1, step):
+                for first in range(0, layers - own + 1, step) if len(order) > 1 else (layers - own,):
+                    counts = ((head, own), (order[0], first), (order[-1], layers - own - first))
+                    label = self.of(dict(counts), [head, *order])
+                    if label is not None:
+                        yield label
+
+    def beside(self, label: str) -> Iterator[str]:
+        """The splits that differ by one block between two hosts, and by the order of the workers."""
+        counts = {name: int(count) for name, _, count in (each.partition(":") for each in label.split())}
+        order = [self._shape.pcs[0].name, *(name for name in counts if name != self._shape.pcs[0].name)]
+        order += [pc.name for pc in self._shape.pcs if pc.name not in order]
+        for giver, taker in itertools.permutations(order, 2):
+            moved = {**{name: counts.get(name, 0) for name in order}}
+            moved[giver] -= 1
+            moved[taker] += 1
+            if moved[giver] >= 0 and (found := self.of(moved, order)):
+                yield found
+        if len(counts) > 2 and (found := self.of(counts, [order[0], *reversed(order[1:])])):
+            yield found
+
+    def of(self, counts: dict[str, int], order: list[str]) -> str | None:
+        """The label of a split; None when it does not fit."""
+        shares = tuple(
+            Share(node=NodeId(name), device=CPU_DEVICE, layers=counts[name]) for name in order if counts.get(name)
+        )
+        return self._add(shares)
 
 
-async def measure(lab: Laboratory, name: str, shape: Shape, every: bool) -> dict[str, float]:
-    """Run one cluster; prints a line per split and returns the planned one's gain over each of the usual ones."""
-    model = read_shape(lab.model)
-    async with open_bed(*(pc.name for pc in shape.pcs)) as bed:
-        for pc in shape.pcs:
-            await bed[pc.name].limit(shape.rate)
-        plans = candidates(await view_of(lab, bed, shape, model), model, every)
-        runs: dict[str, list[Figures]] = {each: [] for each in plans}
-        for _ in range(ROUNDS):
-            for each, found in plans.items():
-                runs[each].append(await launch(lab, bed, shape, found))
-    seconds = {each: _exchange(found) for each, found in runs.items()}
-    for each, found in plans.items():
-        sys.stdout.write(f"  {name}: {each}: {_line(found, runs[each])}\n")
-    sys.stdout.flush()
-    best = min(seconds.values())
-    sys.stdout.write(f"  {name}: planned is {best / seconds['planned']:.2f} of the best one tried\n")
-    return {
-        each: seconds[each] / seconds["planned"]
-        for each in seconds
-        if each in ("llama.cpp default", "memory-proportional")
-    }
+def next_splits(found: Found, splits: Splits, step: int) -> list[str]:
+    """What to run next beside the planned split: what never ran, then what may be the best or has a name."""
+    counted = {label: len(found.of(label)) for label in splits.plans}
+    named = [label for label in found.names.values() if label is not None and label != found.planned]
+    never = [label for label in dict.fromkeys([*named, *splits.all(step)]) if not counted.get(label)]
+    if never:
+        return never
+    ran = sorted((label for label in counted if counted[label] and label != found.planned), key=found.relative)
+    close = [label for each in [found.planned, *ran[:1]] for label in splits.beside(each)]
+    fresh = [label for label in dict.fromkeys(close) if not counted.get(label) and label != found.planned]
+    few = [label for label in dict.fromkeys([*ran[:CONTENDERS], *named]) if counted[label] < ENOUGH]
+    return fresh or few
 
 
-def _exchange(runs: list[Figures]) -> float:
-    prefill = statistics.median(each.prefill for each in runs)
-    decode = statistics.median(each.decode for each in runs)
-    return PROMPT / prefill + ANSWER / decode
+async def measure(cluster: Cluster, found: Found, splits: Splits, path: Path, until: float, step: int) -> Found:
+    """Run splits until the time is up or nothing is left to know; what is found is kept after every launch."""
+
+    async def once(label: str, times: int) -> None:
+        nonlocal found
+        began, runs = time.monotonic(), []
+        for _ in range(2):
+            runs += await cluster.launch(label, splits.plans[label], times)
+            if not all(run.is_disturbed for run in runs):
+                break
+        found = found.model_copy(
+            update={"runs": (*found.runs, *runs), "told": {**found.told, label: _told(splits.plans[label])}}
+        )
+        write_atomically(path, found.model_dump_json(indent=1).encode())
+        say(f"  {_line(found, label, runs)}, {time.monotonic() - began:.1f} s")
+
+    while time.monotonic() < until:
+        await once(found.planned, 2)
+        todo = next_splits(found, splits, step)[:BESIDE]
+        for label in todo:
+            if time.monotonic() < until:
+                await once(label, 1)
+        if not todo and len(found.of(found.planned)) >= 2 * ENOUGH:
+            break
+    return found
 
 
-def _line(found: Plan, runs: list[Figures]) -> str:
-    decode, prefill = (statistics.median(getattr(each, name) for each in runs) for name in ("decode", "prefill"))
-    held = " ".join(f"{stage.node_name}:{stage.layers}" for stage in found.stages)
-    told = found.prediction
-    ratios = (
-        f"predicted over measured {told.decode / decode:.2f} and {told.prefill / prefill:.2f}"
-        if told
-        else "no prediction"
+def _told(answer: Plan) -> Told:
+    assert answer.prediction is not None
+    return Told(decode=answer.prediction.decode, prefill=answer.prediction.prefill)
+
+
+def _line(found: Found, label: str, runs: list[Run]) -> str:
+    told, last = found.told[label], runs[-1]
+    noise = f"others {last.others:.2f}, stolen {last.stolen:.2f}"
+    return (
+        f"{label}: answer {last.decode:.2f} tok/s ({told.decode / last.decode:.2f}), "
+        f"prompt {last.prefill:.1f} ({told.prefill / last.prefill:.2f}), {noise}"
     )
-    return f"{held}  decode {decode:.1f} tok/s, prompt {prefill:.0f} tok/s, {ratios}"
 
 
-async def main(arguments: list[str]) -> None:
-    """All shapes, or those named."""
-    every, names = "--all" in arguments, [each for each in arguments if each in SHAPES] or list(SHAPES)
+async def run_shape(build: EngineBuild, folder: Path, name: str, options: argparse.Namespace) -> None:
+    """Run one cluster for its time; goes on where the last run of it ended."""
+    until = time.monotonic() + options.seconds
+    shape, model_path, path = SHAPES[name], folder / "bench.gguf", folder / f"{name}.json"
+    if not model_path.exists():
+        write_model(model_path, MODEL)
+    model = read_shape(model_path)
+    speeds = {
+        key: DeviceSpeed.model_validate(each)
+        for key, each in json.loads((folder / "calibration.json").read_text()).items()
+    }
+    async with open_cluster(shape, build, model_path) as cluster:
+        trips = {pc.name: await cluster.round_trip(pc.name) for pc in shape.pcs[1:]}
+        old = None if options.anew or not path.exists() else Found.model_validate_json(path.read_bytes())
+        if old is not None:
+            trips = old.round_trips
+        splits = Splits(shape, view_of(shape, model, speeds, trips), model)
+        names = {each: label for each, label in splits.names.items() if label is not None}
+        found = Found(
+            shape=name, about=shape.about, machine=machine(), names=names, told={}, round_trips=trips,
+            runs=old.runs if old is not None else (),
+        )  # fmt: skip
+        found = found.model_copy(update={"told": old.told if old else {}})
+        say(f"{name}: {names}, round trips { ({pc: f'{trip * 1e3:.2f} ms' for pc, trip in trips.items()}) }")
+        step = options.step or (1 if len(shape.pcs) < 3 else 2)
+        found = await measure(cluster, found, splits, path, until, step)
+    say(markdown([found]))
+
+
+def report(folder: Path) -> str:
+    """All shapes that ran."""
+    paths = [folder / f"{name}.json" for name in SHAPES]
+    return markdown([Found.model_validate_json(path.read_bytes()) for path in paths if path.exists()])
+
+
+async def main() -> None:
+    """What the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("what", nargs="+", choices=["calibrate", "report", *SHAPES])
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--step", type=int, default=0, help="blocks from one tried split to the next")
+    parser.add_argument("--anew", action="store_true", help="forget earlier runs of the shape")
+    options = parser.parse_args()
+    if options.what == ["report"]:
+        say(report(options.folder))
+        return
+    if (reason := why_not()) is not None:
+        parser.error(reason)
+    options.folder.mkdir(parents=True, exist_ok=True)
     build = await Prober().probe(await locate(Places(), os.environ))
-    gains: dict[str, list[float]] = {}
-    with laboratory(build) as lab:
-        for name in names:
-            for other, value in (await measure(lab, name, SHAPES[name], every)).items():
-                gains.setdefault(other, []).append(value)
-    for other, values in gains.items():
-        mean = math.exp(statistics.fmean(math.log(each) for each in values))
-        sys.stdout.write(f"planned against {other}: {mean:.2f} times as fast (geometric mean of {len(values)})\n")
+    for what in options.what:
+        if what == "calibrate":
+            await calibrate_all(build, options.folder)
+        else:
+            await run_shape(build, options.folder, what, options)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    asyncio.run(main())

@@ -1,0 +1,155 @@
+"""PURE: what the split bench found: its records, its statistics, and the report as Markdown."""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+
+from app.schema.record import Record
+from tests.bench.split_shapes import ANSWER, PROMPT
+
+PLANNED, DEFAULT, PROPORTIONAL = "planned", "llama.cpp default", "memory-proportional"
+ENOUGH = 3
+"""Runs of a split before it counts as the best one."""
+
+
+class Run(Record):
+    """One question to one launch of a split: tokens/s, and cores that others used or the hypervisor took meanwhile."""
+
+    split: str
+    at: float
+    decode: float
+    prefill: float
+    others: float
+    stolen: float
+    is_disturbed: bool
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the exchange."""
+        return PROMPT / self.prefill + ANSWER / self.decode
+
+
+class Told(Record):
+    """What the planner predicted of a split, tokens/s."""
+
+    decode: float
+    prefill: float
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the exchange."""
+        return PROMPT / self.prefill + ANSWER / self.decode
+
+
+class Found(Record):
+    """Everything of one shape. `names` tells which split is the planned one, llama.cpp's and the proportional one; a
+    name without a split does not fit. `skipped` counts the splits that were not tried.
+    """
+
+    shape: str
+    about: str
+    machine: str
+    names: dict[str, str]
+    told: dict[str, Told]
+    round_trips: dict[str, float]
+    runs: tuple[Run, ...] = ()
+
+    @property
+    def planned(self) -> str:
+        """The planned split."""
+        return self.names[PLANNED]
+
+    def of(self, split: str) -> list[Run]:
+        """The runs of a split that count: undisturbed ones, or all where there are none."""
+        found = [run for run in self.runs if run.split == split]
+        return [run for run in found if not run.is_disturbed] or found
+
+    def middle(self, split: str, figure: str) -> float:
+        """The median of a figure."""
+        return float(statistics.median(getattr(run, figure) for run in self.of(split)))
+
+    def relative(self, split: str) -> float:
+        """How many times longer a split takes than the planned one: the median over its runs, each against the
+        planned ones next to it, so that a change of the machine's own speed cancels out.
+        """
+        own = self.of(self.planned)
+        return statistics.median(run.seconds / _beside(run, own) for run in self.of(split))
+
+    @property
+    def best(self) -> tuple[str, float]:
+        """The fastest split that was run often enough, and its time relative to the planned one."""
+        tried = {run.split for run in self.runs}
+        known = {split: self.relative(split) for split in tried if len(self.of(split)) >= ENOUGH}
+        known[self.planned] = 1.0
+        split = min(known, key=lambda each: known[each])
+        return split, known[split]
+
+    @property
+    def tried(self) -> int:
+        """How many splits were run."""
+        return len({run.split for run in self.runs})
+
+    def gain(self, name: str) -> float | None:
+        """How many times faster the planned split is than another; None when that does not fit."""
+        split = self.names.get(name)
+        return self.relative(split) if split is not None and self.of(split) else None
+
+
+def _beside(run: Run, planned: Sequence[Run]) -> float:
+    """Seconds of the planned split when that run was made: the mean of the last one before and the first one after."""
+    before = [each for each in planned if each.at < run.at][-1:]
+    after = [each for each in planned if each.at > run.at][:1]
+    return statistics.fmean(each.seconds for each in before + after) if before + after else run.seconds
+
+
+def mean(values: Iterable[float]) -> float:
+    """The geometric mean."""
+    return math.exp(statistics.fmean(math.log(each) for each in values))
+
+
+def markdown(found: Sequence[Found]) -> str:
+    """The report for people."""
+    if not found:
+        return ""
+    rows = [_row(each) for each in found]
+    head = (
+        "shape", "planned split", "answer, tok/s: predicted", "measured", "ratio", "prompt, tok/s: predicted",
+        "measured", "ratio", "tried", "planned / best", "over memory-proportional", "over llama.cpp default",
+    )  # fmt: skip
+    table = ["| " + " | ".join(each) + " |" for each in (head, ["---"] * len(head), *rows)]
+    return "\n".join([*table, "", *_means(found), "", *(f"- {each.shape}: {each.about}." for each in found)]) + "\n"
+
+
+def _row(found: Found) -> tuple[str, ...]:
+    split, told = found.planned, found.told[found.planned]
+    decode, prefill = found.middle(split, "decode"), found.middle(split, "prefill")
+    gains = (_times(found.gain(PROPORTIONAL)), _times(found.gain(DEFAULT)))
+    return (
+        found.shape, split, f"{told.decode:.2f}", f"{decode:.2f}", f"{told.decode / decode:.2f}",
+        f"{told.prefill:.1f}", f"{prefill:.1f}", f"{told.prefill / prefill:.2f}", str(found.tried),
+        f"{found.best[1]:.3f}", *gains,
+    )  # fmt: skip
+
+
+def _times(gain: float | None) -> str:
+    return "does not fit" if gain is None else f"{gain:.2f}"
+
+
+def _means(found: Sequence[Found]) -> list[str]:
+    lines = []
+    for name in (PROPORTIONAL, DEFAULT):
+        gains = [gain for each in found if (gain := each.gain(name)) is not None]
+        if gains:
+            lines.append(
+                f"- planned over {name}: {mean(gains):.2f} times as fast (geometric mean of {len(gains)} shapes)"
+            )
+    for figure in ("decode", "prefill"):
+        off = [
+            getattr(each.told[split], figure) / each.middle(split, figure)
+            for each in found
+            for split in each.told
+            if each.of(split)
+        ]
+        within = sum(1 / 1.15 <= each <= 1.15 for each in off)
+        lines.append(f"- {figure} of every split that ran: predicted within 15 % in {within} of {len(off)}")
+    return lines
