@@ -206,6 +206,11 @@ class Splits:
         if len(counts) > 2 and (found := self.of(counts, [order[0], *reversed(order[1:])])):
             yield found
 
+    def known(self, label: str) -> bool:
+        """Whether that split, run earlier, still fits; it is planned anew."""
+        counts = {name: int(count) for name, _, count in (each.partition(":") for each in label.split())}
+        return self.of(counts, list(counts)) is not None
+
     def of(self, counts: dict[str, int], order: list[str]) -> str | None:
         """The label of a split; None when it does not fit."""
         shares = tuple(
@@ -291,7 +296,11 @@ async def run_shape(build: EngineBuild, folder: Path, name: str, options: argpar
             shape=name, about=shape.about, machine=machine(), names=names, told={}, round_trips=trips,
             runs=old.runs if old is not None else (),
         )  # fmt: skip
-        found = found.model_copy(update={"told": old.told if old else {}})
+        # What was run before is judged by the planner of now.
+        ran = {run.split for run in found.runs}
+        found = found.model_copy(
+            update={"told": {label: _told(splits.plans[label]) for label in ran if splits.known(label)}}
+        )
         say(f"{name}: {names}, round trips { ({pc: f'{trip * 1e3:.2f} ms' for pc, trip in trips.items()}) }")
         step = options.step or (1 if len(shape.pcs) < 3 else 2)
         found = await measure(cluster, found, splits, path, until, step)

@@ -38,23 +38,23 @@ class Shape:
 
 
 SHAPES = {
-    "fast-head": Shape("a fast PC with too little memory, a slow one", (Pc("head", 0.8, 0.6), Pc("one", 0.25, 1.1))),
+    "fast-head": Shape("a fast PC with too little memory, a slow one", (Pc("head", 0.8, 0.6), Pc("one", 0.3, 1.1))),
     "slow-head": Shape(
-        "the file is on the slowest PC", (Pc("head", 0.25, 1.2), Pc("one", 0.8, 0.6), Pc("two", 0.4, 0.6))
+        "the file is on the slowest PC", (Pc("head", 0.3, 1.2), Pc("one", 0.8, 0.6), Pc("two", 0.5, 0.6))
     ),
-    "alone-is-best": Shape("one PC alone is best", (Pc("head", 0.8, 1.5), Pc("one", 0.4, 1.5))),
+    "alone-is-best": Shape("one PC alone is best", (Pc("head", 0.8, 1.5), Pc("one", 0.5, 1.5))),
     "wifi": Shape(
         "200 Mbit/s and 8 ms there and back, as over Wi-Fi",
-        (Pc("head", 0.6, 0.7), Pc("one", 0.4, 1.1)),
+        (Pc("head", 0.5, 0.7), Pc("one", 0.3, 1.1)),
         2 * GIGABIT // 10,
         4e-3,
     ),
-    "three": Shape("three are needed", (Pc("head", 0.4, 0.4), Pc("one", 0.25, 0.8), Pc("two", 0.8, 0.4))),
+    "three": Shape("three are needed", (Pc("head", 0.5, 0.4), Pc("one", 0.3, 0.8), Pc("two", 0.8, 0.4))),
     "one-too-many": Shape(
-        "of three PCs the slowest is better left out", (Pc("head", 0.6, 0.7), Pc("one", 0.6, 0.7), Pc("two", 0.25, 1.0))
+        "of three PCs the slowest is better left out", (Pc("head", 0.8, 0.7), Pc("one", 0.8, 0.7), Pc("two", 0.3, 1.0))
     ),
     "unequal-memory": Shape(
-        "little memory at the head, much on a fast PC", (Pc("head", 0.6, 0.3), Pc("one", 0.4, 0.4), Pc("two", 0.8, 0.8))
+        "little memory at the head, much on a fast PC", (Pc("head", 0.5, 0.3), Pc("one", 0.3, 0.4), Pc("two", 0.8, 0.8))
     ),
 }
 """Parts of a core of two: in a token only one host works at a time, so a core and more stays free."""
