@@ -116,7 +116,7 @@ def solve(timings: Mapping[str, Timing]) -> Calibration:
 
     A token of n blocks takes t = token + n * block + bytes / bandwidth. The wide file, where blocks are few, gives the
     bandwidth, the slim one, where they are many, the time per block, the short one the time per token. Terms that
-    noise makes negative are zero. A prompt takes 2 FLOP per parameter and token.
+    noise makes negative are zero. A prompt takes what one token does, and 2 FLOP per parameter for each token after it.
     """
     wide, slim, short = (timings[each.name].token_seconds for each in (WIDE_Q4, SLIM, SHORT))
     reads = {shape: shape.described().read_bytes for shape in SHAPES}
@@ -141,9 +141,11 @@ def _bytes_rate(count: int, seconds: float) -> float:
 
 
 def _compute(shape: CalibrationShape, timing: Timing) -> float:
+    """Of the tokens of a prompt after the first, which takes what a token of an answer does, at most half of it all."""
     if timing.prompt_seconds <= 0:
         raise CalibrationFailed("a prompt took no time")
-    return 2.0 * shape.described().parameters * timing.prompt_tokens / timing.prompt_seconds
+    seconds = max(timing.prompt_seconds - timing.token_seconds, timing.prompt_seconds / 2)
+    return 2.0 * shape.described().parameters * (timing.prompt_tokens - 1) / seconds
 
 
 async def _timing(place: CalibrationPlace, device: str, shape: CalibrationShape) -> Timing:

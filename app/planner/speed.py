@@ -74,6 +74,7 @@ def mix_of(request: PlanRequest, context: int) -> Mix:
 class BlockWork:
     """What one block, or part of one, asks of its device: bytes and FLOP of a decode step, and of a whole prompt.
 
+    FLOP are those of the tokens after the first of each pass: what the first costs is in the time of the bytes.
     `experts` is the part of it that its experts ask, None where it has none.
     """
 
@@ -135,7 +136,7 @@ def work_of(shape: ModelShape, mix: Mix, kv_type: KvType, tokens: int = 1) -> Wo
         kinds=tuple(numbers),
         blocks=tuple(numbers[work] for work in works),
         output_bytes=float(shape.output_bytes),
-        output_flops=2.0 * taken * shape.output_bytes * per_byte,
+        output_flops=2.0 * (taken - 1) * shape.output_bytes * per_byte,
         hop_step=taken * (2.0 * width + cells * F16_BYTES * masks),
         hop_prompt=2.0 * width * mix.prompt + mask,
         logits=float((shape.vocabulary or 0) * F32_BYTES * taken),
@@ -155,7 +156,7 @@ def _block_work(
     weights = shape.layer_bytes[i]
     experts = min(shape.layer_expert_bytes[i] if i < len(shape.layer_expert_bytes) else 0, weights)
     share = min(shape.experts_used / shape.expert_count, 1.0) if shape.expert_count and shape.experts_used else 1.0
-    taken = mix.slots * tokens
+    taken, later = mix.slots * tokens, mix.prompt - mix.batches
     unread = experts * (1.0 - share) ** taken
     active, used = (weights - experts * (1.0 - share)) * per_byte, experts * share * per_byte
     seen = min(cells, sliding_cells(shape, cells, 1)) if is_sliding(shape, i) else cells
@@ -163,14 +164,14 @@ def _block_work(
     state = shape.recurrent_elements[i] * F32_BYTES if i < len(shape.recurrent_elements) else 0
     return BlockWork(
         step_bytes=weights - unread + mix.slots * (seen * cell_bytes(shape, i, kv_type) + 2 * state),
-        step_flops=2.0 * taken * active,
+        step_flops=2.0 * (taken - 1) * active,
         prompt_bytes=float(mix.batches * weights),
-        prompt_flops=2.0 * mix.prompt * active + 2.0 * mix.prompt * attended * (shape.embedding_length or 0),
+        prompt_flops=2.0 * later * active + 2.0 * mix.prompt * attended * (shape.embedding_length or 0),
         experts=BlockWork(
             step_bytes=experts - unread,
-            step_flops=2.0 * taken * used,
+            step_flops=2.0 * (taken - 1) * used,
             prompt_bytes=float(mix.batches * experts),
-            prompt_flops=2.0 * mix.prompt * used,
+            prompt_flops=2.0 * later * used,
         )
         if experts
         else None,
@@ -191,8 +192,8 @@ class Pace:
     correction: float
 
     def seconds(self, count: float, flops: float) -> float:
-        """Time for work bound by memory or by arithmetic, whichever takes longer (the roofline model)."""
-        return max(count / self.bandwidth, flops / self.compute) * self.correction
+        """Time to read that much, which is what one token takes, and for the arithmetic of the tokens after it."""
+        return (count / self.bandwidth + flops / self.compute) * self.correction
 
     def step(self, work: BlockWork) -> float:
         """Time of a block, or part of one, for a decode step."""

@@ -38,7 +38,7 @@ def timing(shape: CalibrationShape, token: float, block: float, bandwidth: float
     """What a device with those terms takes for a file."""
     file = shape.described()
     seconds = token + shape.blocks * block + file.read_bytes / bandwidth
-    return Timing(seconds, 512, 2 * file.parameters * 512 / compute)
+    return Timing(seconds, 512, seconds + 2 * file.parameters * 511 / compute)
 
 
 def timings(token: float, block: float, four: float, eight: float, compute: float) -> dict[str, Timing]:
@@ -58,9 +58,13 @@ def test_the_terms_of_a_device_are_found_again(
         found.formats[1].bandwidth,
         found.formats[0].compute,
     )
+    wide = timings(token, block, four, eight, compute)[WIDE_Q4.name]
     for name, measured in timings(token, block, four, eight, compute).items():
         assert predicted[name].token_seconds == pytest.approx(measured.token_seconds, rel=0.01)
-        assert predicted[name].prompt_seconds == pytest.approx(measured.prompt_seconds, rel=0.01)
+        # A prompt that takes hardly longer than a token says little of arithmetic, which then counts as slower.
+        tells = wide.prompt_seconds >= 2 * wide.token_seconds
+        assert predicted[name].prompt_seconds > 0.99 * measured.prompt_seconds
+        assert not tells or predicted[name].prompt_seconds < 1.01 * measured.prompt_seconds
     assert found.formats[0].bandwidth == pytest.approx(four, rel=0.05)
 
 

@@ -113,6 +113,8 @@ class Reference:
         self.prompt = min(request.prompt_tokens or 1000, room - 1)
         self.answer = min(request.answer_tokens or 400, room - self.prompt)
         self.batches = -(-self.prompt // 512)
+        # The first token of a micro-batch is in the time of its bytes.
+        self.later = self.prompt - self.batches
         self.per_byte = model.parameters / model.weight_bytes
         self.width = 4 * (model.embedding_length or 0)
         sliding = sum(model.sliding_layers)
@@ -136,9 +138,8 @@ class Reference:
         attention = 2 * self.prompt * min(self.cells(block), self.prompt) * (self.model.embedding_length or 0)
         late = device.correction or 1.0
         return Times(
-            max(read / device.bandwidth, 2 * self.slots * active / device.compute) * late,
-            max(self.batches * weights / device.bandwidth, (2 * self.prompt * active + attention) / device.compute)
-            * late,
+            (read / device.bandwidth + 2 * (self.slots - 1) * active / device.compute) * late,
+            (self.batches * weights / device.bandwidth + (2 * self.later * active + attention) / device.compute) * late,
         )
 
     def _spilled(
@@ -148,21 +149,22 @@ class Reference:
         used, read = experts / 4 * self.per_byte, experts * (1 - (3 / 4) ** self.slots)
         active = (self.model.layer_bytes[block] - experts) * self.per_byte
         attention = 2 * self.prompt * min(self.cells(block), self.prompt) * (self.model.embedding_length or 0)
-        there = self.roofline(
+        there = self.both(
             card,
-            (whole.step - read, 2 * self.slots * active),
-            (self.batches * (whole.prompt - experts), 2 * self.prompt * active + attention),
+            (whole.step - read, 2 * (self.slots - 1) * active),
+            (self.batches * (whole.prompt - experts), 2 * self.later * active + attention),
         )
-        here = self.roofline(processor, (read, 2 * self.slots * used), (self.batches * experts, 2 * self.prompt * used))
+        more = 2 * (self.slots - 1) * used
+        here = self.both(processor, (read, more), (self.batches * experts, 2 * self.later * used))
         return Times(there.step + here.step + 50e-6, there.prompt + here.prompt + self.batches * 50e-6)
 
     @staticmethod
-    def roofline(device: DeviceResources, step: tuple[float, float], prompt: tuple[float, float]) -> Times:
+    def both(device: DeviceResources, step: tuple[float, float], prompt: tuple[float, float]) -> Times:
         """Times of (bytes, FLOP) on a device."""
         assert device.bandwidth is not None
         assert device.compute is not None
         late = device.correction or 1.0
-        seconds = (max(count / device.bandwidth, flops / device.compute) * late for count, flops in (step, prompt))
+        seconds = ((count / device.bandwidth + flops / device.compute) * late for count, flops in (step, prompt))
         return Times(*seconds)
 
     def hop(self, head: NodeResources, pc: NodeResources) -> Times:
@@ -186,9 +188,8 @@ class Reference:
         assert card.bandwidth is not None
         assert card.compute is not None
         size, vocabulary = self.model.output_bytes, self.model.vocabulary or 0
-        read = max(size / card.bandwidth, 2 * self.slots * size * self.per_byte / card.compute) * (
-            card.correction or 1.0
-        )
+        more = 2 * (self.slots - 1) * size * self.per_byte / card.compute
+        read = (size / card.bandwidth + more) * (card.correction or 1.0)
         if pc is head:
             return Times(read, read)
         (_, rate), late = self.link(head, pc)

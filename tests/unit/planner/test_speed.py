@@ -28,10 +28,10 @@ def prediction(view: ClusterView, model: ModelShape = EIGHT, **wishes: object) -
 
 def test_one_card_alone() -> None:
     told = prediction(cluster(node("WORKSHOP", FAST, holds=True)))
-    # A step reads 8 GiB at 400 GB/s. A prompt is 2 FLOP per parameter and token, attention 2 T T width a block.
+    # A step reads 8 GiB at 400 GB/s, and so does a micro-batch for its first token; each token after it is 2 FLOP per
+    # parameter.
     assert told.decode == pytest.approx(400e9 / (8 * GIB))
-    flops = 2 * 1000 * 16 * GIB
-    assert told.first_token == pytest.approx(flops / 20e12)
+    assert told.first_token == pytest.approx(2 * 8 * GIB / 400e9 + 2 * 998 * 16 * GIB / 20e12)
     assert told.prefill == pytest.approx(1000 / told.first_token)
     assert told.answer == pytest.approx(told.first_token + 400 / told.decode)
     assert (told.prompt_tokens, told.answer_tokens) == (1000, 400)
@@ -45,7 +45,7 @@ def test_attention_reads_the_cache_and_costs_arithmetic() -> None:
     work = work_of(model, Mix(1000, 400, 1), KvType.F16)
     # 1 000 + 200 tokens are 1 280 cells of 2 048 elements of 2 bytes.
     assert work.kinds[0].step_bytes == GIB + 1280 * 2048 * 2
-    assert work.kinds[0].prompt_flops == 2 * 1000 * 2 * GIB + 2 * 1000 * 1000 * 4096
+    assert work.kinds[0].prompt_flops == 2 * 998 * 2 * GIB + 2 * 1000 * 1000 * 4096
     quantized = work_of(model, Mix(1000, 400, 1), KvType.Q8_0)
     assert quantized.kinds[0].step_bytes == GIB + 1280 * 2048 * 34 // 32
 
@@ -66,7 +66,7 @@ def test_a_hop_costs_a_round_trip_the_activations_and_the_mask() -> None:
     step = 8 * GIB / 400e9 + 4e-3 + (2 * 4096 * 4 + mask) / 100e6
     assert told.decode == pytest.approx(1 / step)
     masks = 512 * 512 * 2 + 512 * 1024 * 2
-    prompt = 2 * 1000 * 16 * GIB / 20e12 + 6 * 4e-3 + (2 * 4096 * 4 * 1000 + masks) / 100e6
+    prompt = 2 * 8 * GIB / 400e9 + 2 * 998 * 16 * GIB / 20e12 + 6 * 4e-3 + (2 * 4096 * 4 * 1000 + masks) / 100e6
     assert told.first_token == pytest.approx(prompt)
     # A worker without a cache gets 8 GiB at the link's 100 MB/s.
     assert told.load == pytest.approx(8 * GIB / 100e6 + 51 * 4e-3)
@@ -78,7 +78,8 @@ def test_each_stage_costs_its_time_per_token() -> None:
     told = prediction(view)
     assert told.decode == pytest.approx(1 / (8 * GIB / 400e9 + 2 * 2e-3))
     # Two micro-batches pass two stages.
-    assert told.first_token == pytest.approx(2 * 1000 * 16 * GIB / 20e12 * (0.5 + 0.5 * 5 / 8) + 4 * 2e-3)
+    work = 2 * 8 * GIB / 400e9 + 2 * 998 * 16 * GIB / 20e12
+    assert told.first_token == pytest.approx(work * (0.5 + 0.5 * 5 / 8) + 4 * 2e-3)
     # A small model is bound by it: the time of the second card is more than what its memory gives.
     tiny = shape((MIB,) * 8, parameters=16 * MIB, embedding_length=64)
     alone = cluster(node("WORKSHOP", own.model_copy(update={"correction": 1.5}), holds=True), node("DEN", far))
@@ -198,4 +199,4 @@ def test_many_slots_weigh_the_cache() -> None:
     card = gpu(40 * GIB).model_copy(update={"bandwidth": 4e11, "compute": 2e13, "token_seconds": 0.0})
     view = cluster(node("WORKSHOP", card, holds=True))
     one, four = prediction(view, model, context=16384), prediction(view, model, context=16384, slots=4)
-    assert 1 / four.decode - 1 / one.decode == pytest.approx(3 * 8 * 1280 * 4096 / 4e11)
+    assert 1 / four.decode - 1 / one.decode == pytest.approx(3 * 8 * 1280 * 4096 / 4e11 + 3 * 2 * 16 * GIB / 2e13)
