@@ -27,6 +27,8 @@ class Program:
         self._theme.apply(application)
         self.tray = Tray(self._bridge, self.front, wanted.paths, wanted.sign_in_command, icon)
         self.tray.finished.connect(application.quit, Qt.ConnectionType.QueuedConnection)
+        # The end of the session comes without a question and may leave no time for more.
+        application.aboutToQuit.connect(self.front.finish)
 
     def begin(self) -> None:
         """Show what there is to show and look for the node."""

@@ -146,7 +146,9 @@ def main() -> None:
     parser.add_argument("part", nargs="?", default="")
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    if sys.platform != "win32":
+        # On Windows, Qt finds no fonts without a screen.
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     if _SCALE not in os.environ:
         for scale in SCALES:
             asyncio.run(_at_scale(scale))

@@ -2,7 +2,19 @@
 
 import sys
 
-from tests.bench import catalogue, desktop, gguf_header, idle, join, launch, planner, proxy, tunnel, windows_start
+from tests.bench import (
+    catalogue,
+    desktop,
+    gguf_header,
+    idle,
+    join,
+    launch,
+    planner,
+    proxy,
+    tunnel,
+    windows_start,
+    windows_tray,
+)
 
 PARTS = {
     "A GGUF header with 152 000 tokens, ours and the gguf package": gguf_header.measure,
@@ -11,6 +23,7 @@ PARTS = {
     "The demo model from launch to ready": launch.measure,
     "A streamed answer through our proxy and from llama-server directly, in turn": proxy.measure,
     "The tray program and a bare PySide6 tray icon, in turn, offscreen": desktop.measure,
+    "The same under Wine, on a screen (CARAVAN_WINDOWS_TESTS=1)": windows_tray.measure,
     "The peer link: round trip, bulk, tokens/s through it and without, in turn": tunnel.measure,
     "Joining by code, on hosts of their own (root)": join.measure,
     "A node that has nothing to do, alone and with 32 simulated peers": idle.measure,

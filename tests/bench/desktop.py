@@ -1,6 +1,7 @@
 """The tray program beside a bare PySide6 tray icon, in turn in one run: start, processor while idle, memory.
 
 Ours has a real node of its own, whose status it follows; the node's own processor time and memory are not counted.
+On Windows, and so under Wine, the icon stands in the taskbar; elsewhere it is offscreen.
 """
 
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from app.system.spawn import kill_tree
 from tests.bench import desktop_inside
 from tests.ui.main_path_node import furnished
 
@@ -29,7 +31,7 @@ MEBI = 1 << 20
 @contextmanager
 def running(kind: str, folder: Path) -> Iterator[tuple[psutil.Process, float]]:
     """The program as a process, and how many seconds its icon took from the start of Python."""
-    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    environment = {**os.environ, "QT_QPA_PLATFORM": "windows" if sys.platform == "win32" else "offscreen"}
     command = [sys.executable, "-m", desktop_inside.__name__, kind, str(folder)]
     began = time.time()
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as it:
@@ -39,9 +41,16 @@ def running(kind: str, folder: Path) -> Iterator[tuple[psutil.Process, float]]:
             assert word == desktop_inside.SHOWN
             yield psutil.Process(it.pid), float(at) - began
         finally:
-            # Politely: ours ends its node.
-            it.terminate()
-            it.wait(60)
+            end(it)
+
+
+def end(program: "subprocess.Popen[str]") -> None:
+    """Politely, so that ours ends its node; Windows has no such request, so there the node is ended with it."""
+    if sys.platform == "win32":
+        kill_tree(program.pid)
+    else:
+        program.terminate()
+    program.wait(60)
 
 
 def idle(process: psutil.Process) -> tuple[float, float]:

@@ -1,4 +1,6 @@
-"""Qt without a screen. No Qt warning and no error in a slot may pass; where Qt cannot be loaded, tests are skipped.
+"""Qt without a screen, on Windows with the one that is there.
+
+No Qt warning and no error in a slot may pass; where Qt cannot be loaded, tests are skipped.
 
 The tests need no plugin of pytest: one that imports Qt would end the whole run on a PC without Qt's system libraries.
 """
@@ -18,7 +20,8 @@ from app.system.paths import Paths
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-os.environ["QT_QPA_PLATFORM"] = "offscreen"
+os.environ["QT_QPA_PLATFORM"] = "windows" if sys.platform == "win32" else "offscreen"
+"""Without a screen, Qt on Windows finds no fonts."""
 
 PATIENCE_MS = 30_000
 _POLL_MS = 5

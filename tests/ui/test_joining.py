@@ -185,6 +185,20 @@ def test_the_steps_are_told_and_the_end_is_a_done(bench: Bench, until: Until) ->
     assert bench.script.calls == []
 
 
+def test_it_is_as_high_as_what_it_says_and_keeps_that_height(bench: Bench, until: Until) -> None:
+    bench.desk.take_status(alone())
+    dialog = bench.join()
+    dialog.code.setText("481903")
+    dialog.join.click()
+    heights = []
+    for state in (JoinState.CHECKING_CODE, JoinState.JOINED):
+        bench.tell(join=JoinStatus(state=state, host_name="WORKSHOP"))
+        until(lambda: dialog.layout().totalHeightForWidth(dialog.width()) == dialog.height())
+        assert dialog.minimumSize() == dialog.maximumSize() == dialog.size()
+        heights.append(dialog.height())
+    assert heights[0] < heights[1]
+
+
 def test_a_failure_is_told_plainly_and_can_be_tried_again(bench: Bench, until: Until) -> None:
     bench.tell()
     dialog = bench.join()

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication, QSystemTrayIcon
 from app.system.paths import Paths
 from app.ui.desktop import starting_icon
 from app.ui.starting import Starting, Wanted
+from app.ui.window.memory import Memory
 from app.ui.window.shell import MainWindow
 from tests.ui.conftest import Until
 
@@ -47,6 +48,20 @@ def test_a_click_before_everything_is_loaded_opens_the_window(
     starting.finish()
     assert not icon.isVisible()
     assert windows() == []
+
+
+def test_the_end_of_the_session_keeps_the_windows_place(
+    application: QApplication, icon: QSystemTrayIcon, paths: Paths, until: Until
+) -> None:
+    """Windows ends a program that returned from `aboutToQuit`, so this must not wait for more."""
+    paths.ensure()
+    starting = Starting(application, Wanted(paths, ["no such program"]), icon)
+    starting.begin()
+    starting.show_window()
+    until(windows)
+    application.aboutToQuit.emit()
+    assert Memory(paths).now.place
+    starting.finish()
 
 
 def test_an_end_before_everything_is_loaded_begins_nothing(

@@ -1,10 +1,12 @@
 """The look: text can be read on every ground it stands on, every drawing keeps to the grid, the sheet is whole."""
 
 import re
+import sys
 from itertools import combinations
 
 import pytest
-from PySide6.QtGui import QTextDocument
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QTextDocument
 from PySide6.QtWidgets import QApplication
 
 from app.system.paths import resources_folder
@@ -122,3 +124,15 @@ def test_a_theme_changes_at_once_and_tells(application: QApplication, until: Unt
     assert theme.palette is DARK
     assert theme.motion(180) == 0
     assert Theme(is_dark=True, has_motion=True).motion(180) == 180
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="elsewhere the window manager draws what is around a window")
+def test_windows_draws_title_bars_in_the_look_that_was_chosen(application: QApplication) -> None:
+    theme, hints = Theme(has_motion=False), QGuiApplication.styleHints()
+    theme.apply(application)
+    for is_dark, scheme in ((True, Qt.ColorScheme.Dark), (False, Qt.ColorScheme.Light)):
+        theme.force(is_dark)
+        assert hints.colorScheme() is scheme
+        assert theme.palette.is_dark is is_dark
+    theme.force(None)
+    assert hints.colorScheme() is not Qt.ColorScheme.Unknown

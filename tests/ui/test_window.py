@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QShortcut
 from PySide6.QtWidgets import QApplication, QLabel, QToolButton
 
@@ -14,7 +14,7 @@ from app.ui.face import Link
 from app.ui.style.theme import Theme
 from app.ui.window.memory import Memory, Remembered
 from app.ui.window.pages import ENTRIES, Entry, Missing, make_page
-from app.ui.window.shell import MainWindow
+from app.ui.window.shell import MainWindow, first_size
 from app.ui.words import tr
 from tests.ui.desks import ScriptedErrands
 from tests.ui.samples import instance, status
@@ -98,6 +98,19 @@ def test_one_that_does_not_close_to_the_tray_says_so_and_stays_until_caravan_end
     opened.window.close()
     assert closed == [True]
     assert opened.window.isVisible()
+
+
+@pytest.mark.parametrize(
+    ("available", "size"),
+    [
+        ((1920, 1032), (1040, 700)),
+        # 1920 x 1080 at 150 %, beside Windows 11's taskbar.
+        ((1280, 672), (1040, 632)),
+        ((640, 480), (720, 480)),
+    ],
+)
+def test_the_first_size_leaves_room_for_title_and_taskbar(available: tuple[int, int], size: tuple[int, int]) -> None:
+    assert first_size(QSize(*available)).toTuple() == size
 
 
 def test_page_and_place_are_remembered(application: QApplication, paths: Paths) -> None:

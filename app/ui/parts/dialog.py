@@ -23,6 +23,8 @@ class Dialog(QDialog):
         self.setWindowModality(Qt.WindowModality.WindowModal)
         self.setFixedWidth(width)
         whole = QVBoxLayout(self)
+        # The height is ours (`event`): the layout's own least one is less, and would be shown for a moment.
+        whole.setSizeConstraint(QVBoxLayout.SizeConstraint.SetNoConstraint)
         whole.setContentsMargins(EDGE, EDGE, EDGE, EDGE)
         whole.setSpacing(GROUP)
         whole.addWidget(Heading(title))
@@ -42,7 +44,7 @@ class Dialog(QDialog):
         done = super().event(event)
         layout = self.layout()
         if layout is not None:
-            self.resize(self.width(), layout.totalHeightForWidth(self.width()))
+            self.setFixedHeight(layout.totalHeightForWidth(self.width()))
         return done
 
 

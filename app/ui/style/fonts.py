@@ -1,10 +1,15 @@
 """The system's UI font in four sizes with figures of one width, and the system's monospace font."""
 
+import sys
+
 from PySide6.QtGui import QFont, QFontDatabase
 
 from app.ui.style.tokens import BODY, SMALL
 
 _TABULAR = "tnum"
+
+_WINDOWS_MONO = ("Cascadia Mono", "Consolas", "Courier New")
+"""Qt names only the last, which Windows keeps for old programs; all three are part of Windows 11."""
 
 
 def ui_font(pixels: int = BODY, is_strong: bool = False) -> QFont:
@@ -19,6 +24,8 @@ def ui_font(pixels: int = BODY, is_strong: bool = False) -> QFont:
 def mono_font(pixels: int = SMALL + 1) -> QFont:
     """The system's monospace font, for code, logs and commands only."""
     font = QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont)
+    if sys.platform == "win32":
+        font.setFamilies(_WINDOWS_MONO)
     font.setPixelSize(pixels)
     font.setStyleHint(QFont.StyleHint.Monospace)
     return font

@@ -10,6 +10,9 @@ from app.ui.style.fonts import ui_font
 from app.ui.style.palette import DARK, LIGHT, Palette
 from app.ui.style.sheet import style_sheet
 
+_SCHEMES = {None: Qt.ColorScheme.Unknown, True: Qt.ColorScheme.Dark, False: Qt.ColorScheme.Light}
+"""As Qt takes them; `Unknown` follows the system."""
+
 _DESKTOP = "HKEY_CURRENT_USER\\Control Panel\\Desktop"
 _ANIMATION_BYTE, _ANIMATION_BIT = 4, 0x02
 """Where `UserPreferencesMask` holds Windows' "Animation effects" (SPI_GETCLIENTAREAANIMATION)."""
@@ -39,6 +42,7 @@ class Theme(QObject):
         self._app = app
         app.setStyle("Fusion")
         app.setFont(ui_font())
+        self._tell_windows()
         self._dress(app)
 
     @property
@@ -50,6 +54,7 @@ class Theme(QObject):
         """Be dark or light whatever the system is; None follows it again."""
         if is_dark is not self._forced:
             self._forced = is_dark
+            self._tell_windows()
             self.chosen.emit()
         self._follow()
 
@@ -57,6 +62,11 @@ class Theme(QObject):
         """How long a motion takes now: 0 where the person wants none."""
         has_motion = system_has_motion() if self._motion is None else self._motion
         return milliseconds if has_motion else 0
+
+    def _tell_windows(self) -> None:
+        """Title bars and the system's own dialogs are Windows' to draw: in the look the person chose."""
+        if sys.platform == "win32":
+            QGuiApplication.styleHints().setColorScheme(_SCHEMES[self._forced])
 
     def _wanted(self) -> Palette:
         is_dark = QGuiApplication.styleHints().colorScheme() is Qt.ColorScheme.Dark

@@ -21,6 +21,9 @@ from app.ui.words import tr
 SIZE = QSize(1040, 700)
 LEAST = QSize(720, 480)
 
+_FRAME = QSize(16, 40)
+"""Room for the title bar and borders."""
+
 NEW_CHAT = "new"
 """What `Page.wish` of the chat gets for Ctrl+N."""
 
@@ -45,7 +48,7 @@ class MainWindow(QMainWindow):
         self.setWindowIcon(app_icon())
         self.setWindowTitle(said(tr("Caravan")))
         self.setMinimumSize(LEAST)
-        self.resize(SIZE)
+        self.resize(first_size(self.screen().availableSize()))
         if memory.now.place_bytes:
             self.restoreGeometry(QByteArray(memory.now.place_bytes))
 
@@ -144,6 +147,11 @@ class MainWindow(QMainWindow):
 
     def _remember_place(self) -> None:
         self._memory.change(place=base64.b64encode(self.saveGeometry().data()).decode("ascii"))
+
+
+def first_size(available: QSize) -> QSize:
+    """The size of a window that was never moved, not more than fits: 1920 x 1080 at 150 % has no 700 for it."""
+    return SIZE.boundedTo(available - _FRAME).expandedTo(LEAST)
 
 
 def _known(page: str) -> Wish:
