@@ -15,8 +15,8 @@ from tests.windows.on_screen import has_tray_icon, pixel, shown, sign_out, tell_
 
 PERSONALIZE = r"Software\Microsoft\Windows\CurrentVersion\Themes\Personalize"
 TITLE = "Caravan"
-SAVED_SECONDS = 2.0
-"""What Windows grants at least, after a program agreed to the end of the session."""
+SAVED_SECONDS = 5.0
+"""What Windows grants a program at the end of the session (`HungAppTimeout`)."""
 
 
 def test_from_the_sign_in_to_the_sign_out(caravan: Caravan, tmp_path: Path) -> None:
