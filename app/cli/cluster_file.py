@@ -71,10 +71,10 @@ def _seconds(value: Any) -> Any:
 
 
 Memory = Annotated[int, BeforeValidator(_amount("B")), Field(ge=0, le=1 << 50)]
-Rate = Annotated[float, BeforeValidator(_amount("B/s")), Field(gt=0, lt=1e18)]
-Compute = Annotated[float, BeforeValidator(_amount("FLOP/s")), Field(gt=0, lt=1e21)]
+Rate = Annotated[float, BeforeValidator(_amount("B/s")), Field(ge=1000, lt=1e18)]
+Compute = Annotated[float, BeforeValidator(_amount("FLOP/s")), Field(ge=1000, lt=1e21)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0, lt=60)]
-Name = Annotated[str, Field(min_length=1, max_length=60)]
+Name = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class _Described(BaseModel):
@@ -158,6 +158,10 @@ def cluster_view(described: DescribedCluster) -> ClusterView:
 
 
 def _node(pc: DescribedPc) -> NodeResources:
+    named = [each.device.casefold() for each in pc.devices]
+    twice = next((each.device for each in pc.devices if named.count(each.device.casefold()) > 1), None)
+    if twice is not None:
+        raise InputError(f"Two devices of {pc.name} are named {twice}.", "Number them: CUDA0, CUDA1.")
     return NodeResources(
         node=NodeId(pc.name),
         name=pc.name,
@@ -187,5 +191,7 @@ def _link(link: DescribedLink, names: list[str]) -> LinkMeasure:
     for name in link.between:
         if name not in names:
             raise InputError(f"A link names {name}, which is no PC of the file.", f"The PCs are {', '.join(names)}.")
+    if link.between[0] == link.between[1]:
+        raise InputError(f"A link goes from {link.between[0]} to itself.", "Name two PCs.")
     one, other = (NodeId(name) for name in link.between)
     return LinkMeasure(a=one, b=other, round_trip=link.round_trip, throughput=link.throughput)

@@ -1,5 +1,6 @@
 """Everything about running models that people ask a node for: plan, launch, stop, find who answers."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterable
 
@@ -82,7 +83,8 @@ class InstanceDesk:
     async def plan(self, request: PlanRequest) -> Plan | Refusal:
         """Where the model would run. Raises ModelNotFound or the reason its file cannot be read."""
         model, shape = await self._readable(request.model_id)
-        return self._forecast.plan(request.model_copy(update={"model_id": model.id}), model, shape)
+        known = request.model_copy(update={"model_id": model.id})
+        return await asyncio.to_thread(self._forecast.plan, known, model, shape)
 
     async def plan_without(self, request: PlanRequest, gone: Iterable[InstanceStatus]) -> Plan | Refusal:
         """Where the model would run if these instances held nothing any more. Raises as `plan`."""
@@ -90,7 +92,8 @@ class InstanceDesk:
         if not freed:
             return await self.plan(request)
         model, shape = await self._readable(request.model_id)
-        return self._forecast.plan_without(request.model_copy(update={"model_id": model.id}), model, shape, freed)
+        known = request.model_copy(update={"model_id": model.id})
+        return await asyncio.to_thread(self._forecast.plan_without, known, model, shape, freed)
 
     async def plan_for(self, question: PlanQuestion) -> Plan | Refusal:
         """Where the model would run among PCs that the question describes; without any, as `plan`. Raises the same."""
@@ -98,7 +101,7 @@ class InstanceDesk:
             return await self.plan(question.request)
         model, shape = await self._readable(question.request.model_id)
         known = question.request.model_copy(update={"model_id": model.id})
-        return self._forecast.plan_for(known, shape, question.cluster)
+        return await asyncio.to_thread(self._forecast.plan_for, known, shape, question.cluster)
 
     async def observe(self, instance: InstanceStatus, tail: bytes) -> None:
         """Learn from the end of an answer of an instance of this node."""

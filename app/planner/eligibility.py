@@ -7,6 +7,9 @@ from app.planner.memory import reserve_bytes
 from app.schema.plan import ClusterView, DeviceResources, NodeReason, NodeResources, PlanRequest
 from app.schema.record import NodeId
 
+MOST_HEADS = 16
+"""PCs that are looked at as the head when more hold the model."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -51,9 +54,13 @@ class Eligibility:
     dropped: tuple[NodeReason, ...]
 
     def heads(self, request: PlanRequest, this_node: NodeId) -> tuple[Candidate, ...]:
-        """Candidates for the head, in order of preference: this node, then by rank."""
+        """Candidates for the head, at most 16, in order of preference: this node, then by rank.
+
+        Of more, those that must take part are kept before others.
+        """
         able = [c for c in self.kept if c.node.holds_model and request.head in (None, c.node.node)]
-        return tuple(sorted(able, key=lambda c: (c.node.node != this_node, c.rank)))
+        preferred = sorted(able, key=lambda c: (c.node.node != this_node, c.node.node not in request.use, c.rank))
+        return tuple(sorted(preferred[:MOST_HEADS], key=lambda c: (c.node.node != this_node, c.rank)))
 
     def workers(self, head: Candidate) -> tuple[Candidate, ...]:
         """Nodes that may work for `head`: the identical engine build and memory on offer. Best first."""

@@ -1,13 +1,14 @@
 """How the last blocks lie on the head's own cards when experts of some of them stay in its RAM.
 
-A card keeps as many experts as fit: of its blocks, the first ones give theirs up, no more than its memory asks for.
+A card keeps as many experts as fit: of its blocks, the first ones give theirs up, no more than its memory asks for; at
+least one block's where no other card gives any up, because without any the engine would pipeline and need more.
 """
 
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import starmap
+from itertools import product, starmap
 from math import inf
 
 from app.planner.memory import Demand
@@ -50,7 +51,13 @@ class Endings:
     @cached_property
     def best(self) -> tuple[Ending | None, ...]:
         """For each first block the fastest ending with experts in RAM, None where there is none."""
-        return tuple(self.within(first, self.ram) for first in range(self.demand.layers))
+        lowest = self.demand.nearest(self.demand.layers, self.ram + self.room)
+        return (None,) * lowest + tuple(self.within(first, self.ram) for first in range(lowest, self.demand.layers))
+
+    @cached_property
+    def room(self) -> int:
+        """Bytes the cards have for blocks, buffers not counted."""
+        return sum(card.offer.budget for card in self.cards) - self.demand.output_bytes
 
     @cached_property
     def seconds(self) -> list[float]:
@@ -67,8 +74,11 @@ class Endings:
 
     def within(self, first: int, ram: int) -> Ending | None:
         """The fastest ending from block `first` on with experts in RAM, at most so many bytes of them."""
-        able = (ending for ending in self._all(first) if 0 < ending.ram <= ram)
-        return min(able, key=lambda ending: ending.seconds, default=None)
+        best: Ending | None = None
+        for ending in self._all(first):
+            if 0 < ending.ram <= ram and (best is None or ending.seconds < best.seconds):
+                best = ending
+        return best
 
     def _all(self, first: int) -> Sequence[Ending]:
         if first not in self._known:
@@ -77,20 +87,17 @@ class Endings:
 
     def _from(self, card: int, first: int) -> Sequence[Ending]:
         """The endings over the cards from `card` on that are worth knowing, with and without experts in RAM."""
+        found = list(self._pieces(card, first, self.demand.layers))
         if card == len(self.cards) - 1:
-            whole = self._piece(card, first, self.demand.layers)
-            return () if whole is None else (whole,)
+            return found
         later = self._later(card + 1)
-        found = list(later[first])
-        whole = self._piece(card, first, self.demand.layers)
-        if whole is not None:
-            found.append(whole)
+        found += later[first]
         for end in range(first + 1, self.demand.layers):
             if later[end]:
-                piece = self._piece(card, first, end)
-                if piece is None:
+                pieces = self._pieces(card, first, end)
+                if not pieces:
                     break
-                found += starmap(_joined, ((piece, rest) for rest in later[end]))
+                found += starmap(_joined, product(pieces, later[end]))
         return _worth_knowing(found, all_of_them=len(self.cards) - card <= MOST_CARDS)
 
     def _later(self, card: int) -> Sequence[Sequence[Ending]]:
@@ -102,35 +109,42 @@ class Endings:
     def _tables(self) -> dict[int, Sequence[Sequence[Ending]]]:
         return {}
 
-    def _piece(self, number: int, first: int, end: int) -> Ending | None:
-        """Blocks `first`..`end` - 1 on a card; None when they do not fit even without any experts."""
-        card, last = self.cards[number], end == self.demand.layers
-        until = spilled_until(self.demand, card.offer.budget, first, end)
-        if until is None:
-            return None
+    def _pieces(self, number: int, first: int, end: int) -> list[Ending]:
+        """Blocks `first`..`end` - 1 on a card with as many experts as fit; where those are all, also with fewer."""
+        budget = self.cards[number].offer.budget
+        until = spilled_until(self.demand, budget, first, end)
+        found = [] if until is None else [self._piece(number, first, end, until)]
+        if until == first:
+            until = spilled_until(self.demand, budget, first, end, least=1)
+            found += [] if until is None else [self._piece(number, first, end, until)]
+        return found
+
+    def _piece(self, number: int, first: int, end: int, until: int) -> Ending:
+        card = self.cards[number]
         seconds = card.seconds[end] - card.seconds[first] + card.spill[until] - card.spill[first]
         return Ending(
-            seconds=seconds + card.fixed + (card.last if last else 0.0),
+            seconds=seconds + card.fixed + (card.last if end == self.demand.layers else 0.0),
             ram=self.demand.experts[until] - self.demand.experts[first],
             pieces=(Piece(number, end - first, until - first),),
         )
 
 
-def spilled_until(demand: Demand, budget: int, first: int, end: int) -> int | None:
+def spilled_until(demand: Demand, budget: int, first: int, end: int, least: int = 0) -> int | None:
     """The block up to which those from `first` on leave their experts in RAM so that `first`..`end` - 1 fit a card.
 
-    `budget` is the card's. `first` when all fits, None when it does not even so. The output layer is with the last.
+    `budget` is the card's. `first` when all fits and no bytes have to leave (`least`); None when it does not fit even
+    so. The output layer is with the last.
     """
     start, last, experts = first == 0, end == demand.layers, demand.experts
     needed = demand.prefix[end] - demand.prefix[first] + (demand.output_bytes if last else 0)
-    if needed + demand.buffers.of(first=start, last=last, pipelined=False) <= budget:
+    if not least and needed + demand.buffers.of(first=start, last=last, pipelined=False) <= budget:
         return first
     beside = demand.buffers.spilled(first=start, last=last, whole=True, copied=demand.expert_copy)
     until = bisect_left(experts, experts[first] + max(needed + beside - budget, 1))
     if until < end and experts[until] < experts[end]:
         return until
-    least = demand.buffers.spilled(first=start, last=last, whole=False, copied=demand.expert_copy)
-    if experts[end] == experts[first] or needed - (experts[end] - experts[first]) + least > budget:
+    bare = demand.buffers.spilled(first=start, last=last, whole=False, copied=demand.expert_copy)
+    if experts[end] == experts[first] or needed - (experts[end] - experts[first]) + bare > budget:
         return None
     return bisect_left(experts, experts[end], first, end)
 

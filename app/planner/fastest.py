@@ -385,7 +385,7 @@ class _Table:
     def _led(self, endings: Endings, begin: _Row) -> None:
         """Whole blocks on the head's processor, the others on its cards with experts in the RAM that is left."""
         stop = self._line.leading
-        if stop is None:
+        if stop is None or stop.room.capacity_first + endings.room < self._demand.prefix[-1]:
             return
         room = stop.room
         for count in range(1, min(room.from_start, self._demand.layers - 1) + 1):

@@ -25,6 +25,11 @@ from app.planner.stop import Stop
 from app.schema.plan import LinkMeasure
 from app.schema.record import NodeId
 
+MOST_ACCELERATORS = 15
+"""Devices beside the head's processor the engine can drive (`GGML_SCHED_MAX_BACKENDS` is 16 with the processor)."""
+
+MOST_PCS = MOST_ACCELERATORS + 1
+
 TIE = 1e-6
 """Seconds by which a device counts as dearer, and once more for each better PC before its own: equal choices fall to
 the fewest devices and the first PCs. The head's roomiest device counts as cheaper: the head is there anyway."""

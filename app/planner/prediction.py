@@ -16,9 +16,9 @@ def timed(placement: Placement, mix: Mix) -> Timing:
 
 def predict(placement: Placement, demand: Demand, work: Work) -> Prediction | None:
     """The prediction for a placement; None when no device in it was ever measured."""
-    if not any(cost.pace.is_known for cost in placement.costs):
-        return None
     mix, found = work.mix, timed(placement, work.mix)
+    if not any(cost.pace.is_known for cost in placement.costs) or found.step <= 0.0 or found.prompt <= 0.0:
+        return None
     return Prediction(
         prompt_tokens=mix.prompt,
         answer_tokens=mix.answer,

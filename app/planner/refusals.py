@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from app.planner import sentences
 from app.planner.eligibility import Candidate, Eligibility, worker_problem
+from app.planner.line import MOST_PCS
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView, NodeReason, PlanRequest, Refusal
 
@@ -13,6 +14,7 @@ MODEL_NOWHERE = "model_nowhere"
 ENGINE_NOWHERE = "engine_nowhere"
 HEAD_UNUSABLE = "head_unusable"
 TOO_FEW_PCS = "too_few_pcs"
+TOO_MANY_PCS = "too_many_pcs"
 DOES_NOT_FIT = "does_not_fit"
 SHARES_UNUSABLE = "shares_unusable"
 WANTED_UNUSABLE = "wanted_unusable"
@@ -127,6 +129,13 @@ def _wanted(
 def _too_few(request: PlanRequest, eligibility: Eligibility, heads: Sequence[Candidate]) -> Refusal | None:
     asked = request.pcs or request.min_pcs
     available = [1 + len(eligibility.workers(head)) for head in heads]
+    if asked > MOST_PCS:
+        return Refusal(
+            model_id=request.model_id,
+            code=TOO_MANY_PCS,
+            sentence=f"{sentences.pcs(asked)} were asked for; llama.cpp works on at most {MOST_PCS} together.",
+            hint=f"Ask for {sentences.pcs(min(max(available), MOST_PCS))} or fewer.",
+        )
     if asked <= max(available):
         return None
     head = heads[available.index(max(available))]

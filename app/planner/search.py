@@ -9,15 +9,12 @@ from operator import itemgetter
 from app.planner.eligibility import Candidate, Eligibility, Offer
 from app.planner.endings import Endings
 from app.planner.fastest import TIED, Division, divisions, fastest, least_seconds, narrowed, quickly, slowest_wait
-from app.planner.line import Ground, Line, compute_bytes, on_head_processor
+from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Ground, Line, compute_bytes, on_head_processor
 from app.planner.memory import Demand
 from app.planner.speed import StageCost
 from app.planner.split import split
 from app.planner.stop import Stop
 from app.schema.record import NodeId
-
-MOST_ACCELERATORS = 15
-"""Devices beside the head's processor the engine can drive (`GGML_SCHED_MAX_BACKENDS` is 16 with the processor)."""
 
 MOST_COMPARED = 4
 """Numbers of PCs that are compared with each other beside the plan's: 1 to 4."""
@@ -103,7 +100,8 @@ class Search:
     @property
     def most_pcs(self) -> int:
         """The largest number of PCs that can work together, over all heads; 0 without a head."""
-        return max((1 + len(self._eligibility.workers(head)) for head in self._heads), default=0)
+        most = max((1 + len(self._eligibility.workers(head)) for head in self._heads), default=0)
+        return min(most, MOST_PCS)
 
     def best(self, numbers: Iterable[int]) -> Placement | None:
         """The preferred placement on one of these numbers of PCs, fewest first; None when nothing fits."""
@@ -130,7 +128,8 @@ class Search:
     def _on(self, pcs: int) -> Placement | None:
         found = self._compared.get(pcs) if pcs <= MOST_COMPARED else None
         if found is None:
-            able = [head for head in self._heads if self._may_hold(head, pcs, processors=True)]
+            able = [head for head in self._heads if self._has_bytes(head, pcs)]
+            able = [head for head in able if self._may_hold(head, pcs, processors=True)]
             searched = (self._under(head, inf, pcs, (pcs,)).get(pcs) for head in able)
             found = min((p for p in searched if p), key=lambda p: p.seconds, default=None)
         return found
@@ -172,7 +171,8 @@ class Search:
         is_free = best is not None and self._is_allowed(best, allowed)
         worth = best.seconds if best is not None and is_free else inf
         order = sorted(survey, key=lambda number: (survey[number].seconds, number))
-        hopeful = [self._heads[number] for number in order if survey[number].seconds <= worth * (1 + TIED)]
+        near = max(worth, worth * (1 + TIED))
+        hopeful = [self._heads[number] for number in order if survey[number].seconds <= near]
         if not is_free and len(self._heads) <= COMPARED_HEADS:
             hopeful = list(self._heads)
         self._searched = hopeful[:MOST_HEADS]
@@ -224,7 +224,10 @@ class Search:
         for bound, number, line in sorted(self._bounds(), key=_by_bound):
             if bound > worth * (1 + TIED):
                 break
-            division = fastest(self.demand, narrowed(self.demand, line, worth * (1 + TIED)), self._required, worth)
+            narrow = narrowed(self.demand, line, worth * (1 + TIED))
+            division = fastest(self.demand, narrow, self._required, worth)
+            if division is not None and _accelerators(division) > MOST_ACCELERATORS:
+                division = fastest(self.demand, _roomiest(narrow), self._required, worth)
             if division is not None and (number not in found or division.seconds < found[number].seconds):
                 found[number] = _placement(division)
                 worth = min(worth, division.seconds)
@@ -250,19 +253,21 @@ class Search:
     @cached_property
     def _holds_at_all(self) -> bool:
         """Whether any number of PCs holds the model under any head, wishes aside."""
-        able = [head for head in self._heads if self._has_bytes(head)]
+        able = [head for head in self._heads if self._has_bytes(head, self.most_pcs)]
         able = [head for head in able if self._may_hold(head, self.most_pcs, processors=True)]
         return any(_holds(self.demand, line) for head in able for line in self._lines(head))
 
-    def _has_bytes(self, head: Candidate) -> bool:
-        """Whether all that a head and its workers offer is as much as the blocks take."""
-        pcs = (head, *self._workers(head))
-        return sum(offer.budget for pc in pcs for offer in pc.offers) >= self.demand.placed_bytes
+    def _has_bytes(self, head: Candidate, pcs: int) -> bool:
+        """Whether all that a head and its roomiest workers offer is as much as the blocks take."""
+        sizes = sorted((sum(offer.budget for offer in pc.offers) for pc in self._workers(head)), reverse=True)
+        own = sum(offer.budget for offer in head.offers)
+        return own + sum(sizes[: pcs - 1]) >= self.demand.placed_bytes
 
     def with_node(self, placement: Placement, candidate: Candidate) -> Placement | None:
         """A fast placement under the same head on these PCs and one more that must take part."""
-        used = placement.nodes | {candidate.node.node}
         required = self._required | {candidate.node.node}
+        used = {(offer.node.node, offer.device.device) for offer in placement.offers}
+        used |= {(candidate.node.node, offer.device.device) for offer in candidate.offers}
         wait = slowest_wait(placement.costs, placement.counts)
         lines = [_among(line, used) for line in self._lines(placement.head)]
         bounds = [least_seconds(self.demand, line) for line in lines]
@@ -300,7 +305,8 @@ class Search:
     def _lines(self, head: Candidate, *, processors: bool = True) -> tuple[Line, ...]:
         key = (head.node.node, processors)
         if key not in self._drawn:
-            self._drawn[key] = self.ground.lines(head, self._workers(head), processors=processors)
+            lines = self.ground.lines(head, self._workers(head), processors=processors)
+            self._drawn[key] = tuple(few(line, MOST_ACCELERATORS) for line in lines)
         return self._drawn[key]
 
     def _least(self, head: Candidate, processors: bool) -> dict[int, Placement]:
@@ -352,15 +358,21 @@ def _best(
     return best
 
 
-def _among(line: Line, nodes: Container[NodeId]) -> Line:
-    """The line with these workers only."""
-    return replace(line, workers=tuple(worker for worker in line.workers if worker[0].offer.node.node in nodes))
+def _among(line: Line, devices: Container[tuple[NodeId, str]]) -> Line:
+    """The line with only these devices of workers."""
+    kept = (
+        tuple(stop for stop in worker if (stop.offer.node.node, stop.offer.device.device) in devices)
+        for worker in line.workers
+    )
+    return replace(line, workers=tuple(worker for worker in kept if worker))
 
 
 def few(line: Line, pcs: int) -> Line:
     """The line with the workers that promise most for up to so many PCs: by what a byte costs there when one of them
     has all that it can hold, and by what they can hold.
     """
+    if len(line.workers) <= pcs:
+        return line
     by_price = sorted(line.workers, key=lambda worker: min(map(_price, worker)))
     by_budget = sorted(line.workers, key=lambda worker: -sum(stop.offer.budget for stop in worker))
     kept = {id(worker) for worker in (*by_price[: pcs + 1], *by_budget[: pcs - 2])}

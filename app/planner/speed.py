@@ -19,6 +19,9 @@ GPU_BANDWIDTH = 250e9
 CPU_BANDWIDTH = 30e9
 """Bytes/s taken for a device nobody measured. Only to put devices into an order: a middle card, dual-channel RAM."""
 
+SLOWEST = 1e3
+"""Bytes/s and FLOP/s below which a figure is taken for a mistake."""
+
 GPU_INTENSITY = 40.0
 CPU_INTENSITY = 8.0
 """FLOP per byte of bandwidth taken for a device whose compute nobody measured."""
@@ -211,11 +214,11 @@ class Pace:
 
 def pace_of(device: DeviceResources) -> Pace:
     """The pace of a device: measured where it is, else the stated stand-ins."""
-    bandwidth = device.bandwidth or (CPU_BANDWIDTH if device.is_cpu else GPU_BANDWIDTH)
+    bandwidth = max(device.bandwidth or (CPU_BANDWIDTH if device.is_cpu else GPU_BANDWIDTH), SLOWEST)
     intensity = CPU_INTENSITY if device.is_cpu else GPU_INTENSITY
     return Pace(
         bandwidth=bandwidth,
-        compute=device.compute or bandwidth * intensity,
+        compute=max(device.compute or bandwidth * intensity, SLOWEST),
         is_known=device.bandwidth is not None,
         token_seconds=TOKEN_SECONDS if device.token_seconds is None else device.token_seconds,
         is_measured=None not in (device.bandwidth, device.compute, device.token_seconds),

@@ -11,6 +11,10 @@ CPU_DEVICE = "CPU"
 """The engine's name for the processor as a device."""
 
 
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 class KvType(StrEnum):
     """Element type of the KV cache, by the engine's names."""
 
@@ -55,10 +59,10 @@ class DeviceResources(Record):
     total_bytes: Bytes
     free_bytes: Bytes
     is_cpu: bool
-    bandwidth: float | None = None
-    compute: float | None = None
-    token_seconds: Annotated[float, Field(ge=0)] | None = None
-    correction: float | None = None
+    bandwidth: Rate | None = None
+    compute: Rate | None = None
+    token_seconds: Seconds | None = None
+    correction: Rate | None = None
 
 
 class NodeResources(Record):
@@ -80,9 +84,9 @@ class LinkMeasure(Record):
 
     a: NodeId
     b: NodeId
-    round_trip: float | None = None
-    throughput: float | None = None
-    correction: float | None = None
+    round_trip: Seconds | None = None
+    throughput: Rate | None = None
+    correction: Rate | None = None
 
 
 class ClusterView(Record):

@@ -221,12 +221,28 @@ def processor_of(pc: NodeResources) -> list[DeviceResources]:
     return [device for device in pc.devices if device.is_cpu]
 
 
-def spilled_blocks(
+def spilled_choices(
     needs: Demand, head: NodeResources, devices: Sequence[Device], ends: Sequence[int]
+) -> Iterator[list[int]]:
+    """The blocks whose experts go to the head's RAM: as few as its cards need; where that is none, some of one card."""
+    found = spilled_blocks(needs, head, devices, ends)
+    if found is None or found:
+        yield from () if found is None else (found,)
+        return
+    for forced in range(len(devices)):
+        found = spilled_blocks(needs, head, devices, ends, forced)
+        if found:
+            yield found
+
+
+def spilled_blocks(
+    needs: Demand, head: NodeResources, devices: Sequence[Device], ends: Sequence[int], forced: int | None = None
 ) -> list[int] | None:
     """The blocks whose experts go to the head's RAM so that all fits, as few as each of its cards needs.
 
-    None when it does not fit so, when no experts need to go, or where it is not done: with no processor, the last
+    The card of that number gives up at least some when `forced`.
+
+    None when it does not fit so, or where it is not done: with no processor, the last
     block on another PC, or blocks on the processor beside other PCs.
     """
     processors = [device for device in offered(head) if device.is_cpu]
@@ -246,18 +262,18 @@ def spilled_blocks(
                 return None
             left -= whole + needs.buffers.of(**place, pipelined=False) if pc is head else 0
             continue
-        gone = fewest_gone(needs, budget, first, end, place)
+        gone = fewest_gone(needs, budget, first, end, place, 1 if forced == number else 0)
         if gone is None:
             return None
         found += [i for i in range(first, first + gone) if needs.experts[i + 1] > needs.experts[i]]
     left -= sum(needs.experts[i + 1] - needs.experts[i] for i in found)
-    return found if found and left >= 0 else None
+    return found if left >= 0 else None
 
 
-def fewest_gone(needs: Demand, budget: int, first: int, end: int, place: dict[str, bool]) -> int | None:
+def fewest_gone(needs: Demand, budget: int, first: int, end: int, place: dict[str, bool], least: int) -> int | None:
     """How many of a card's first blocks must go without their experts."""
     whole = needs.prefix[end] - needs.prefix[first]
-    if whole + needs.buffers.of(**place, pipelined=False) <= budget:
+    if not least and whole + needs.buffers.of(**place, pipelined=False) <= budget:
         return 0
     for gone in range(1, end - first + 1):
         without, rest = needs.experts[first + gone] - needs.experts[first], needs.experts[end]
@@ -330,8 +346,7 @@ def placements(
                     ends = (0, *cuts, model.layers)
                     if within_budgets(needs, head, chosen, ends):
                         yield len(nodes), nodes == holding, reference.seconds(reference.times(head, chosen, ends))
-                    gone = spilled_blocks(needs, head, chosen, ends) if needs.has_experts else None
-                    if gone:
+                    for gone in spilled_choices(needs, head, chosen, ends) if needs.has_experts else ():
                         times = reference.times(head, chosen, ends, gone)
                         yield len(nodes), nodes == holding, reference.seconds(times)
 

@@ -14,7 +14,7 @@ from app.planner.plan import plan
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView, DeviceResources, KvType, NodeResources, Plan, PlanRequest, Refusal, Role
 from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
-from tests.unit.planner.test_fastest import spilled_blocks
+from tests.unit.planner.test_fastest import spilled_choices
 
 CONTEXT = 1024
 
@@ -114,7 +114,7 @@ def list_holds(needs: Demand, head: NodeResources, devices: Sequence[Device], pr
             for i, (a, b) in enumerate(pairwise(ends))
         ):
             return True
-        if processors and needs.has_experts and spilled_blocks(needs, head, devices, ends):
+        if processors and needs.has_experts and any(spilled_choices(needs, head, devices, ends)):
             return True
     return False
 
