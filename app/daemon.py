@@ -56,6 +56,7 @@ from app.node.resources import measured_devices
 from app.node.settings import SettingsStore
 from app.node.speeds import Speeds, SpeedsPlace
 from app.node.start_launch import StartLaunch
+from app.node.suggestions import Suggestions
 from app.node.wakefulness import PeerCalls, Wakefulness
 from app.node.warnings import WarningBoard
 from app.schema.endpoint import Endpoint
@@ -312,6 +313,7 @@ class Building:
             ),
             *(health.run, wakefulness.keep_awake, wakefulness.watch_sleep),
             *(launches.run, loading.run, IdleWatch(bus, supervisor.unload_idle).run, StartLaunch(bus, relaunch).run),
+            Suggestions(bus, desk.plan_without, forecast.factor, supervisor.suggested).run,
             *((speeds.run, LinkMeasurer(lambda: bus.status, cluster.measure).run) if self._options.measure else ()),
         )
         return Parts(info, node, bus, supervisor, lending, services)

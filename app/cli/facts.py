@@ -70,7 +70,7 @@ def _instance_line(instance: InstanceStatus, unloads_at: float | None) -> str:
         line = f"{line}, {speed}"
     if unloads_at is not None:
         return f"{line} - idle, unloads in {words.duration(max(0.0, unloads_at - time.time()))}"
-    told = instance.error.sentence if instance.error else instance.ended_because
+    told = instance.error.sentence if instance.error else instance.ended_because or instance.better
     return f"{line} - {told}" if told else line
 
 

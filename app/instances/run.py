@@ -118,6 +118,10 @@ class InstanceRun:
         """An answer of the head was measured, in tokens/s."""
         self._journal.answered(decode, prefill)
 
+    def suggested(self, sentence: str | None) -> None:
+        """Another split would be faster by now, as that sentence says; or none would."""
+        self._journal.suggested(sentence)
+
     async def run(self) -> None:
         """Perform what reconcile decides until the instance has ended and holds nothing."""
         watch = asyncio.create_task(self._watch(), name=f"watch of {self._launch.instance_id}")

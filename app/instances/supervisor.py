@@ -89,6 +89,12 @@ class Supervisor:
         if entry is not None:
             entry.run.answered(decode, prefill)
 
+    def suggested(self, instance_id: InstanceId, sentence: str | None) -> None:
+        """Another split would be faster for an instance by now, or none; one that is gone is passed over."""
+        entry = self._entries.get(instance_id)
+        if entry is not None:
+            entry.run.suggested(sentence)
+
     async def close(self) -> None:
         """Stop every instance and wait until nothing is held; none is launched from now on."""
         self._closing = True

@@ -62,6 +62,10 @@ class Forecast:
         self._corrections = corrections
         self._answered = answered
 
+    def factor(self, plan: Plan) -> float:
+        """How many times longer a plan's placement took so far than the cost model says; 1 before its first run."""
+        return self._corrections.factor(plan)
+
     def plan_without(
         self, request: PlanRequest, model: ModelFile, shape: ModelShape, gone: Iterable[InstanceStatus]
     ) -> Plan | Refusal:

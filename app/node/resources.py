@@ -98,6 +98,8 @@ def with_freed(view: ClusterView, gone: Iterable[InstanceStatus]) -> ClusterView
     for instance in gone:
         for stage in instance.plan.stages:
             freed[stage.node, stage.device] += stage.total_bytes
+        if instance.plan.experts is not None:
+            freed[instance.plan.head, CPU_DEVICE] += instance.plan.experts.total_bytes
     nodes = (
         node.model_copy(update={"devices": tuple(_freed(each, freed[node.node, each.device]) for each in node.devices)})
         for node in view.nodes

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from app.schema.errors import ErrorInfo
 from app.schema.instance import InstanceState, InstanceStatus, Phase, PhaseName, PhaseState, Progress, Unit
@@ -90,15 +91,15 @@ def where(plan: Plan) -> str:
 
 
 def expectation(instance: InstanceStatus, measured: float | None = None) -> Phrase | None:
-    """What was predicted, and beside it what was measured: the last answer's tokens/s, the launch's seconds.
+    """What was predicted, and beside it what was measured: the last answer's tokens/s, the launch's seconds; and what
+    another split would be.
 
     None when nothing is known.
     """
-    told = _predicted(instance)
-    if measured is None:
-        return told
-    words = tr("The last answer came with {speed}.", speed=figures.speed(measured))
-    return words if told is None else tr("{measured} {predicted}", measured=words, predicted=told)
+    last = None if measured is None else tr("The last answer came with {speed}.", speed=figures.speed(measured))
+    better = None if instance.better is None else tr("{sentence}", sentence=instance.better)
+    parts = [part for part in (last, _predicted(instance), better) if part is not None]
+    return reduce(lambda one, other: tr("{one} {other}", one=one, other=other), parts) if parts else None
 
 
 def _predicted(instance: InstanceStatus) -> Phrase | None:
