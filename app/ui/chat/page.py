@@ -171,10 +171,10 @@ class ChatPage(Page):
             for each in reversed(wording.ready(status))
             if status is not None
         }
-        model, reason = self._model(), wording.why_not(status, talk.conversation.model)
+        model, reason = self._model(), wording.why_not(status, talk.conversation.model, talk.loads)
         self.head.show_title(talk.conversation.title)
         loads = wording.loadable(status, self._held)
-        self.head.show_models(list(choices.values())[::-1], model, wording.nobody(status), loads)
+        self.head.show_models(list(choices.values())[::-1], model, wording.nobody(status, talk.loads), loads)
         has_model = reason is None or wording.is_on_its_way(status)
         self.stage.judge(reason is None and not talk.is_busy, has_model, model or talk.conversation.model)
         self.foot.wait_for(reason if talk.path or wording.is_on_its_way(status) else None)

@@ -82,6 +82,16 @@ class Talk(QObject):
         chosen = next((each for each in those if each.model_id == self.conversation.model), None)
         return chosen or next(iter(those), None)
 
+    @property
+    def loads(self) -> str | None:
+        """The model that the node loads when something is asked now: none answers, and the settings allow it."""
+        status = self._desk.status
+        if status is None or not status.settings.load_on_request or self.instance is not None:
+            return None
+        before = (each.model for each in reversed(self.path) if each.model)
+        last = (each.model_id for each in status.last_launches)
+        return self.conversation.model or next(before, None) or next(last, None)
+
     def begin(self) -> None:
         """An empty conversation; it is kept once something is said. Prompt and sampling begin anew."""
         self._open(empty(self.conversation.model), Tree(), is_new=True)
@@ -180,7 +190,7 @@ class Talk(QObject):
     def _stream(self, message: Message, path: list[Message]) -> None:
         """Ask for `message`, which follows `path`, or ends it when it is continued."""
         instance = self.instance
-        model = str(instance.model_id) if instance is not None else self.conversation.model
+        model = str(instance.model_id) if instance is not None else self.loads or self.conversation.model
         sampling = self.conversation.sampling
         body = request_body(model or "", path, self.conversation.system_prompt, sampling)
         room = instance.plan.context if instance is not None else None

@@ -81,8 +81,8 @@ def short_fullness(gauge: Gauge) -> Phrase:
     )
 
 
-def why_not(status: Status | None, model: str | None) -> Phrase | None:
-    """Why nothing can be asked now, as a sentence with what to do; None when a model is ready."""
+def why_not(status: Status | None, model: str | None, loads: str | None = None) -> Phrase | None:
+    """Why nothing can be asked now, as a sentence with what to do; None when a model is ready, or `loads` will be."""
     if status is None:
         return tr("Caravan is not running on this PC. Start it to go on.")
     instances = running(status)
@@ -90,21 +90,26 @@ def why_not(status: Status | None, model: str | None) -> Phrase | None:
         return None
     if starting := next((each for each in instances if each.state is InstanceState.STARTING), None):
         return tr("{model} is loading. You can write meanwhile, and send when it is ready.", model=starting.model_id)
-    if failed := next((each for each in instances if each.state is InstanceState.FAILED and each.error), None):
+    ended = [each for each in instances if each.state is InstanceState.FAILED and each.error]
+    # One that failed is not tried again by itself; an older failure of another says nothing of this one.
+    failed = next((each for each in ended if loads in (None, each.model_id)), None)
+    if failed is not None:
         said = failed.error.sentence if failed.error else ""
         return tr("{model} is not running. {sentence}", model=failed.model_id, sentence=said)
+    if loads is not None:
+        return None
     if model:
         return tr("{model} is not running. Launch it, or another model, to go on.", model=model)
     return tr("No model is running. Launch one to go on.")
 
 
-def nobody(status: Status | None) -> Phrase:
-    """Why no model answers, in few words, for the line below the title."""
+def nobody(status: Status | None, loads: str | None = None) -> Phrase:
+    """Why no model answers, in few words, for the line below the title; `loads` is loaded when something is asked."""
     if status is None:
         return tr("Caravan is not running")
     starting = next((each for each in running(status) if each.state is InstanceState.STARTING), None)
     if starting is None:
-        return tr("No model is running")
+        return tr("{model} is loaded when you ask", model=loads) if loads else tr("No model is running")
     percent = next((percent_of(each) for each in starting.phases if each.name is PhaseName.TENSORS), None)
     if percent is None:
         return tr("{model} is loading", model=starting.model_id)

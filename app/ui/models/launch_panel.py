@@ -23,7 +23,7 @@ from app.ui.style.fonts import mono_font
 from app.ui.style.palette import Tone
 from app.ui.style.theme import Theme
 from app.ui.style.tokens import GAP, GROUP, HEADING
-from app.ui.words import tr
+from app.ui.words import Phrase, tr
 
 LOG_LINES = 60
 _TICK_MS = 500
@@ -72,11 +72,17 @@ class LaunchPanel(Card):
             self._logged, self._lines = None, ()
         self._instance = instance
         self.title.say(launch_view.title(instance, name))
-        self.subtitle.say(launch_view.subtitle(instance))
+        self.subtitle.say(self._subtitle(instance))
         self.bars.show_bars(plan_view.bars(instance.plan, pcs))
         self._show_steps()
         self._show_end(instance)
         self._show_buttons(instance.state)
+
+    def _subtitle(self, instance: InstanceStatus) -> Phrase:
+        words, status = launch_view.subtitle(instance), self._desk.status
+        unloads_at = status.unloads_at(instance) if status is not None else None
+        left = launch_view.left(unloads_at, self._clock())
+        return words if left is None else tr("{words}; idle, {left}", words=words, left=left)
 
     def rest(self) -> None:
         """Nobody looks: stop counting seconds."""

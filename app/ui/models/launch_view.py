@@ -76,13 +76,13 @@ def subtitle(instance: InstanceStatus) -> Phrase:
 
 
 def left(unloads_at: float | None, now: float) -> Phrase | None:
-    """`unloads in 12 min when idle`; None when it stays."""
+    """`unloads in 12 min`; None when it stays."""
     if unloads_at is None:
         return None
     seconds = max(0, math.ceil(unloads_at - now))
     if seconds < 90:
-        return tr("unloads in {count} s when idle", count=seconds)
-    return tr("unloads in {count} min when idle", count=math.ceil(seconds / 60))
+        return tr("unloads in {count} s", count=seconds)
+    return tr("unloads in {count} min", count=math.ceil(seconds / 60))
 
 
 def where(plan: Plan) -> str:

@@ -20,7 +20,9 @@ from app.ui.words import Phrase, tr
 _BASE_REASON = tr("The base URL of programs that speak OpenAI's API. It answers on this PC only.")
 _KEY_REASON = tr("None is needed: a program that asks for one takes any text.")
 _TOKEN_REASON = tr("Caravan's own calls need the text in this file as a bearer token. It opens everything: keep it.")
-_EXAMPLE_REASON = tr("Asks one question in a terminal. A model that does not run is loaded first.")
+_EXAMPLE_REASON = tr(
+    "Asks one question, in a terminal or Windows' Command Prompt. A model that does not run is loaded first."
+)
 ANY_KEY = "caravan"
 
 

@@ -301,6 +301,23 @@ def test_a_model_that_does_not_run_is_loaded_when_it_is_picked(chat: Chat) -> No
     assert chat.page.head.where.text() == f"{MODEL} is loading, 62 %"
 
 
+def test_what_was_unloaded_is_loaded_when_something_is_asked(chat: Chat) -> None:
+    chat.exchange("q", "a")
+    gone = home().instances[0].model_copy(update={"state": InstanceState.STOPPED})
+    chat.tell(home().model_copy(update={"seq": 1, "instances": (gone,), "peers": ()}))
+    chat.page.shown(chat.desk.status)
+    assert chat.page.head.where.text() == f"{MODEL} is loaded when you ask"
+    assert not chat.page.foot.waiting.isVisible()
+    chat.write("again")
+    assert chat.model.last.body["model"] == MODEL
+    off = home().settings.model_copy(update={"load_on_request": False})
+    chat.model.last.ends()
+    chat.tell(home().model_copy(update={"seq": 2, "instances": (gone,), "peers": (), "settings": off}))
+    chat.page.shown(chat.desk.status)
+    assert chat.page.foot.waiting.isVisible()
+    chat.page.shown(None)
+
+
 def test_the_gauge_fills(chat: Chat) -> None:
     chat.write("q")
     chat.model.last.tells(ChatPiece(usage={"prompt_tokens": 12_000, "completion_tokens": 3_000}))

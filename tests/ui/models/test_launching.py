@@ -1,5 +1,6 @@
 """A launch on screen: steps, failure, ready; the strip of what runs."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.schema.instance import InstanceState, InstanceStatus, Phase
 from app.schema.plan import Plan, PlanRequest
+from app.schema.settings import Settings
 from app.system.paths import Paths
 from app.ui.desk import Wish
 from app.ui.models import sample_cluster as cluster
@@ -156,6 +158,20 @@ def test_what_another_pc_launched_is_shown_and_ended_from_here(stage: Stage) -> 
     stage.page.strip._lines[theirs.id].look.click()
     stage.page.side.panel.unload.click()
     assert stage.client.stopped == [theirs.id]
+
+
+def test_what_is_idle_tells_when_it_goes(stage: Stage) -> None:
+    ready = instance(InstanceState.READY).model_copy(update={"idle_since": time.time() - 17.5 * 60})
+    settings = Settings(unload_after=30)
+    stage.tell(cluster.status(ready).model_copy(update={"settings": settings}))
+    line = stage.page.strip._lines[ready.id]
+    line.look.click()
+    assert line.words.text().endswith("unloads in 13 min")
+    assert "idle, unloads in 13 min" in stage.page.side.panel.subtitle.text()
+    busy = ready.model_copy(update={"answering": 1, "idle_since": None})
+    stage.tell(cluster.status(busy).model_copy(update={"settings": settings}))
+    assert "unloads" not in line.words.text()
+    assert "unloads" not in stage.page.side.panel.subtitle.text()
 
 
 def test_the_speed_of_the_last_answer_is_told_beside_the_prediction(stage: Stage) -> None:
