@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
@@ -24,6 +24,11 @@ from app.ui.words import tr
 MOST_HEIGHT = 132
 """Three lines and a bit of the fourth: one sees that there are more."""
 
+MOST_PART = 0.2
+"""Of the page's height, in a low window."""
+
+_LEAST_HEIGHT = 56
+
 MADE_AT_ONCE = 4
 """Lines made in one turn of Qt's loop: one costs some milliseconds."""
 
@@ -34,9 +39,10 @@ class DownloadsPanel(QWidget):
     launch_wanted = Signal(str)
     """What the picker calls a model that is ready: its id, or its path."""
 
-    def __init__(self, desk: Desk, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self._desk = desk
+    def __init__(self, desk: Desk, theme: Theme, page: QWidget) -> None:
+        super().__init__(page)
+        self._desk, self._page = desk, page
+        page.installEventFilter(self)
         self._shown: tuple[Download, ...] = ()
         self.lines: dict[DownloadId, DownloadLine] = {}
         self.fold = Fold(theme, tr("Downloads"))
@@ -87,7 +93,12 @@ class DownloadsPanel(QWidget):
         self._area.setVisible(not has_many or self.fold.isChecked())
         rows, width = self._rows, self._area.viewport().width()
         height = rows.totalHeightForWidth(width) if rows.hasHeightForWidth() else rows.sizeHint().height()
-        self._area.setFixedHeight(min(MOST_HEIGHT, height))
+        self._area.setFixedHeight(min(MOST_HEIGHT, height, max(_LEAST_HEIGHT, int(self._page.height() * MOST_PART))))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: D102
+        if event.type() is QEvent.Type.Resize and not self.isHidden():
+            self._fit()
+        return False
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: D102
         super().resizeEvent(event)

@@ -1,6 +1,7 @@
 """The tools of finding: what to look for, and in which order."""
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QWidget
 
 from app.schema.download import HubSort
@@ -17,6 +18,8 @@ _SORTS = (
     (HubSort.UPDATED, tr("Newest first")),
 )
 
+_SEARCH_WIDTH, _SORT_WIDTH = 120, 320
+
 
 class FindBar(QWidget):
     """`typed` comes with every letter, `search.entered` with Enter."""
@@ -29,7 +32,7 @@ class FindBar(QWidget):
         super().__init__(parent)
         words = tr("Name, owner/name, or a pasted address")
         self.search = SearchField(theme, words, tr("Search Hugging Face"))
-        self.search.setMinimumWidth(120)
+        self.search.setMinimumWidth(_SEARCH_WIDTH)
         self.sort = QComboBox()
         self.sort.setAccessibleName(said(tr("Order")))
         self.sort.setToolTip(said(tr("Order")))
@@ -40,6 +43,12 @@ class FindBar(QWidget):
         line.setSpacing(GAP)
         line.addWidget(self.search, 1)
         line.addWidget(self.sort)
+        self.setMinimumWidth(_SEARCH_WIDTH)
         self.search.textChanged.connect(self.typed)
         # Qt gives an enumeration back as the text that it is.
         self.sort.currentIndexChanged.connect(lambda: self.sort_chosen.emit(HubSort(self.sort.currentData())))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow window the order gives way."""
+        super().resizeEvent(event)
+        self.sort.setVisible(self.width() >= _SORT_WIDTH)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from app.schema.plan import Plan, Refusal
@@ -31,11 +32,12 @@ class PlanPart(QScrollArea):
         rows.setContentsMargins(0, GAP, 0, GAP)
         rows.setSpacing(GROUP)
         self.why = Quiet(wraps=True, pixels=12)
-        for each in (self.banner, self.waiting, self.why, self.bars, self.left_out):
+        for each in (self.banner, self.waiting, self.bars, self.why, self.left_out):
             rows.addWidget(each)
         rows.addStretch(1)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(canvas)
 
     def show_answer(self, answer: Plan | Refusal | None, verdict: Verdict | None, pcs: Sequence[Pc]) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from PySide6.QtCore import Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtGui import QDesktopServices, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
 from app.client import NodeClient
@@ -12,6 +12,7 @@ from app.schema.download import Download, DownloadId, DownloadRequest, HubAccess
 from app.schema.errors import ErrorInfo
 from app.ui.desk import Desk
 from app.ui.discover import file_rows
+from app.ui.discover.file_delegate import HEIGHT as FILE_HEIGHT
 from app.ui.discover.file_rows import Deed, FileRow
 from app.ui.discover.gate import Gate, TokenDialog
 from app.ui.discover.lists import file_view
@@ -35,7 +36,9 @@ REST_MS = 150
 
 SITE = "https://huggingface.co"
 _DESCRIPTION_COLUMNS = 180
-_LEAST_LIST = 3 * 36
+_LEAST_LIST = 2 * FILE_HEIGHT
+_LEAST_FOR_PLAN, _LEAST_FOR_WORDS = 430, 330
+"""In a low window the list stays longest."""
 
 
 class RepositoryView(Card):
@@ -57,6 +60,7 @@ class RepositoryView(Card):
         self.about = Quiet(wraps=True, pixels=12)
         self.page = IconButton(theme, "external", tr("Open its page in the browser"), self._open_page, size=16)
         self.gate, self.files, self.plan = Gate(), file_view(theme), PlanPart(theme)
+        self._line = Line()
         self.trouble = Banner(theme, Tone.TIGHT, "", on_close=self._calm)
         self.headline = Quiet(wraps=True, pixels=12)
         self.note = Quiet(wraps=True, pixels=12)
@@ -98,6 +102,17 @@ class RepositoryView(Card):
         if self.isVisible() and self.files.current is not None:
             self.look.want(self.files.current, self.files.seen())
 
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: D102
+        super().resizeEvent(event)
+        self._show_fitting()
+
+    def _show_fitting(self) -> None:
+        has_room = self.height() >= _LEAST_FOR_WORDS
+        self.about.setVisible(has_room and bool(self.about.text()))
+        self.headline.setVisible(has_room and bool(self.headline.text()))
+        for each in (self.plan, self._line):
+            each.setVisible(self.height() >= _LEAST_FOR_PLAN)
+
     def _connect(self) -> None:
         self.look.changed.connect(self._follow)
         self.look.verdicts.arrived.connect(self._show_files)
@@ -135,7 +150,7 @@ class RepositoryView(Card):
         projector = file_rows.projector_words(repository)
         described = shortened(repository.description or "", _DESCRIPTION_COLUMNS)
         self.about.say("\n".join(str(each) for each in (described, projector or "") if each))
-        self.about.setVisible(bool(described or projector))
+        self._show_fitting()
         self._show_files()
 
     def _show_files(self) -> None:
@@ -156,13 +171,12 @@ class RepositoryView(Card):
         self.plan.show_answer(answer, row.verdict, self._pcs)
         why = repository.recommended_because if repository is not None and row.is_recommended else None
         self.plan.explain(why)
-        told = headline(answer)
-        self.headline.say(told)
-        self.headline.setVisible(bool(told))
+        self.headline.say(headline(answer))
         offer = self._offer(row)
         self.note.say(offer.note)
         self.button.say(offer.words)
         self.button.allow(offer.reason)
+        self._show_fitting()
 
     def _offer(self, row: FileRow) -> file_rows.Offer:
         place = self.look.place
@@ -231,7 +245,7 @@ class RepositoryView(Card):
         self.files.setMinimumHeight(_LEAST_LIST)
         rows.addWidget(self.about)
         rows.addWidget(self.files, 3)
-        rows.addWidget(Line())
+        rows.addWidget(self._line)
         rows.addWidget(self.plan, 2)
         rows.addWidget(self.trouble)
         rows.addWidget(Line())

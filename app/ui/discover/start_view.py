@@ -3,7 +3,7 @@
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from app.ui.parts.buttons import Button, Role
 from app.ui.parts.labels import Heading, Quiet
@@ -27,7 +27,7 @@ SUGGESTIONS: tuple[tuple[str, Phrase], ...] = (
 """Names people look for, with what their makers say of them on the hub."""
 
 
-class StartView(QWidget):
+class StartView(QScrollArea):
     """`wanted` is what the person wants to look for; an empty text is what is downloaded most."""
 
     wanted = Signal(str)
@@ -37,7 +37,9 @@ class StartView(QWidget):
         self._theme = theme
         self._picture = QLabel()
         self.buttons: list[Button] = []
-        rows = QVBoxLayout(self)
+        canvas = QWidget()
+        canvas.setObjectName("canvas")
+        rows = QVBoxLayout(canvas)
         rows.setContentsMargins(EDGE, GAP, EDGE, GAP)
         rows.setSpacing(GAP)
         centred = Qt.AlignmentFlag.AlignHCenter
@@ -57,6 +59,11 @@ class StartView(QWidget):
             "drop it here."
         ))  # fmt: skip
         rows.addStretch(3)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidgetResizable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidget(canvas)
         theme.changed.connect(self._tint)
         self._tint()
 

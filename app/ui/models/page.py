@@ -45,7 +45,7 @@ class ModelsPage(Page):
         super().__init__(desk, theme, parent)
         self.shelf = Shelf(desk, self)
         self.header, self.strip, self.pane = Header(theme), RunningStrip(theme), ListPane(theme)
-        self.toolbar, self.downloads = self.header.toolbar, DownloadsPanel(desk, theme)
+        self.toolbar, self.downloads = self.header.toolbar, DownloadsPanel(desk, theme, self)
         self.side = Side(desk, theme, self.shelf)
         self.states = States(theme, self._open_folder, self._start_node, self._rescan, self._find)
         self.finding = FindView(desk, theme, self.header.find_bar)

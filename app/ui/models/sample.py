@@ -140,3 +140,5 @@ def settle(page: ModelsPage) -> None:
     poll.start(_POLL_MS)
     end.start(_SETTLE_MS)
     loop.exec()
+    for timer in (poll, end):
+        timer.stop()
