@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
 
 from app.schema.download import Download, DownloadPhase
-from app.schema.errors import ErrorInfo
+from app.schema.errors import ErrorInfo, RepositoryNotFound
 from app.ui.desk import Desk
 from app.ui.discover.find_bar import FindBar
 from app.ui.discover.lists import result_view
@@ -130,7 +130,8 @@ class FindView(QStackedWidget):
         self.setCurrentWidget(self.nothing)
 
     def _show_failure(self, error: ErrorInfo) -> None:
-        title = tr("It was not found") if self.search.is_reference else tr("Hugging Face cannot be asked")
+        is_missing = error.code == RepositoryNotFound.code
+        title = tr("It was not found") if is_missing else tr("Hugging Face cannot be asked")
         self.failure.title.say(title)
         self.failure.text.say(f"{error.sentence} {error.hint}".strip())
         self.setCurrentWidget(self.failure)

@@ -53,6 +53,7 @@ class RepositoryView(Card):
         self._pcs: tuple[Pc, ...] = ()
         self._shown: HubRepository | None = None
         self._asking: str | None = None
+        self._passed = ""
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
@@ -117,7 +118,7 @@ class RepositoryView(Card):
         self.look.changed.connect(self._follow)
         self.look.verdicts.arrived.connect(self._show_files)
         self._rest.timeout.connect(self.want_verdicts)
-        self.files.selected.connect(lambda row: self._choose())
+        self.files.selected.connect(self._choose)
         self.files.looked_at.connect(self.want_verdicts)
         self.files.entered.connect(self.act)
         self.gate.page_wanted.connect(self._open_page)
@@ -159,9 +160,12 @@ class RepositoryView(Card):
             rows = file_rows.file_rows(repository, self._downloads, self.look.known)
             self.files.show_rows(rows, file_rows.chosen_first(repository))
 
-    def _choose(self) -> None:
+    def _choose(self, row: FileRow | None) -> None:
         self._show_choice()
-        self._rest.start()
+        # What only says that a download went on must not put the question off for ever.
+        if row is not None and (row.key != self._passed or not self._rest.isActive()):
+            self._passed = row.key
+            self._rest.start()
 
     def _show_choice(self) -> None:
         row, repository = self.files.current, self.look.repository

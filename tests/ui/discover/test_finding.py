@@ -3,17 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from app.schema.download import Download, DownloadPhase, DownloadRequest, HubSort, TokenSource
+from app.schema.errors import RepositoryNotFound
 from app.schema.plan import Plan, Refusal
 from app.system.paths import Paths
 from app.ui.discover import search as searching
 from app.ui.discover.gate import TokenDialog
 from app.ui.discover.lists import spoken_file, spoken_result
 from app.ui.discover.look import AT_ONCE
+from app.ui.discover.repository_view import REST_MS
 from app.ui.discover.sample import OFFLINE, FindClient, SampleHub, download, many, status
 from app.ui.face import Link
 from app.ui.models import sample_cluster as cluster
@@ -204,6 +206,34 @@ def test_a_download_that_arrives_is_looked_at_again(found: Stage, until: Until) 
     assert len(asked(found, "repository")) == before
     found.tell(status(download(1, DownloadPhase.DONE)))
     until(lambda: len(asked(found, "repository")) == before + 1)
+
+
+def test_downloads_that_go_on_do_not_put_the_verdicts_off(found: Stage, until: Until) -> None:
+    told = QTimer()
+    turns = 0
+
+    def go_on() -> None:
+        nonlocal turns
+        turns += 1
+        moving = download(1, DownloadPhase.DOWNLOADING, "Other-Q8_0")
+        found.tell(status(moving.model_copy(update={"bytes_done": turns << 20})))
+
+    told.timeout.connect(go_on)
+    told.start(REST_MS // 3)
+    view = found.page.finding.repository.files
+    until(lambda: turns > 10 and not view._rest.isActive())
+    QTest.keyClick(view, Qt.Key.Key_Up)
+    until(lambda: asked(found, "plan") == ["Qwen3-8B-Q4_K_M", "Qwen3-8B-Q4_K_S"])
+    told.stop()
+
+
+def test_a_repository_that_is_not_there_is_told_from_a_hub_that_does_not_answer(make: Maker, until: Until) -> None:
+    stage = make(SampleHub(file_error=RepositoryNotFound("There is no someone/missing.", "Check its name.")))
+    look_for(stage, until, "someone/missing")
+    assert stage.page.finding.failure.title.text() == "It was not found"
+    hub(stage).file_error = OFFLINE
+    look_for(stage, until, "someone/missing")
+    assert stage.page.finding.failure.title.text() == "Hugging Face cannot be asked"
 
 
 def test_a_refused_download_says_why_and_can_be_tried_again(found: Stage, until: Until) -> None:
