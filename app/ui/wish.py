@@ -6,6 +6,10 @@ FIND = "find:"
 """Before what is to be looked for, in what `Wish.MODELS` is about. No model's id has a colon on Windows."""
 
 
+NEW_CHAT = "new"
+"""What the chat is told for Ctrl+N: begin another chat."""
+
+
 class Wish(StrEnum):
     """A page or a dialog."""
 

@@ -5,16 +5,18 @@ from collections.abc import Iterator
 import pytest
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QShortcut
-from PySide6.QtWidgets import QApplication, QLabel, QToolButton
+from PySide6.QtWidgets import QApplication, QLabel, QToolButton, QWidget
 
 from app.schema.instance import InstanceState
 from app.system.paths import Paths
+from app.ui.chat.page import ChatPage
 from app.ui.desk import Desk, Wish
 from app.ui.face import Link
 from app.ui.style.theme import Theme
 from app.ui.window.memory import Memory, Remembered
 from app.ui.window.pages import ENTRIES, Entry, Missing, make_page
 from app.ui.window.shell import MainWindow, first_size
+from app.ui.wish import NEW_CHAT
 from app.ui.words import tr
 from tests.ui.desks import ScriptedErrands
 from tests.ui.samples import instance, status
@@ -187,3 +189,26 @@ def test_a_page_with_a_fault_is_not_taken_for_a_missing_one(opened: Opened) -> N
 
 def test_the_rail_is_in_the_order_of_the_keys() -> None:
     assert [entry.wish for entry in ENTRIES] == [Wish.CHAT, Wish.MODELS, Wish.CLUSTER, Wish.SETTINGS]
+
+
+def test_ctrl_n_begins_a_chat_and_no_keys_are_there_twice(opened: Opened) -> None:
+    window = opened.window
+    window.show_window()
+    for entry in ENTRIES:
+        window.open_page(entry.wish)
+        keys = [each.key().toString() for each in window.findChildren(QShortcut) if is_heard(each)]
+        assert len(keys) == len(set(keys))
+    window.open_page(Wish.CHAT)
+    chat = window.page
+    assert isinstance(chat, ChatPage)
+    chat.talk.change(title="An old one", model="some model")
+    window.open_page(Wish.CHAT, NEW_CHAT)
+    assert chat.talk.conversation.title == "New chat"
+    assert chat.talk.conversation.model == "some model"
+
+
+def is_heard(shortcut: QShortcut) -> bool:
+    """Whether the keys work while the page that is shown has the focus."""
+    holder = shortcut.parent()
+    is_shown = isinstance(holder, QWidget) and holder.isVisible()
+    return is_shown and shortcut.context() is not Qt.ShortcutContext.WidgetShortcut

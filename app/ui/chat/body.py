@@ -69,6 +69,7 @@ class AnswerBody(QWidget):
             return
         if not text.startswith(self._text) or self._is_over:
             self.forget()
+            self._is_live = not is_over
         self._text, self._is_over = text, is_over
         if self._is_live:
             self._feed()

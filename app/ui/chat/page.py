@@ -30,6 +30,7 @@ from app.ui.chat.tree import last_question
 from app.ui.desk import Desk, Handle, Wish
 from app.ui.style.theme import Theme
 from app.ui.window.page import Page
+from app.ui.wish import NEW_CHAT
 from app.ui.words import Phrase, tr
 
 CONVERSATIONS = "chats.db"
@@ -79,8 +80,10 @@ class ChatPage(Page):
             self._asking = self.desk.ask(lambda client: client.cluster_models(), self._know_models, lambda _: None)
 
     def wish(self, about: str) -> None:
-        """A conversation's id: open it. Any other text is a model's: chat with it."""
-        if conversation := self.shelf.get(about):
+        """A conversation's id: open it. `NEW_CHAT`: begin one. Any other text is a model's: chat with it."""
+        if about == NEW_CHAT:
+            self._begin()
+        elif conversation := self.shelf.get(about):
             self.talk.open(conversation)
         elif about:
             self.talk.change(model=about)
@@ -139,7 +142,8 @@ class ChatPage(Page):
         panel.preset_dropped.connect(self.shelf.drop_preset)
         self.theme.changed.connect(self._dress)
         searching = self.shelf_view.search.setFocus
-        for keys, action in (("Ctrl+N", self._begin), ("Ctrl+F", searching), ("Ctrl+L", composer.editor.setFocus)):
+        # Ctrl+N is the window's: the same keys twice would do nothing at all.
+        for keys, action in (("Ctrl+F", searching), ("Ctrl+L", composer.editor.setFocus)):
             QShortcut(QKeySequence(keys), self, action, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
 
     def _connect_talk(self) -> None:

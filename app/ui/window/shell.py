@@ -16,6 +16,7 @@ from app.ui.window.page import Page
 from app.ui.window.pages import ENTRIES, make_page
 from app.ui.window.rail import Rail
 from app.ui.window.strip import Strip
+from app.ui.wish import NEW_CHAT
 from app.ui.words import tr
 
 SIZE = QSize(1040, 700)
@@ -23,9 +24,6 @@ LEAST = QSize(720, 480)
 
 _FRAME = QSize(16, 40)
 """Room for the title bar and borders."""
-
-NEW_CHAT = "new"
-"""What `Page.wish` of the chat gets for Ctrl+N."""
 
 
 class MainWindow(QMainWindow):
