@@ -160,6 +160,7 @@ def _facts(metadata: Metadata, layers: int) -> dict[str, object]:
         "idle_layers": idle_layers(metadata, layers),
         "next_token_layers": min(layers, metadata.number("nextn_predict_layers") or 0),
         "has_chat_template": metadata.general("tokenizer.chat_template") is not None,
+        "has_thinking_switch": "enable_thinking" in (metadata.text("tokenizer.chat_template") or ""),
     }
 
 

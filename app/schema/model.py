@@ -14,6 +14,7 @@ class ModelShape(Record):
     `key_widths[i]` and `value_widths[i]` are KV cache elements per token of block i, 0 where it has none.
     `recurrent_elements[i]` is the f32 state per sequence of block i. `sliding_layers` is empty when no block slides.
     `tokenizer` names its kind and how it splits text (`gpt2/qwen2`).
+    `has_thinking_switch` says that the chat template reads `enable_thinking`.
     `state_space_width` is what passes the convolution of a state-space block. The last `idle_layers` blocks only
     predict further tokens: the engine does not load them unless it is told to.
     """
@@ -50,6 +51,8 @@ class ModelShape(Record):
     next_token_layers: int = 0
     idle_layers: int = 0
     has_chat_template: bool = False
+    has_thinking_switch: bool = False
+    has_thinking_switch: bool = False
     is_projector: bool = False
     split_count: int = 1
 

@@ -9,10 +9,10 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QPlainTextEdit, QVBoxLayout, 
 
 from app.ui.chat.gauge import ContextGauge
 from app.ui.chat.records import Attachment, AttachmentKind
-from app.ui.parts.buttons import IconButton
+from app.ui.parts.buttons import Button, IconButton, Role
 from app.ui.parts.labels import Elided, Quiet, set_property
 from app.ui.parts.sizes import size_text
-from app.ui.said import said
+from app.ui.said import said, tip
 from app.ui.style.fonts import ui_font
 from app.ui.style.icons import icon
 from app.ui.style.theme import Theme
@@ -110,6 +110,7 @@ class Composer(QFrame):
     gave_up_edit = Signal()
     recalled = Signal()
     wants_file = Signal()
+    thinking_chosen = Signal(bool)
     files_given = Signal(object)
     picture_given = Signal(bytes)
 
@@ -124,6 +125,9 @@ class Composer(QFrame):
         self.gauge = ContextGauge(theme)
         self.attach = IconButton(theme, "plus", tr("Add a file"), self.wants_file.emit, size=18, shortcut="Ctrl+O")
         self.send = IconButton(theme, "send", tr("Send"), self._send_or_stop, size=18)
+        self.think = Button(
+            tr("Think"), Role.QUIET, self._choose_thinking, theme=theme, icon_name="brain", is_small=True
+        )
         self.hint = Quiet()
         self._lay_out()
         self._connect()
@@ -145,7 +149,11 @@ class Composer(QFrame):
         self.send.setObjectName("send")
         self.send.setFixedSize(_SEND, _SEND)
         self.attach.setFixedSize(28, 28)
+        self.think.setObjectName("think")
+        self.think.setCheckable(True)
+        self.think.hide()
         row.addWidget(self.attach)
+        row.addWidget(self.think)
         row.addWidget(self.hint, 1)
         row.addWidget(self.gauge)
         row.addWidget(self.send)
@@ -173,6 +181,14 @@ class Composer(QFrame):
         self.send.show_icon("stop" if is_busy else "send")
         self.send.call(tr("Stop (Esc)") if is_busy else tr("Send (Enter)"))
         self._judge()
+
+    def show_thinking(self, thinks: bool | None) -> None:
+        """Whether the model is to reason before it answers; None where its template has no switch for it."""
+        self.think.setVisible(thinks is not None)
+        self.think.setChecked(bool(thinks))
+        words = tr("The model thinks before it answers") if thinks else tr("The model answers at once")
+        self.think.setToolTip(tip(said(words)))
+        self.think.setAccessibleDescription(said(words))
 
     def edit(self, text: str, attachments: Sequence[Attachment]) -> None:
         """Write another version of an earlier message."""
@@ -222,6 +238,9 @@ class Composer(QFrame):
         palette = self._theme.palette
         drawing = "stop" if self._is_busy else "send"
         self.send.setIcon(icon(drawing, palette.on_accent if self.send.isEnabled() else palette.quiet, 18))
+
+    def _choose_thinking(self) -> None:
+        self.thinking_chosen.emit(self.think.isChecked())
 
     def _send_or_stop(self) -> None:
         if self._is_busy:

@@ -39,6 +39,12 @@ def from_json(text: str) -> tuple[Archived, ...]:
         ) from error
 
 
+def copied(archived: Archived, title: str) -> Archived:
+    """The same conversation once more, with ids of its own."""
+    made = _renamed(archived)
+    return made.model_copy(update={"conversation": made.conversation.model_copy(update={"title": title})})
+
+
 def as_markdown(archived: Archived, names: Callable[[Message], str]) -> str:
     """The branch that is shown, as a page to read. `names` says who wrote a message."""
     conversation = archived.conversation

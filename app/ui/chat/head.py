@@ -3,12 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from app.ui.parts.buttons import Button, IconButton, Role
 from app.ui.parts.labels import Elided
-from app.ui.said import said
+from app.ui.said import said, tip
+from app.ui.style.fonts import ui_font
 from app.ui.style.theme import Theme
 from app.ui.style.tokens import BODY, GAP, GROUP, SMALL, UNIT
 from app.ui.words import Phrase, shortened, tr
@@ -27,6 +29,45 @@ class Choice:
     def where(self) -> str:
         """The PCs in one line."""
         return " + ".join(self.places)
+
+
+class Where(QPushButton):
+    """Where the model runs, in one quiet line; a click leads to its plan."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("where")
+        self.setFont(ui_font(SMALL))
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self._words = ""
+
+    def text_shown(self) -> str:
+        """All of the words, also where they are cut."""
+        return self._words
+
+    def show_place(self, words: Phrase, leads_on: bool) -> None:
+        """Show the PCs, or why there are none."""
+        self._words = said(words)
+        self.setEnabled(leads_on)
+        self.setCursor(Qt.CursorShape.PointingHandCursor if leads_on else Qt.CursorShape.ArrowCursor)
+        self.setAccessibleName(self._words)
+        self.setAccessibleDescription(said(tr("Show the plan")) if leads_on else "")
+        self.setToolTip(tip(f"{self._words}: {said(tr('Show the plan'))}") if leads_on else "")
+        self._fit_words()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: D102
+        super().resizeEvent(event)
+        self._fit_words()
+
+    def minimumSizeHint(self) -> QSize:  # noqa: D102
+        return QSize(0, self.fontMetrics().height() + 4)
+
+    sizeHint = minimumSizeHint
+
+    def _fit_words(self) -> None:
+        room = max(self.width() - 4, 0)
+        shown = self.fontMetrics().elidedText(self._words, Qt.TextElideMode.ElideRight, room)
+        self.setText(shown.replace("&", "&&"))
 
 
 class ChatHead(QFrame):
@@ -48,7 +89,8 @@ class ChatHead(QFrame):
         self._loads: tuple[str, ...] = ()
         self._model: str | None = None
         self.title = Elided(pixels=BODY, is_strong=True)
-        self.where = Elided(pixels=SMALL)
+        self.where = Where()
+        self.where.clicked.connect(self.wants_plan)
         self.picker = Button(tr("No model"), Role.PLAIN, self._pick, is_small=True)
         self.panel = IconButton(theme, "settings", tr("System prompt and sampling"), size=18)
         self.more = IconButton(theme, "more", tr("More for this chat"), self._show_menu, size=18)
@@ -66,7 +108,6 @@ class ChatHead(QFrame):
         words.addWidget(self.title)
         words.addWidget(self.where)
         words.addStretch(1)
-        self.where.setProperty("tone", "quiet")
         row.addLayout(words, 1)
         row.addSpacing(UNIT)
         row.addWidget(self.picker)
@@ -89,7 +130,7 @@ class ChatHead(QFrame):
         arrow = "  \N{BLACK DOWN-POINTING SMALL TRIANGLE}"
         self.picker.say((shortened(model, 34) if here and model else said(tr("Choose a model"))) + arrow)
         self.picker.setAccessibleName(said(tr("Model: {model}", model=model if here else said(tr("none")))))
-        self.where.say(tr("on {places}", places=here.where) if here else note)
+        self.where.show_place(tr("on {places}", places=here.where) if here else note, leads_on=here is not None)
 
     def picker_menu(self) -> QMenu:
         """The models to pick from."""

@@ -28,6 +28,14 @@ QFrame#shelf {{ background: {palette.side}; border: none; border-right: 1px soli
 QFrame#sidepanel {{ background: {palette.side}; border: none; border-left: 1px solid {palette.line}; }}
 QFrame#sidepanel QScrollArea, QFrame#sidepanel QWidget#canvas {{ background: transparent; }}
 QFrame#chathead {{ background: transparent; border: none; border-bottom: 1px solid {palette.line}; }}
+QPushButton#where {{
+  background: transparent; border: 1px solid transparent; border-radius: 4px; padding: 0; min-height: 0;
+  color: {palette.quiet}; text-align: left;
+}}
+QPushButton#where:hover:enabled {{ color: {palette.accent_ink}; text-decoration: underline; }}
+QPushButton#where:focus {{ border: 1px solid {palette.accent}; }}
+QPushButton#think:checked {{ background: {palette.accent_soft}; }}
+QPushButton#think:!checked {{ color: {palette.quiet}; }}
 QToolButton#send {{ background: {palette.accent}; border-radius: 8px; border: none; }}
 QToolButton#send:hover {{ background: {palette.accent_hover}; }}
 QToolButton#send:focus {{ border: 2px solid {palette.ink}; }}

@@ -196,7 +196,7 @@ class MessageView(QFrame):
         if self.body is not None:
             self.body.show_text(message.text, message.stop is not None)
             self._show_thoughts(shown)
-            self._show_problem(message)
+            self._show_problem(shown)
         if self.note is not None:
             self.note.say(shown.note)
         self.setAccessibleName(said(tr("You") if message.author is Author.USER else message.model or tr("Answer")))
@@ -295,16 +295,21 @@ class MessageView(QFrame):
             self.thoughts.setVisible(bool(shown.message.reasoning))
             self.thoughts.show_for(shown)
 
-    def _show_problem(self, message: Message) -> None:
-        error = message.error
+    def _show_problem(self, shown: Shown) -> None:
+        error = shown.message.error
         if error is not None and self.problem is None:
-            self.problem = Banner(
-                self._theme, Tone.TIGHT, "", "", tr("Try again"), lambda: self._act(Deed.AGAIN), parent=self
-            )
+            self.problem = Banner(self._theme, Tone.TIGHT, "", "", tr("Continue"), self._mend, parent=self)
         if self.problem is not None:
             self.problem.setVisible(error is not None)
-            if error is not None:
+            if error is not None and self.problem.button is not None:
                 self.problem.tell(Tone.TIGHT, error.sentence, error.hint)
+                self.problem.button.say(tr("Continue") if Deed.GO_ON in deeds(shown) else tr("Try again"))
+                self.problem.button.allow(None if shown.can_ask else tr("No model can answer at the moment."))
+
+    def _mend(self) -> None:
+        """Go on with an answer that broke off, or ask anew when nothing of it has come."""
+        if self.shown is not None:
+            self._act(Deed.GO_ON if Deed.GO_ON in deeds(self.shown) else Deed.AGAIN)
 
     def _act(self, deed: Deed) -> None:
         if self.shown is not None:

@@ -51,6 +51,7 @@ class ChatPage(Page):
         self._revision: int | None = None
         self._with_images: frozenset[str] = frozenset()
         self._held: tuple[HeldModel, ...] = ()
+        self._with_switch: frozenset[str] = frozenset()
         self._editing: str | None = None
         self._to_reveal = ""
         self._was_shown = False
@@ -125,6 +126,7 @@ class ChatPage(Page):
         composer, panel, head = self.foot.composer, self.panel, self.head
         composer.sent.connect(self._send)
         composer.stopped.connect(self.talk.stop)
+        composer.thinking_chosen.connect(self._choose_thinking)
         composer.gave_up_edit.connect(self._stop_editing)
         composer.recalled.connect(lambda: self._act(Deed.EDIT, question_of(self.talk)))
         self.stage.acted.connect(self._act)
@@ -183,6 +185,9 @@ class ChatPage(Page):
         self.stage.judge(reason is None and not talk.is_busy, has_model, model or talk.conversation.model)
         self.foot.wait_for(reason if talk.path or wording.is_on_its_way(status) else None)
         self.foot.takes_images = model in self._with_images
+        has_switch = model in self._with_switch
+        self.panel.know_thinking(has_switch)
+        self.foot.composer.show_thinking(talk.conversation.sampling.thinking is not False if has_switch else None)
         placeholder = tr("Write to {model}", model=model) if model else tr("Write a message")
         elsewhere = tr("Another chat is being answered. Stop it, or wait.")
         is_elsewhere = talk.is_busy and not talk.is_writing_here
@@ -198,8 +203,15 @@ class ChatPage(Page):
 
     def _know_models(self, models: tuple[HeldModel, ...]) -> None:
         self._held = models
+        shapes = {each.model.id: each.model.shape for each in models}
+        self._with_switch = frozenset(key for key, shape in shapes.items() if shape and shape.has_thinking_switch)
         self._with_images = frozenset(each.model.id for each in models if each.model.projector_path is not None)
         self._judge()
+
+    def _choose_thinking(self, thinks: bool) -> None:
+        sampling = self.talk.conversation.sampling.model_copy(update={"thinking": thinks})
+        self.talk.change(sampling=sampling)
+        self.panel.show_for(self.talk.conversation)
 
     def _load(self, model: str) -> None:
         """Launch a model as it ran last, and let it answer here once it is ready."""

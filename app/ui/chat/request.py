@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.ui.chat.records import Attachment, AttachmentKind, Message, Sampling
+from app.ui.chat.records import Attachment, AttachmentKind, Author, Message, Sampling
 
 
 def request_body(
     model: str, path: Sequence[Message], system_prompt: str = "", sampling: Sampling | None = None
 ) -> dict[str, Any]:
-    """The request for the next message of a path. A path that ends with an answer asks to go on with it.
+    """The request for the next message of a path. A path that ends with an answer asks to go on with it, which
+    llama-server refuses to do where the model would think first.
 
     What the sampling leaves open is left out, so that the model's own default holds. `return_progress` and
     `chat_template_kwargs` are llama-server's.
     """
     chosen = (sampling or Sampling()).model_dump(exclude_none=True)
-    thinking = chosen.pop("thinking", None)
+    goes_on = bool(path) and path[-1].author is Author.ASSISTANT
+    thinking = False if goes_on else chosen.pop("thinking", None)
+    chosen.pop("thinking", None)
     return {
         "model": model,
         "messages": _messages(path, system_prompt),

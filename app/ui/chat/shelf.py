@@ -1,5 +1,6 @@
 """All conversations as a list: found, renamed, pinned, deleted and brought back, exported and imported."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,9 +11,10 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistent
 from app.schema.errors import InputError
 from app.system.files import plain_reason, write_atomically
 from app.ui.chat.archive import Archive
-from app.ui.chat.exchange import as_json, as_markdown, from_json
+from app.ui.chat.exchange import as_json, as_markdown, copied, from_json
 from app.ui.chat.records import Author, Conversation, Message, Preset
 from app.ui.chat.search import Hit
+from app.ui.chat.store import Store
 from app.ui.said import said
 from app.ui.words import tr
 
@@ -152,6 +154,18 @@ class Shelf(QObject):
             self._look()
         return gone
 
+    def duplicate(self, conversation: str) -> None:
+        """Make a copy with all its branches, which is opened."""
+        title = said(tr("{title} (copy)", title=self._all[conversation].title))
+
+        def work(store: Store) -> list[Conversation]:
+            made = copied(store.archived(conversation), title)
+            fresh = made.conversation.model_copy(update={"updated_at": time.time(), "pinned": False})
+            store.add(made.model_copy(update={"conversation": fresh}))
+            return [fresh]
+
+        self._archive.do(work, self._imported)
+
     def export(self, conversations: Sequence[str], path: Path) -> None:
         """Write conversations to a file: Markdown when its name ends with `.md`, else JSON."""
         archive = self._archive
@@ -164,7 +178,7 @@ class Shelf(QObject):
     def bring_in(self, path: Path) -> None:
         """Import a JSON file."""
 
-        def work(store: Any) -> list[Conversation]:
+        def work(store: Store) -> list[Conversation]:
             found = read_in(path)
             for each in found:
                 store.add(each)

@@ -197,6 +197,7 @@ class ShelfView(QFrame):
         menu = QMenu(self)
         menu.addAction(said(tr("Rename")), lambda: self._rename(key))
         menu.addAction(said(tr("Unpin") if conversation.pinned else tr("Pin")), lambda: self._shelf.pin(key))
+        menu.addAction(said(tr("Duplicate")), lambda: self._shelf.duplicate(key))
         menu.addSeparator()
         menu.addAction(said(tr("Export as Markdown...")), lambda: self.ask_export([key], ".md", conversation.title))
         menu.addAction(said(tr("Export as JSON...")), lambda: self.ask_export([key], ".json", conversation.title))

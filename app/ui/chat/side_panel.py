@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from app.ui.chat.records import Conversation, Preset, Sampling
 from app.ui.parts.buttons import Button, IconButton, Role
 from app.ui.parts.labels import Heading, Quiet
-from app.ui.said import said
+from app.ui.said import said, tip
 from app.ui.style.fonts import ui_font
 from app.ui.style.theme import Theme
 from app.ui.style.tokens import CONTROL_HEIGHT, GAP, GROUP
@@ -130,6 +130,15 @@ class SidePanel(QFrame):
         self._is_showing = False
         self._judge()
 
+    def know_thinking(self, has_switch: bool) -> None:
+        """Whether the model's template has a switch for thinking."""
+        self.thinking.setEnabled(has_switch)
+        reason = (
+            tr("Whether the model reasons before it answers") if has_switch else tr("This model has no switch for it")
+        )
+        self.thinking.setToolTip(tip(said(reason)))
+        self.thinking.setAccessibleDescription(said(reason))
+
     def show_presets(self, presets: Sequence[Preset]) -> None:
         """The saved system prompts."""
         self._presets = list(presets)
@@ -194,7 +203,6 @@ class SidePanel(QFrame):
             form.addRow(_label(knob.name), self.fields[knob.field])
         self.thinking.addItems([said(each) for each in (tr("Default"), tr("On"), tr("Off"))])
         self.thinking.setAccessibleName(said(tr("Thinking")))
-        self.thinking.setToolTip(said(tr("Whether a model that can reason does so before it answers")))
         self.thinking.setFixedWidth(124)
         self.thinking.setFont(ui_font())
         form.addRow(_label(tr("Thinking")), self.thinking)

@@ -145,17 +145,39 @@ def test_going_on_does_not_repeat(chat: Chat) -> None:
     assert chat.page.talk.path[-1].stop is Stop.END
 
 
-def test_a_loss_in_the_middle_keeps_the_answer_and_offers_another_try(chat: Chat) -> None:
+def test_an_answer_that_broke_off_goes_on_with_one_click_once_a_model_is_there(chat: Chat) -> None:
     chat.write("story")
-    chat.model.last.says("Once")
+    chat.model.last.says("Once upon")
     chat.model.last.breaks(LOST)
+    without = home().model_copy(update={"seq": 1, "instances": ()})
+    chat.tell(without)
+    chat.page.shown(without)
     view = last_view(chat)
-    assert chat.texts[-1] == "Once"
     assert view.problem is not None
-    assert view.problem.isVisible()
-    assert view.problem.accessibleName() == f"{LOST.sentence} {LOST.hint}"
-    assert view.problem.button is not None
-    view.problem.button.click()
+    button = view.problem.button
+    assert button is not None
+    assert (button.text(), button.isEnabled()) == ("Continue", False)
+    chat.tell(home().model_copy(update={"seq": 2}))
+    chat.page.shown(chat.desk.status)
+    assert button.isEnabled()
+    button.click()
+    body = chat.model.last.body
+    assert body["messages"][-1] == {"role": "assistant", "content": "Once upon"}
+    assert body["chat_template_kwargs"] == {"enable_thinking": False}
+    chat.model.last.says(" a time")
+    chat.model.last.ends()
+    assert chat.texts == ["story", "Once upon a time"]
+    assert view.problem.isHidden()
+
+
+def test_a_loss_before_the_first_word_offers_another_try(chat: Chat) -> None:
+    chat.write("story")
+    chat.model.last.breaks(LOST)
+    problem = last_view(chat).problem
+    assert problem is not None
+    assert problem.button is not None
+    assert problem.button.text() == "Try again"
+    problem.button.click()
     chat.model.last.says("Twice")
     chat.model.last.ends()
     assert chat.texts == ["story", "Twice"]
@@ -279,7 +301,7 @@ def test_the_picker_shows_ready_models_and_their_pcs(chat: Chat) -> None:
     menu = chat.page.head.picker_menu()
     assert menu.actions()[0].text() == f"{MODEL}\tLIVING ROOM + WORKSHOP"
     assert menu.actions()[0].isChecked()
-    assert chat.page.head.where.text() == "on LIVING ROOM + WORKSHOP"
+    assert chat.page.head.where.text_shown() == "on LIVING ROOM + WORKSHOP"
     menu.deleteLater()
 
 
@@ -298,7 +320,18 @@ def test_a_model_that_does_not_run_is_loaded_when_it_is_picked(chat: Chat) -> No
     starting = home().instances[0].model_copy(update={"state": InstanceState.STARTING, "phases": loading(62, 100)})
     chat.tell(home().model_copy(update={"seq": 2, "instances": (starting,)}))
     chat.page.shown(chat.desk.status)
-    assert chat.page.head.where.text() == f"{MODEL} is loading, 62 %"
+    assert chat.page.head.where.text_shown() == f"{MODEL} is loading, 62 %"
+
+
+def test_where_the_model_runs_leads_to_its_plan(chat: Chat) -> None:
+    wishes: list[tuple[Wish, str]] = []
+    chat.desk.wished.connect(lambda wish, about: wishes.append((wish, about)))
+    chat.page.head.where.click()
+    assert wishes == [(Wish.MODELS, MODEL)]
+    chat.tell(alone().model_copy(update={"seq": 5}))
+    chat.page.shown(chat.desk.status)
+    assert not chat.page.head.where.isEnabled()
+    assert chat.page.head.where.text_shown() == "No model is running"
 
 
 def test_what_was_unloaded_is_loaded_when_something_is_asked(chat: Chat) -> None:
@@ -361,6 +394,26 @@ def test_a_picture_is_taken_only_by_a_model_that_can_look(opened: Open, chat: Ch
     assert content[0]["image_url"]["url"].startswith(PICTURE)
 
 
+def test_thinking_is_a_switch_where_the_template_has_one(opened: Open, chat: Chat, until: Until) -> None:
+    assert not chat.page.foot.composer.think.isVisible()
+    assert not chat.page.panel.thinking.isEnabled()
+    shape = few_models()[0].model.shape
+    assert shape is not None
+    file = ModelFile(id=ModelId(MODEL), path="", folder="", size_bytes=1, modified=0, parts=())
+    thinker = file.model_copy(update={"shape": shape.model_copy(update={"has_thinking_switch": True})})
+    thinking = opened(home(), (HeldModel(model=thinker, holders=()),))
+    think = thinking.page.foot.composer.think
+    until(think.isVisible)
+    assert think.isChecked()
+    think.click()
+    thinking.write("Quick")
+    assert thinking.model.last.body["chat_template_kwargs"] == {"enable_thinking": False}
+    assert thinking.page.panel.thinking.currentText() == "Off"
+    thinking.page.panel.reset.click()
+    assert think.isChecked()
+    assert thinking.page.talk.conversation.sampling == Sampling()
+
+
 def test_everything_is_there_after_a_restart(opened: Open, until: Until) -> None:
     chat = opened(home())
     chat.exchange("Remember the blue camel", "I shall")
@@ -399,6 +452,24 @@ def test_search_rename_pin_delete_and_undo(chat: Chat, until: Until) -> None:
     chat.page.shelf_view.undo.button.click()
     until(lambda: chat.texts)
     assert chat.texts == ["Something else", "entirely different words"]
+
+
+def test_a_copy_has_all_branches_and_is_opened(chat: Chat, until: Until) -> None:
+    chat.exchange("question", "first")
+    do(chat, Deed.AGAIN, -1)
+    chat.model.last.says("second")
+    chat.model.last.ends()
+    original = chat.page.talk.conversation
+    chat.page.shelf.duplicate(original.id)
+    until(lambda: chat.page.talk.conversation.id != original.id and chat.texts)
+    assert chat.page.talk.conversation.title == "question (copy)"
+    assert chat.texts == ["question", "second"]
+    do(chat, Deed.EARLIER, -1)
+    assert chat.texts == ["question", "first"]
+    do(chat, Deed.DELETE, 0)
+    chat.page.wish(original.id)
+    until(lambda: chat.page.talk.conversation.id == original.id)
+    assert chat.texts == ["question", "second"]
 
 
 def test_export_and_import(chat: Chat, tmp_path: Path, until: Until) -> None:

@@ -18,7 +18,7 @@ def test_an_ordinary_model(tmp_path: Path) -> None:
         "general.size_label": "1M",
         "general.file_type": 15,
         "tokenizer.ggml.tokens": ["a"] * 32,
-        "tokenizer.chat_template": "{{ messages }}",
+        "tokenizer.chat_template": "{{ messages }}{% if enable_thinking %}<think>{% endif %}",
     }
     path = write_model(tmp_path / "m.gguf", extra_keys=facts, attention__head_count_kv=2, feed_forward_length=64)
     shape = read_shape(path)
@@ -34,6 +34,7 @@ def test_an_ordinary_model(tmp_path: Path) -> None:
     assert shape.key_widths == shape.value_widths == (2 * 16,) * 4
     assert (shape.sliding_window, shape.sliding_layers, shape.recurrent_elements) == (None, (), ())
     assert shape.has_chat_template
+    assert shape.has_thinking_switch
     assert not shape.is_projector
     assert shape.split_count == 1
 
