@@ -1,7 +1,9 @@
 """PURE: what the chat says in words."""
 
+import re
 from collections.abc import Iterable
 
+from app.schema.errors import ErrorInfo
 from app.schema.instance import InstanceState, InstanceStatus, PhaseName
 from app.schema.model import HeldModel
 from app.schema.node import Status
@@ -9,9 +11,13 @@ from app.ui.chat.records import Author, Message, Stop
 from app.ui.chat.session import Answer, Gauge
 from app.ui.face import percent_of
 from app.ui.parts.sizes import count_text, seconds_text
+from app.ui.said import said
 from app.ui.words import Phrase, tr
 
 SEPARATOR = "  ·  "
+
+_COMMAND = re.compile(r"\s*[^.]*`caravan [^`]*`[^.]*\.")
+"""A sentence that sends to the command line."""
 
 _STOPS = {
     Stop.END: tr("stopped: end"),
@@ -61,6 +67,15 @@ def waiting(answer: Answer, now: float) -> Phrase | None:
             total=count_text(answer.reading.total),
         )
     return tr("Waiting for the first word, {time}", time=seconds_text(max(now - answer.asked_at, 0.0)))
+
+
+def broken_off(error: ErrorInfo, has_text: bool) -> ErrorInfo:
+    """Why an answer failed, for who sits at the window: no word of the command line, and what to do next."""
+    sentence = _COMMAND.sub("", error.sentence) or error.sentence
+    hint = _COMMAND.sub("", error.hint)
+    if not hint and has_text:
+        hint = said(tr("What has come is kept, and goes on once a model is ready."))
+    return error.model_copy(update={"sentence": sentence, "hint": hint.strip()})
 
 
 def fullness(gauge: Gauge) -> Phrase:

@@ -9,6 +9,7 @@ from app.client import ChatPiece
 from app.schema.errors import ErrorInfo
 from app.ui.chat.archive import Archive
 from app.ui.chat.session import Answer
+from app.ui.chat.wording import broken_off
 from app.ui.desk import Desk, Handle
 
 WRITE_MS = 500
@@ -69,7 +70,8 @@ class Writer(QObject):
 
     def _failed(self, error: ErrorInfo) -> None:
         if self.answer is not None:
-            self._end(self.answer.failed(error, self._clock()))
+            told = broken_off(error, bool(self.answer.message.text))
+            self._end(self.answer.failed(told, self._clock()))
 
     def _end(self, answer: Answer) -> None:
         self.answer, self._handle = None, None

@@ -148,12 +148,16 @@ def test_going_on_does_not_repeat(chat: Chat) -> None:
 def test_an_answer_that_broke_off_goes_on_with_one_click_once_a_model_is_there(chat: Chat) -> None:
     chat.write("story")
     chat.model.last.says("Once upon")
-    chat.model.last.breaks(LOST)
+    sentence = "The model stopped in the middle of its answer. See `caravan status` for why."
+    chat.model.last.breaks(ErrorInfo(code="head_failed", sentence=sentence))
     without = home().model_copy(update={"seq": 1, "instances": ()})
     chat.tell(without)
     chat.page.shown(without)
     view = last_view(chat)
     assert view.problem is not None
+    assert view.problem.accessibleName() == (
+        "The model stopped in the middle of its answer. What has come is kept, and goes on once a model is ready."
+    )
     button = view.problem.button
     assert button is not None
     assert (button.text(), button.isEnabled()) == ("Continue", False)
