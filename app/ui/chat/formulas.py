@@ -27,6 +27,11 @@ class Formulas(QObject):
         self._asked: set[str] = set()
         self._renderers: OrderedDict[tuple[str, str], QSvgRenderer] = OrderedDict()
 
+    @property
+    def is_drawing(self) -> bool:
+        """Whether any formula that was asked for is not there yet."""
+        return bool(self._asked)
+
     def get(self, written: str) -> Drawing | None:
         """The drawing, None when there is none (yet): then the text is to be shown."""
         if written in self._drawings:

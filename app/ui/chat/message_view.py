@@ -14,6 +14,7 @@ from app.ui.chat.records import Author, Message, Stop
 from app.ui.chat.tools import Tools
 from app.ui.parts.banner import Banner
 from app.ui.parts.buttons import Button, IconButton, Role
+from app.ui.parts.heights import height_of
 from app.ui.parts.labels import Elided, Quiet, set_property
 from app.ui.parts.progress import Spinner
 from app.ui.said import said
@@ -318,17 +319,6 @@ class MessageView(QFrame):
     def _tell_grown(self) -> None:
         if self.shown is not None:
             self.grown.emit(self.shown.message.id)
-
-
-def height_of(widget: QWidget, width: int) -> int:
-    """The height that a widget needs; one that was never shown does not know it by itself."""
-    widget.ensurePolished()
-    if (layout := widget.layout()) is not None:
-        for child in widget.findChildren(QWidget):
-            child.ensurePolished()
-        layout.invalidate()
-        return layout.totalHeightForWidth(width) if layout.hasHeightForWidth() else layout.totalSizeHint().height()
-    return widget.heightForWidth(width) if widget.hasHeightForWidth() else widget.sizeHint().height()
 
 
 def _bubble(parent: QWidget) -> QFrame:

@@ -47,6 +47,7 @@ class ChatPage(Page):
         super().__init__(desk, theme, parent)
         self.archive = Archive(desk.paths.data / CONVERSATIONS)
         self.background = Background()
+        self.formulas = Formulas(self.background)
         self.shelf, self.talk = Shelf(self.archive), Talk(desk, self.archive)
         self._revision: int | None = None
         self._with_images: frozenset[str] = frozenset()
@@ -58,7 +59,7 @@ class ChatPage(Page):
         self._asking: Handle | None = None
         self.shelf_view = ShelfView(self.shelf, theme)
         self.head = ChatHead(theme, self._menu)
-        self.stage = Stage(self.talk, Tools(theme, Highlighter(self.background), Formulas(self.background)))
+        self.stage = Stage(self.talk, Tools(theme, Highlighter(self.background), self.formulas))
         self.foot = Foot(theme, self.archive)
         self.panel = SidePanel(theme)
         self._tick = QTimer(self, interval=TICK_MS)

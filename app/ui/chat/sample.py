@@ -3,10 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from PySide6.QtCore import QEventLoop
+from PySide6.QtWidgets import QApplication
+
 from app.client import ChatPiece
 from app.schema.errors import ErrorInfo
 from app.schema.instance import InstanceState
 from app.schema.node import Status
+from app.ui.chat.blocks import Block, Formula, Style, Table
+from app.ui.chat.markdown import blocks_of
 from app.ui.chat.page import ChatPage
 from app.ui.chat.records import (
     Attachment,
@@ -54,6 +59,24 @@ Two things to keep in mind:
 
 See [the engine's own notes](https://github.com/ggml-org/llama.cpp/tree/master/tools/rpc) and `--tensor-split`."""
 
+FORMULAS = r"""Each token passes all stages, one after the other, so with $n$ stages of $w_i$ bytes and bandwidth $b_i$:
+
+$$t = \sum_{i=1}^{n} \left( \frac{w_i}{b_i} + h_i \right), \qquad \text{tok/s} = \frac{1}{t}$$
+
+- A hop costs \(h_i = r_i + \frac{2 \cdot 4d}{\beta_i}\), also on a cable for $5 or $10.
+- The roots of $ax^2 + bx + c$ are $\frac{-b \pm \sqrt{b^2-4ac}}{2a}$ where $a \neq 0$.
+
+\[
+f(x) = \begin{cases} x^2 & \text{if } x \ge 0 \\ -x & \text{otherwise} \end{cases}
+\qquad
+A = \begin{pmatrix} a_{11} & \cdots & a_{1n} \\ \vdots & \ddots & \vdots \\ a_{n1} & \cdots & a_{nn} \end{pmatrix}
+\]
+
+| Device | Time |
+| :-- | --: |
+| RTX 4090 | $\hat{t} = 19.6\,\mathrm{ms}$ |
+| RTX 3060 | $\hat{t} = \int_0^{w} \frac{dw}{b}$ |"""
+
 CHINESE = """骆驼商队由许多骆驼组成，它们一只接一只地走，每一只都背着自己的一份货物。
 
 - **速度**取决于最慢的一只
@@ -91,6 +114,7 @@ def samples() -> tuple[Sample, ...]:
         Sample("waiting", home(), _waiting),
         Sample("error", alone(), _error),
         Sample("chinese", home(), _chinese),
+        Sample("formulas", home(), _formulas),
         Sample("panel", home(), _panel),
         Sample("search", home(), _search),
         Sample("loading", _loading(), _short),
@@ -172,6 +196,25 @@ def _chinese(page: ChatPage) -> None:
     question = message("q", None, Author.USER, "商队和显卡有什么关系？请简短回答。")
     figures = Figures(rate=19.7, first_word=0.8, answer_tokens=96, prompt_tokens=15800)
     _open(page, [question, message("a", "q", Author.ASSISTANT, CHINESE, figures=figures)], title="骆驼与商队")
+
+
+def _formulas(page: ChatPage) -> None:
+    question = message("q", None, Author.USER, "How long does a token take?")
+    figures = Figures(rate=20.4, first_word=0.7, answer_tokens=388, prompt_tokens=410)
+    for block in blocks_of(FORMULAS):
+        for written in _written(block):
+            page.formulas.get(written)
+    while page.formulas.is_drawing:
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
+    _open(page, [question, message("a", "q", Author.ASSISTANT, FORMULAS, figures=figures)], title="Time of a token")
+
+
+def _written(block: Block) -> list[str]:
+    """The formulas of a block."""
+    if isinstance(block, Formula):
+        return [block.text]
+    cells = [cell for row in block.rows for cell in row] if isinstance(block, Table) else [getattr(block, "spans", ())]
+    return [span.text for cell in cells for span in cell if Style.FORMULA in span.style]
 
 
 def _panel(page: ChatPage) -> None:

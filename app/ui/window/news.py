@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from app.ui.notices import Notice
 from app.ui.parts.banner import Banner
+from app.ui.parts.heights import height_of
 from app.ui.style.palette import Tone
 from app.ui.style.theme import Theme
 from app.ui.style.tokens import EDGE, GROUP
@@ -45,6 +46,5 @@ class News(QFrame):
 
     def _place(self) -> None:
         width = min(_WIDTH, self._over.width() - 2 * GROUP)
-        layout = self.layout()
-        height = layout.totalHeightForWidth(width) if layout is not None else self.sizeHint().height()
+        height = height_of(self.banner, width)
         self.setGeometry(self._over.width() - width - EDGE, self._over.height() - height - GROUP, width, height)
