@@ -52,7 +52,6 @@ class ModelShape(Record):
     idle_layers: int = 0
     has_chat_template: bool = False
     has_thinking_switch: bool = False
-    has_thinking_switch: bool = False
     is_projector: bool = False
     split_count: int = 1
 

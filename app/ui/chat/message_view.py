@@ -9,8 +9,9 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QWidget
 
 from app.ui.chat import wording
 from app.ui.chat.body import AnswerBody
+from app.ui.chat.pictures import HEIGHT, PictureRow
 from app.ui.chat.prose import Prose
-from app.ui.chat.records import Author, Message, Stop
+from app.ui.chat.records import AttachmentKind, Author, Message, Stop
 from app.ui.chat.tools import Tools
 from app.ui.parts.banner import Banner
 from app.ui.parts.buttons import Button, IconButton, Role
@@ -174,6 +175,8 @@ class MessageView(QFrame):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setObjectName("message")
         self.files = Quiet(wraps=True, parent=self)
+        self.files.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.pictures = PictureRow(tools.pictures, self) if author is Author.USER else None
         self.bubble = _bubble(self) if author is Author.USER else None
         self.words = Prose(theme, said(tr("Your message")), self.bubble) if self.bubble else None
         self.body = AnswerBody(tools, self) if author is Author.ASSISTANT else None
@@ -192,6 +195,9 @@ class MessageView(QFrame):
         message = shown.message
         self.files.say("   ".join(each.name for each in message.attachments))
         self.files.setVisible(bool(message.attachments))
+        if self.pictures is not None:
+            images = tuple(each for each in message.attachments if each.kind is AttachmentKind.IMAGE)
+            self.pictures.show_images(images)
         if self.words is not None and (is_new or self.words.toPlainText() != message.text):
             self.words.show_plain(message.text)
         if self.body is not None:
@@ -226,6 +232,8 @@ class MessageView(QFrame):
         top = 0
         if not self.files.isHidden():
             top += self._put(self.files, width, top, height_of(self.files, width)) + UNIT
+        if self.pictures is not None and not self.pictures.isHidden():
+            top += self._put(self.pictures, width, top, HEIGHT) + GAP
         if self.thoughts is not None and not self.thoughts.isHidden():
             self.thoughts.fit(width)
             self.thoughts.move(0, top)

@@ -18,6 +18,7 @@ from app.ui.chat.head import ChatHead, Choice
 from app.ui.chat.highlight import Highlighter
 from app.ui.chat.look import chat_sheet
 from app.ui.chat.message_view import Deed
+from app.ui.chat.pictures import Pictures
 from app.ui.chat.records import Conversation
 from app.ui.chat.session import gauge
 from app.ui.chat.shelf import Shelf
@@ -59,7 +60,9 @@ class ChatPage(Page):
         self._asking: Handle | None = None
         self.shelf_view = ShelfView(self.shelf, theme)
         self.head = ChatHead(theme, self._menu)
-        self.stage = Stage(self.talk, Tools(theme, Highlighter(self.background), self.formulas))
+        self.stage = Stage(
+            self.talk, Tools(theme, Highlighter(self.background), self.formulas, Pictures(self.background))
+        )
         self.foot = Foot(theme, self.archive)
         self.panel = SidePanel(theme)
         self._tick = QTimer(self, interval=TICK_MS)

@@ -12,8 +12,9 @@ def request_body(
     """The request for the next message of a path. A path that ends with an answer asks to go on with it, which
     llama-server refuses to do where the model would think first.
 
-    What the sampling leaves open is left out, so that the model's own default holds. `return_progress` and
-    `chat_template_kwargs` are llama-server's.
+    What the sampling leaves open is left out, so that the model's own default holds. `return_progress`,
+    `timings_per_token` (so that figures are known of an answer that is stopped) and `chat_template_kwargs` are
+    llama-server's.
     """
     chosen = (sampling or Sampling()).model_dump(exclude_none=True)
     goes_on = bool(path) and path[-1].author is Author.ASSISTANT
@@ -24,6 +25,7 @@ def request_body(
         "messages": _messages(path, system_prompt),
         "stream_options": {"include_usage": True},
         "return_progress": True,
+        "timings_per_token": True,
         **chosen,
         **({} if thinking is None else {"chat_template_kwargs": {"enable_thinking": thinking}}),
     }

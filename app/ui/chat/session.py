@@ -26,6 +26,7 @@ class Answer:
     """An answer that is written. `message` is what is kept; it has a stop reason when it has ended.
 
     `base` is what was there before when an answer is continued: engines differ in whether they repeat it.
+    `earlier` is how many tokens that had.
     `context` is the room of the instance in tokens, `limit` the most tokens that were asked for; None when unknown.
     """
 
@@ -34,6 +35,7 @@ class Answer:
     base: str = ""
     context: int | None = None
     limit: int | None = None
+    earlier: int = 0
     raw: str = ""
     pieces: int = 0
     first_word_at: float | None = None
@@ -47,7 +49,9 @@ class Answer:
         cls, message: Message, now: float, context: int | None = None, limit: int | None = None, base: str = ""
     ) -> "Answer":
         """An answer just asked for; with a `base` it goes on where that one ended."""
-        return cls(message.model_copy(update={"text": base, "stop": None, "error": None}), now, base, context, limit)
+        earlier = (message.figures.answer_tokens or 0) if base else 0
+        begun = message.model_copy(update={"text": base, "stop": None, "error": None})
+        return cls(begun, now, base, context, limit, earlier)
 
     @property
     def is_over(self) -> bool:
@@ -104,7 +108,7 @@ class Answer:
 
     def _limit(self) -> Stop:
         used = self.message.figures
-        if self.limit is not None and (used.answer_tokens or 0) >= self.limit:
+        if self.limit is not None and (used.answer_tokens or 0) - self.earlier >= self.limit:
             return Stop.LIMIT
         total = (used.prompt_tokens or 0) + (used.answer_tokens or 0)
         return Stop.CONTEXT if self.context is not None and total >= self.context - 1 else Stop.LIMIT
@@ -114,7 +118,7 @@ class Answer:
             update={
                 "text": joined(self.base, self.raw),
                 "reasoning": self.message.reasoning + piece.reasoning,
-                "figures": _counted(self._measured(now), piece),
+                "figures": _counted(self._measured(now), piece, self.earlier),
             }
         )
 
@@ -151,7 +155,7 @@ def _reading(piece: ChatPiece) -> Reading | None:
     return Reading(int(piece.progress.get("processed", 0)), int(piece.progress.get("total", 0)))
 
 
-def _counted(figures: Figures, piece: ChatPiece) -> Figures:
+def _counted(figures: Figures, piece: ChatPiece, earlier: int) -> Figures:
     known: dict[str, float | int] = {}
     if piece.timings:
         known |= _of_timings(piece.timings)
@@ -159,6 +163,11 @@ def _counted(figures: Figures, piece: ChatPiece) -> Figures:
         for name, source in (("prompt_tokens", "prompt_tokens"), ("answer_tokens", "completion_tokens")):
             if isinstance(piece.usage.get(source), int):
                 known[name] = piece.usage[source]
+    if earlier and "answer_tokens" in known:
+        # What was there before is part of the prompt now, and of the answer.
+        known["answer_tokens"] += earlier
+        if "prompt_tokens" in known:
+            known["prompt_tokens"] -= earlier
     return figures.model_copy(update=known) if known else figures
 
 

@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtCore import QMimeData, QObject, Qt, QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from app.client import ChatPiece
 from app.schema.errors import ErrorInfo
@@ -396,6 +396,11 @@ def test_a_picture_is_taken_only_by_a_model_that_can_look(opened: Open, chat: Ch
     seeing.write("What is it?")
     content = seeing.model.last.body["messages"][0]["content"]
     assert content[0]["image_url"]["url"].startswith(PICTURE)
+    question = seeing.page.stage.list.view(seeing.page.talk.path[0].id)
+    assert question is not None
+    assert question.pictures is not None
+    until(lambda: [each for each in question.pictures.findChildren(QLabel) if not each.pixmap().isNull()])
+    assert question.pictures.findChildren(QLabel)[0].accessibleName() == "Picture.png"
 
 
 def test_thinking_is_a_switch_where_the_template_has_one(opened: Open, chat: Chat, until: Until) -> None:

@@ -99,3 +99,13 @@ def test_the_gauge_is_what_the_engine_counted_last() -> None:
     assert gauge([asked, counted], 480).part == 0.25
     assert gauge([asked], 480).part is None
     assert gauge([], 480) == Gauge(0, 480)
+
+
+def test_the_tokens_of_a_continued_answer_are_all_its_tokens() -> None:
+    first = begun().heard(ChatPiece(text="Once", timings={"predicted_n": 4, "predicted_ms": 400, "prompt_n": 10}), 1.0)
+    cut = first.stopped(2.0)
+    assert cut.message.figures.answer_tokens == 4
+    again = Answer.begin(cut.message, 5.0, base=cut.message.text)
+    piece = ChatPiece(text=" upon", timings={"predicted_n": 3, "predicted_ms": 300, "prompt_n": 2, "cache_n": 12})
+    figures = again.heard(piece, 6.0).ended(7.0).message.figures
+    assert (figures.answer_tokens, figures.prompt_tokens) == (7, 10)
