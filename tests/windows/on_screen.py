@@ -89,8 +89,17 @@ def sign_out(pid: int) -> bool:
     own = [each.handle for each in windows() if each.pid == pid]
     agreed = [send(each, WM_QUERYENDSESSION, 0, LOGOFF) for each in own]
     for each in own:
-        send(each, WM_ENDSESSION, 1, LOGOFF)
+        _tell_the_end(each)
     return all(agreed)
+
+
+def _tell_the_end(handle: int) -> None:
+    """The program may end by the word to another of its windows, also in the middle of this one."""
+    try:
+        send(handle, WM_ENDSESSION, 1, LOGOFF)
+    except OSError:
+        if _user().IsWindow(wintypes.HWND(handle)):
+            raise
 
 
 def _window(handle: int) -> Window:
