@@ -1,6 +1,6 @@
 """The fastest division of a model over a line of devices: exact, for every number of PCs at once."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from operator import add, sub
@@ -101,7 +101,10 @@ def narrowed(demand: Demand, line: Line, worth: float, most: int | None = None) 
     """The line without those devices of workers that no division of at most `worth` seconds on `most` PCs uses."""
     if worth == inf:
         return line
-    bound = _Bound(demand, line, most)
+    return _without_useless(line, _Bound(demand, line, most), worth)
+
+
+def _without_useless(line: Line, bound: "_Bound", worth: float) -> Line:
     kept = (tuple(stop for stop in worker if bound.with_stop(stop) <= worth) for worker in line.workers)
     return replace(line, workers=tuple(worker for worker in kept if worker))
 
@@ -110,14 +113,18 @@ class _Bound:
     """What no division of a line on at most so many PCs goes below.
 
     A price on every worker, and back for as many as are allowed, makes PCs with little room dear (Lagrange): any price
-    gives a bound, and of a few the one that gives the highest is taken.
+    gives a bound, and of a few the one that gives the highest is taken. With `low` and `high`, the slowest stage's
+    prompt takes between so many seconds, which no device exceeds either.
     """
 
-    def __init__(self, demand: Demand, line: Line, most: int | None = None) -> None:
+    def __init__(
+        self, demand: Demand, line: Line, most: int | None = None, low: float = 0.0, high: float = inf
+    ) -> None:
         self._line = line
+        self._high = high
         self._whole = float(demand.prefix[-1])
         self._smallest = float(demand.smallest_block)
-        self._due = _spared(line)
+        self._due = _spared(line, low)
         self._tolls: dict[int, float] = {}
         self._back = 0.0
         self.least = self._settle()
@@ -127,16 +134,31 @@ class _Bound:
     def with_stop(self, stop: Stop) -> float:
         """The bound when that stop holds at least the smallest block: its own cost in full, and the bytes of that."""
         others = [price for key, price in self._prices.items() if key != id(stop)]
-        rest = _filled(sorted([*others, (stop.per_byte, float(stop.offer.budget))]), self._whole - self._smallest)
+        rest = _filled(sorted([*others, (stop.per_byte, self._budget(stop))]), self._whole - self._smallest)
         own = stop.fixed + self._tolls.get(id(stop), 0.0) + self._smallest * stop.per_byte
         return own + rest + self._due - self._back
 
     def _settle(self) -> float:
-        self._prices = _prices(self._line, self._whole, self._tolls)
+        self._prices = {id(stop): self._price(stop) for stop in self._line.stops()}
+        if self._line.endings is not None:
+            self._prices[0] = self._line.endings.price
         led = self._line.leading if self._line.endings is None else None
         if led is not None:
             return self.with_stop(led)
         return _filled(sorted(self._prices.values()), self._whole) + self._due - self._back
+
+    def _budget(self, stop: Stop) -> float:
+        """Bytes a stop can have: what is free, and what it gets done in time."""
+        budget = float(stop.offer.budget)
+        return (
+            budget if self._high == inf or not stop.prompt_per_byte else min(budget, self._high / stop.prompt_per_byte)
+        )
+
+    def _price(self, stop: Stop) -> tuple[float, float]:
+        """(seconds per byte, bytes) of a stop, what it costs to use it at all spread over what it can have."""
+        budget = self._budget(stop)
+        fixed, spread = stop.fixed + self._tolls.get(id(stop), 0.0), min(budget, self._whole)
+        return (stop.per_byte + (fixed / spread if spread else 0.0), budget)
 
     def _charge(self, workers: int) -> None:
         if not 0.0 < self.least < inf:
@@ -156,28 +178,16 @@ class _Bound:
         self._tolls = {id(stop): toll / len(worker) for worker in self._line.workers for stop in worker}
 
 
-def _spared(line: Line) -> float:
-    """What is due in every division: the cheapest output layer, and the wait for the slowest stage."""
+def _spared(line: Line, low: float) -> float:
+    """What is due in every division: the cheapest output layer, and the wait for the slowest stage, at least `low`."""
     least = min((stop.last for stop in line.stops()), default=0.0)
-    return least + (line.weight * lowest_wait(line) if line.weight else 0.0)
+    return least + (line.weight * max(lowest_wait(line), low) if line.weight else 0.0)
 
 
 def lowest_wait(line: Line) -> float:
     """No division has a slowest stage below this: all devices share the prompt perfectly."""
     whole = [stop.prompts[-1] for stop in line.stops()]
     return 1.0 / sum(1.0 / seconds for seconds in whole) if whole and all(whole) else 0.0
-
-
-def _prices(line: Line, whole: float, tolls: Mapping[int, float]) -> dict[int, tuple[float, float]]:
-    """(seconds per byte, bytes) of each stop by its identity, and of the RAM that experts may lie in."""
-    found = {}
-    for stop in line.stops():
-        budget = float(stop.offer.budget)
-        fixed = stop.fixed + tolls.get(id(stop), 0.0)
-        found[id(stop)] = (stop.per_byte + (fixed / min(budget, whole) if whole else 0.0), budget)
-    if line.endings is not None:
-        found[0] = line.endings.price
-    return found
 
 
 def _filled(prices: Sequence[tuple[float, float]], count: float) -> float:
@@ -226,41 +236,48 @@ class _Pipeline:
 
     def best(self, worth: float, wanted: Container[int]) -> dict[int, Division]:
         """The fastest division for each number of PCs."""
-        least = self._solve(inf, self._most)
+        least = self._solve(self._table, inf, self._most)
         if self._line.weight and least:
             tops = {pcs: slowest for pcs, (_, slowest) in least.items() if pcs in wanted}
             floors = {pcs: seconds for pcs, (seconds, _) in least.items()}
-            self._refine(lowest_wait(self._line), tops, floors, worth)
+            self._refine(self._table, lowest_wait(self._line), tops, floors, worth)
         return self._found
 
     def at(self, limits: Sequence[float]) -> dict[int, Division]:
         """The fastest of the best at these limits."""
         for limit in limits:
-            self._solve(limit, self._most)
+            self._solve(self._table, limit, self._most)
         return self._found
 
-    def _solve(self, limit: float, most: int) -> dict[int, tuple[float, float]]:
+    def _solve(self, table: "_Table", limit: float, most: int) -> dict[int, tuple[float, float]]:
         """Seconds without the slowest stage, and that stage, of the best at a limit; each is kept if it is better."""
         answers = {}
-        for pcs, division in self._table.solve(limit, most).items():
+        for pcs, division in table.solve(limit, most).items():
             answers[pcs] = (division.seconds, _slowest(division))
             whole = division.seconds + self._line.weight * answers[pcs][1]
             if pcs not in self._found or whole < self._found[pcs].seconds:
                 self._found[pcs] = replace(division, seconds=whole)
         return answers
 
-    def _refine(self, low: float, tops: dict[int, float], floors: dict[int, float], worth: float) -> None:
-        """Search limits between `low` and each number's top, where nothing is better than its floor + weight x low."""
+    def _refine(
+        self, table: "_Table", low: float, tops: dict[int, float], floors: dict[int, float], worth: float
+    ) -> None:
+        """Search limits between `low` and each number's top, where nothing is better than its floor + weight x low.
+
+        In each interval, devices leave the table with which nothing better than what was found can come about.
+        """
         bound = min((self._found[pcs].seconds for pcs in tops), default=0.0)
         bound, worth = min(bound, worth) * (1 + TIED), min(bound, worth)
         open_tops = {pcs: top for pcs, top in tops.items() if self._is_hopeful(pcs, floors[pcs], low, top, bound)}
         if not open_tops:
             return
-        middle = (low + max(open_tops.values())) / 2
-        answers = self._solve(middle, max(open_tops))
-        self._refine(middle, {pcs: top for pcs, top in open_tops.items() if top > middle}, floors, worth)
+        high = max(open_tops.values())
+        table = table.between(low, high, min(max(self._found[pcs].seconds for pcs in open_tops), bound))
+        middle = (low + high) / 2
+        answers = self._solve(table, middle, max(open_tops))
+        self._refine(table, middle, {pcs: top for pcs, top in open_tops.items() if top > middle}, floors, worth)
         below = {pcs: min(answers[pcs][1], top) for pcs, top in open_tops.items() if pcs in answers}
-        self._refine(low, below, {pcs: answers[pcs][0] for pcs in below}, worth)
+        self._refine(table, low, below, {pcs: answers[pcs][0] for pcs in below}, worth)
 
     def _is_hopeful(self, pcs: int, floor: float, low: float, top: float, bound: float) -> bool:
         least = floor + self._line.weight * low
@@ -331,6 +348,11 @@ class _Table:
         self._shared = shared if line.leading is None else ()
         self._step = 1 if counted else 0
         self._ends: dict[int, _End] = {}
+
+    def between(self, low: float, high: float, worth: float) -> "_Table":
+        """The table without the devices that make no division of at most `worth` seconds, its slowest stage between."""
+        line = _without_useless(self._line, _Bound(self._demand, self._line, low=low, high=high), worth)
+        return _Table(self._demand, line, self._required, self._shared, counted=self._step == 1)
 
     def solve(self, limit: float, most: int) -> dict[int, Division]:
         """The division of least seconds for each number of PCs up to `most`, no stage's prompt above `limit` seconds.

@@ -104,7 +104,7 @@ class Ground:
         self.work = work
         self._links = links
         self._times: dict[tuple[NodeId, str], BlockTimes] = {}
-        self._seconds: dict[tuple[NodeId, str, bool], tuple[tuple[float, ...], float]] = {}
+        self._seconds: dict[tuple[NodeId, str, bool], tuple[tuple[float, ...], float, float]] = {}
         self._rooms: dict[tuple[int, bool], Room] = {}
 
     def cost(self, head: Candidate, offer: Offer) -> StageCost:
@@ -175,13 +175,14 @@ class Ground:
     def _stop(self, priced: "_Priced", pipelined: bool, beside: int = 0) -> Stop:
         """A stop; `beside` are bytes something else of the model takes on the device."""
         mix, cost, offer = self.work.mix, priced.cost, priced.offer
-        seconds, per_byte = self._exchange_seconds(offer, cost, pipelined)
+        seconds, per_byte, prompt_per_byte = self._exchange_seconds(offer, cost, pipelined)
         return Stop(
             offer=offer,
             cost=cost,
             room=self._room(offer.budget - beside, pipelined),
             seconds=seconds,
             per_byte=per_byte,
+            prompt_per_byte=prompt_per_byte,
             fixed=mix.answer * cost.fixed_step + mix.slots * cost.fixed_prompt + TIE * (1 + priced.rank),
             last=mix.answer * cost.output_step + mix.slots * cost.output_prompt,
         )
@@ -191,17 +192,24 @@ class Ground:
             self._rooms[budget, pipelined] = room_of(self.demand, budget, pipelined=pipelined)
         return self._rooms[budget, pipelined]
 
-    def _exchange_seconds(self, offer: Offer, cost: StageCost, pipelined: bool) -> tuple[tuple[float, ...], float]:
-        """`Stop.seconds` and `Stop.per_byte` of a device."""
+    def _exchange_seconds(
+        self, offer: Offer, cost: StageCost, pipelined: bool
+    ) -> tuple[tuple[float, ...], float, float]:
+        """`Stop.seconds`, `Stop.per_byte` and `Stop.prompt_per_byte` of a device."""
         key = (offer.node.node, offer.device.device, pipelined)
         if key not in self._seconds:
             mix = self.work.mix
             part = 1 / (mix.batches if pipelined else 1) + mix.slots - 1
             seconds = [mix.answer * step + part * prompt for step, prompt in zip(cost.step, cost.prompt, strict=True)]
-            blocks = zip(pairwise(seconds), pairwise(self.demand.prefix), strict=True)
-            rates = [(after - before) / (end - start) for (before, after), (start, end) in blocks if end > start]
-            self._seconds[key] = (tuple(seconds), min(rates, default=0.0))
+            self._seconds[key] = (tuple(seconds), self._least_rate(seconds), self._least_rate(cost.prompt))
         return self._seconds[key]
+
+    def _least_rate(self, seconds: Sequence[float]) -> float:
+        """The least seconds per byte of any block, for prefix sums over the blocks."""
+        blocks = zip(pairwise(seconds), pairwise(self.demand.prefix), strict=True)
+        return min(
+            ((late - early) / (end - start) for (early, late), (start, end) in blocks if end > start), default=0.0
+        )
 
 
 @dataclass(frozen=True, slots=True)

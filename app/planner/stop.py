@@ -14,7 +14,8 @@ class Stop:
 
     `seconds[i]` is what blocks 0..i-1 add there, `prompts[i]` their part of the pipeline's slowest stage, `fixed` what
     the device adds however little it holds, `last` what the output layer adds. `per_byte` is the least that a byte of
-    any block costs. `spill[i]` is what blocks 0..i-1 add when their experts are in RAM, empty where they cannot be.
+    any block costs, `prompt_per_byte` the least for one prompt. `spill[i]` is what blocks 0..i-1 add when their experts
+    are in RAM, empty where they cannot be.
     """
 
     offer: Offer
@@ -25,6 +26,7 @@ class Stop:
     fixed: float
     last: float
     spill: tuple[float, ...] = ()
+    prompt_per_byte: float = 0.0
 
     @cached_property
     def arrivals(self) -> tuple[float, ...]:
