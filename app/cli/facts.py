@@ -9,6 +9,7 @@ from rich.table import Table
 
 from app.cli import words
 from app.cli.console import Session, run, session, show_json
+from app.schema.download import ACTIVE_PHASES
 from app.schema.engine import INSTALL_ENDS, EngineStatus
 from app.schema.errors import from_info
 from app.schema.instance import InstanceState, InstanceStatus
@@ -47,6 +48,9 @@ def _show_status(to: Session, found: Status) -> None:
         to.say("No model is running. Start one with `caravan launch MODEL`.")
     for instance in found.all_instances:
         to.say(_instance_line(instance, found.unloads_at(instance)))
+    for each in found.downloads:
+        if each.phase in ACTIVE_PHASES:
+            to.say(words.download(each))
 
 
 def _pcs(found: Status) -> list[tuple[str, PeerReport, str]]:
