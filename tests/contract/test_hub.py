@@ -164,14 +164,14 @@ async def test_the_command_line_from_search_to_delete(served: ModelHub, tmp_path
     async with node_asking(served, tmp_path):
         found = await caravan_json("models", "search", "demo", data_dir=tmp_path)
         assert [each["repository"] for each in found] == [NAME]
+        gated = await caravan("models", "show", "caravan/Gated-GGUF", data_dir=tmp_path)
+        assert "Gated-Q8_0" in gated.stdout
+        assert "accepted its terms" in gated.stdout
         shown = await caravan("models", "show", f"hf.co/{NAME}", data_dir=tmp_path)
         assert shown.returncode == 0, shown
         assert "Q4_K_M" in shown.stdout
         assert "good balance" in shown.stdout
         assert "yes, here" in shown.stdout
-        gated = await caravan("models", "show", "caravan/Gated-GGUF", data_dir=tmp_path)
-        assert "Gated-Q8_0" in gated.stdout
-        assert "accepted its terms" in gated.stdout
         code, lines = await interrupted("models", "get", NAME, data_dir=tmp_path)
         assert code == 130, lines
         assert any(line.startswith("Paused at") for line in lines)

@@ -97,6 +97,7 @@ class Downloads:
         await asyncio.to_thread(self._shelf.check_room, entry, await asyncio.to_thread(self._still_needed, entry.id))
         if same is not None:
             self._drop(same.id)
+        self._telling.begin(entry, 0)
         await self._change(entry)
         self._wake.set()
         return self._telling.now(entry.id)
@@ -214,7 +215,7 @@ class Downloads:
     def _tools_for(self, entry: Entry) -> TransferTools:
         def progress(done: int) -> None:
             now = self._entries[entry.id]
-            if now.phase is not DownloadPhase.DOWNLOADING:
+            if now.phase in (DownloadPhase.QUEUED, DownloadPhase.CHECKING):
                 self._entries[entry.id] = now.model_copy(update={"phase": DownloadPhase.DOWNLOADING})
                 self._telling.change(self._entries[entry.id])
             self._telling.progress(entry.id, done)
@@ -252,8 +253,13 @@ class Downloads:
         await self._change(self._entries[download].model_copy(update=changes))
 
     async def _halt(self, entry: Entry, phase: DownloadPhase) -> Download:
-        """Take one out of the work; the task that carries it out has ended afterwards."""
+        """Take one out of the work; the task that carries it out has ended afterwards.
+
+        It is out before that task ends, so that the work does not begin with it again.
+        """
         self._waits.pop(entry.id, None)
+        if entry.phase is not DownloadPhase.DONE:
+            self._entries[entry.id] = entry.model_copy(update={"phase": phase})
         running = self._running
         if running is not None and running[0] == entry.id:
             running[1].cancel()
@@ -264,13 +270,9 @@ class Downloads:
         return self._telling.now(entry.id)
 
     async def _change(self, entry: Entry) -> None:
-        is_new = entry.id not in self._entries
         self._entries[entry.id] = entry
         await self._save()
-        if is_new:
-            self._telling.begin(entry, 0)
-        else:
-            self._telling.change(entry)
+        self._telling.change(entry)
 
     async def _save(self) -> None:
         async with self._saving:

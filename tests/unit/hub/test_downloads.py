@@ -422,3 +422,20 @@ async def test_progress_is_what_lies_on_the_disk(served: ModelHub, tmp_path: Pat
                     assert told[-1] <= there
     assert told == sorted(told)
     assert len(told) >= 2
+
+
+async def test_pausing_and_resuming_in_haste_ends_as_the_last_wish(served: ModelHub, tmp_path: Path) -> None:
+    served.manner.pause = 0.01
+    async with desk(served, tmp_path) as node:
+        started = await node.downloads.start(WANTED)
+        for _ in range(5):
+            await asyncio.gather(node.downloads.pause(started.id), return_exceptions=True)
+            await node.downloads.resume(started.id)
+            await asyncio.sleep(0.03)
+        paused = await node.downloads.pause(started.id)
+        before = len(served.downloads())
+        await asyncio.sleep(0.2)
+        assert (paused.phase, node.shown.phase) == (DownloadPhase.PAUSED, DownloadPhase.PAUSED)
+        assert len(served.downloads()) == before
+        await node.downloads.resume(started.id)
+        assert (await node.until(lambda each: each.phase is DownloadPhase.DONE)).bytes_done == len(MODEL)
