@@ -108,7 +108,7 @@ def show_answer(to: Session, found: Plan) -> None:
     for each in found.alternatives:
         if each.pcs not in told or not each.fits:
             to.say(f"  {each.sentence}", "dim")
-    for reason in found.left_out:
+    for reason in (*found.spare_devices, *found.left_out):
         to.say(f"  {reason.sentence}", "dim")
 
 

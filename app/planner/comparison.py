@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from app.planner import sentences
 from app.planner.eligibility import Candidate, worker_problem
 from app.planner.fastest import TIED
+from app.planner.line import head_processor
+from app.planner.memory import reserve_bytes
 from app.planner.prediction import predict, timed
 from app.planner.question import Question
 from app.planner.search import MOST_COMPARED, Placement, Search
 from app.planner.shortage import Shortage, shortage
-from app.schema.plan import Alternative, NodeReason
+from app.planner.speed import pace_of
+from app.schema.plan import Alternative, DeviceReason, DeviceResources, NodeReason, NodeResources
 from app.schema.record import NodeId
 
 MOST_LOOKED_AT = 8
@@ -76,6 +79,31 @@ def left_out(question: Question, search: Search, placement: Placement) -> tuple[
             sentence = _spared(question, search, placement, candidate)
             found.append(NodeReason(node=node.node, node_name=node.name, sentence=sentence))
     return tuple(sorted(found, key=lambda reason: reason.node))
+
+
+def spare_devices(placement: Placement) -> tuple[DeviceReason, ...]:
+    """A reason for every device of the placement's PCs that holds nothing, sorted by node and device."""
+    used = {(offer.node.node, offer.device.device) for offer in placement.offers}
+    processor = head_processor(placement.head)
+    if any(placement.spilled) and processor is not None:
+        used.add((processor.node.node, processor.device.device))
+    nodes = {node.node: node for node in (placement.head.node, *(offer.node for offer in placement.offers))}
+    slowest = min(cost.pace.bandwidth / cost.pace.correction for cost in placement.costs)
+    found = []
+    for node in nodes.values():
+        for device in (each for each in node.devices if (node.node, each.device) not in used):
+            sentence = _spare(node, device, slowest)
+            reason = DeviceReason(node=node.node, node_name=node.name, device=device.device, sentence=sentence)
+            found.append(reason)
+    return tuple(sorted(found, key=lambda reason: (reason.node, reason.device)))
+
+
+def _spare(node: NodeResources, device: DeviceResources, slowest: float) -> str:
+    if device.free_bytes <= reserve_bytes(device):
+        return sentences.full_device(node, device)
+    pace = pace_of(device)
+    is_slower = pace.is_known and pace.bandwidth / pace.correction < slowest
+    return sentences.spare_device(node, device, is_slower=is_slower)
 
 
 def _spared(question: Question, search: Search, placement: Placement, candidate: Candidate) -> str:

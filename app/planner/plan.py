@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.planner import sentences
-from app.planner.comparison import alternatives, least_short, left_out
+from app.planner.comparison import alternatives, least_short, left_out, spare_devices
 from app.planner.eligibility import Offer, eligible
 from app.planner.holding import expert_holding, holdings, spilled_blocks
 from app.planner.line import head_processor, on_head_processor
@@ -143,6 +143,7 @@ def _plan(question: Question, search: Search, placement: Placement, drafts: Sequ
         head_ram_bytes=head_ram_bytes(question.shape),
         experts=expert_share(search.demand, placement),
         left_out=left_out(question, search, placement),
+        spare_devices=spare_devices(placement),
         alternatives=alternatives(question, search, placement),
         prediction=predict(placement, search.demand, search.ground.work),
         speculation=speculate(request, question.shape, search, placement, drafts),

@@ -152,6 +152,22 @@ def guesses_from_the_text() -> str:
     return "Text that repeats is guessed ahead."
 
 
+def device_name(node: NodeResources, device: DeviceResources) -> str:
+    """`The processor of DEN`, `CUDA1 of DEN`."""
+    return f"The processor of {node.name}" if device.is_cpu else f"{device.device} of {node.name}"
+
+
+def full_device(node: NodeResources, device: DeviceResources) -> str:
+    """A device whose free memory is within the reserve."""
+    return f"{device_name(node, device)} holds nothing: of its memory {size(device.free_bytes)} are free, the reserve."
+
+
+def spare_device(node: NodeResources, device: DeviceResources, *, is_slower: bool) -> str:
+    """A device that could hold layers."""
+    because = ", and it is slower than the devices in use" if is_slower else ""
+    return f"{device_name(node, device)} holds nothing: it is not needed{because}."
+
+
 def no_share(node: NodeResources) -> str:
     """A node without a share in a split the user fixed."""
     return f"{node.name} has no layers in the split you set."

@@ -234,6 +234,12 @@ class NodeReason(Record):
     sentence: str
 
 
+class DeviceReason(NodeReason):
+    """Why one device of a PC that takes part holds nothing."""
+
+    device: str
+
+
 class Alternative(Record):
     """The same model on another number of PCs: whether it fits there, and how short it is when not."""
 
@@ -267,6 +273,8 @@ class Plan(Record):
     experts: ExpertShare | None = None
     """None when every block lies whole on its device."""
     left_out: tuple[NodeReason, ...] = ()
+    spare_devices: tuple[DeviceReason, ...] = ()
+    """The devices of the plan's PCs that hold nothing."""
     alternatives: tuple[Alternative, ...] = ()
     prediction: Prediction | None = None
     """None when too little is known of the devices' speed."""

@@ -274,6 +274,12 @@ def test_every_pc_is_named_and_numbers_are_sound(request: PlanRequest, model: Mo
         used = {stage.node for stage in found.stages} | {found.head}
         assert used | {reason.node for reason in reasons} == {pc.node for pc in view.nodes}
         assert not used & {reason.node for reason in reasons}
+        holding = {(stage.node, stage.device) for stage in found.stages}
+        holding |= {(found.head, "CPU")} if found.experts else set()
+        spare = {(reason.node, reason.device) for reason in found.spare_devices}
+        assert not spare & holding
+        assert spare | holding == {(pc.node, d.device) for pc in view.nodes if pc.node in used for d in pc.devices}
+        told += [reason.sentence for reason in found.spare_devices]
     else:
         told += [found.sentence, found.hint]
         if found.code == "does_not_fit" and request.pcs is None:
