@@ -30,6 +30,9 @@ ROW = 28
 BELOW = GROUP
 """Space below a message."""
 
+FOLDED, UNFOLDED = 4_000, 20_000
+"""Signs of a question that are shown: a pasted log of a megabyte would hold the window up for seconds."""
+
 _BUBBLE_PART = 0.86
 _PAD_X, _PAD_TOP, _PAD_BOTTOM = 14, 10, 6
 
@@ -180,6 +183,8 @@ class MessageView(QFrame):
         self.bubble = _bubble(self) if author is Author.USER else None
         self.words = Prose(theme, said(tr("Your message")), self.bubble) if self.bubble else None
         self.body = AnswerBody(tools, self) if author is Author.ASSISTANT else None
+        self.more: Button | None = None
+        self._said = ""
         self.thoughts: Thoughts | None = None
         self.problem: Banner | None = None
         self.note = Note(theme, self) if author is Author.ASSISTANT else None
@@ -198,8 +203,8 @@ class MessageView(QFrame):
         if self.pictures is not None:
             images = tuple(each for each in message.attachments if each.kind is AttachmentKind.IMAGE)
             self.pictures.show_images(images)
-        if self.words is not None and (is_new or self.words.toPlainText() != message.text):
-            self.words.show_plain(message.text)
+        if self.words is not None:
+            self._show_words(self.words, shown, is_new)
         if self.body is not None:
             self.body.show_text(message.text, message.stop is not None)
             self._show_thoughts(shown)
@@ -240,6 +245,8 @@ class MessageView(QFrame):
             top += self.thoughts.height() + GAP
         if self.bubble is not None and self.words is not None:
             top += self._fit_bubble(self.bubble, self.words, width, top)
+        if self.more is not None and not self.more.isHidden():
+            top += self._fit_more(self.more, width, top)
         if self.body is not None:
             self.body.fit(width)
             self.body.move(0, top)
@@ -295,6 +302,26 @@ class MessageView(QFrame):
         bubble.resize(words.width() + 2 * _PAD_X, words.height() + _PAD_TOP + _PAD_BOTTOM)
         bubble.move(width - bubble.width(), top)
         return bubble.height()
+
+    def _fit_more(self, more: Button, width: int, top: int) -> int:
+        more.adjustSize()
+        more.move(width - more.width(), top + UNIT)
+        return more.height() + UNIT
+
+    def _show_words(self, words: Prose, shown: Shown, is_new: bool) -> None:
+        """Show a question, or its beginning: then a button shows more of it."""
+        text = shown.message.text
+        most = UNFOLDED if shown.is_unfolded else FOLDED
+        said_now = text if len(text) <= most else f"{text[:most]}…"
+        if is_new or said_now != self._said:
+            self._said = said_now
+            words.show_plain(said_now)
+        if len(text) > FOLDED and self.more is None:
+            self.more = Button("", Role.QUIET, lambda: self._act(Deed.FOLD), is_small=True, parent=self)
+        if self.more is not None:
+            self.more.setVisible(len(text) > FOLDED)
+            unfolded = tr("Show less") if len(text) <= UNFOLDED else tr("Show less (Copy takes all of it)")
+            self.more.say(unfolded if shown.is_unfolded else tr("Show more"))
 
     def _show_thoughts(self, shown: Shown) -> None:
         if shown.message.reasoning and self.thoughts is None:

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from app.ui.chat import wording
 from app.ui.chat.message_list import MessageList
-from app.ui.chat.message_view import BELOW, ROW, Deed, MessageView, Shown
+from app.ui.chat.message_view import BELOW, FOLDED, ROW, Deed, MessageView, Shown
 from app.ui.chat.records import Author, Message
 from app.ui.chat.talk import Talk
 from app.ui.chat.tools import Tools
@@ -174,6 +174,7 @@ class Stage(QWidget):
     def _estimate(self, key: str, width: int) -> int:
         message = self._path[key]
         signs = max(width // _SIGN, 1)
-        lines = message.text.count("\n") + len(message.text) // signs + 1
+        text = message.text[:FOLDED] if message.author is Author.USER else message.text
+        lines = text.count("\n") + len(text) // signs + 1
         around = ROW + BELOW + (_LINE if message.author is Author.USER else 0)
         return lines * _LINE + around

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
 
 from app.client import ChatPiece
+from app.ui.chat.message_view import Deed
 from app.ui.chat.records import Archived, Author, Conversation, Figures, Message
 from app.ui.chat.sample import POEM, REASONING, TABLE, conversation, message
 from tests.ui.chat.conftest import Chat
@@ -131,6 +133,28 @@ def test_jumping_and_resizing(long_chat: Chat) -> None:
     assert view is not None
     assert view.isVisible()
     assert abs(view.y() - 24) < 8
+
+
+def test_a_question_of_a_megabyte(chat: Chat) -> None:
+    text = "a line of a log\n" * 70_000
+    with calm():
+        show = beaten(
+            "opening a question of 1 MB",
+            lambda: chat.page.talk.show(conversation("q"), [message("q", None, Author.USER, text)]),
+        )
+        assert show.by_cpu < SMOOTH
+        view = chat.page.stage.list.view("q")
+        assert view is not None
+        assert view.words is not None
+        assert view.more is not None
+        folded = view.height()
+        more = view.more
+        assert beaten("more of it", more.click).by_cpu < SMOOTH * 2
+        assert (more.text(), view.height() > folded) == ("Show less (Copy takes all of it)", True)
+        more.click()
+        assert view.height() == folded
+    chat.page.stage.acted.emit(Deed.COPY, "q")
+    assert len(QApplication.clipboard().text()) == len(text)
 
 
 def test_a_very_long_answer(chat: Chat) -> None:
