@@ -46,16 +46,17 @@ DEADLINE_SECONDS = 150.0
 NEEDED_BYTES = 1 << 30
 """Free memory a device must have to be measured: the largest file, the driver's own and room to spare."""
 
-ANSWER_TOKENS = 32
+ANSWER_TOKENS = 8
 MOST_ANSWER_TOKENS = 512
 ANSWER_SECONDS = 0.4
-"""How long an answer is made, within those lengths: what lasts a moment only measures the scheduler."""
+"""How long an answer is made, within those lengths: what lasts a moment only measures the scheduler, what lasts long is
+seldom left alone by other programs."""
 
 PROMPT_STEPS = (32, 128, 512)
 """Lengths of prompts that are tried, each only while the one before took less than `STEP_SECONDS`."""
 
 STEP_SECONDS = 0.6
-MOST_REPETITIONS = 12
+MOST_REPETITIONS = 24
 AGREEMENT = 1.08
 """Times count when the fastest ones agree within this factor: whatever disturbs a run makes it slower."""
 
