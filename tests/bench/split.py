@@ -225,7 +225,8 @@ def next_splits(found: Found, splits: Splits, step: int) -> list[str]:
     named = [label for label in found.names.values() if label is not None and label != found.planned]
     never = [label for label in dict.fromkeys([*named, *splits.all(step)]) if not counted.get(label)]
     if never:
-        return never
+        # The most promising first, so that a run that is cut short has tried those.
+        return sorted(never, key=lambda label: (label not in named, _told(splits.plans[label]).seconds))
     ran = sorted((label for label in counted if counted[label] and label != found.planned), key=found.relative)
     close = [label for each in [found.planned, *ran[:1]] for label in splits.beside(each)]
     fresh = [label for label in dict.fromkeys(close) if not counted.get(label) and label != found.planned]
