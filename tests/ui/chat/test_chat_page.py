@@ -150,7 +150,8 @@ def test_an_answer_that_broke_off_goes_on_with_one_click_once_a_model_is_there(c
     chat.model.last.says("Once upon")
     sentence = "The model stopped in the middle of its answer. See `caravan status` for why."
     chat.model.last.breaks(ErrorInfo(code="head_failed", sentence=sentence))
-    without = home().model_copy(update={"seq": 1, "instances": ()})
+    failed = home().instances[0].model_copy(update={"state": InstanceState.FAILED, "error": LOST})
+    without = home().model_copy(update={"seq": 1, "instances": (failed,)})
     chat.tell(without)
     chat.page.shown(without)
     view = last_view(chat)
