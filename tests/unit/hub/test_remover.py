@@ -67,6 +67,8 @@ async def test_a_folder_that_only_seems_to_be_ours(place: Place) -> None:
         link.symlink_to(place.theirs, target_is_directory=True)
     except OSError:
         pytest.skip("this user may not make links here")
+    if not (link / "Theirs-Q4_0.gguf").exists():
+        pytest.skip("links to folders are made here and not followed")
     with pytest.raises(ModelKept):
         await place.remove(str(link / "Theirs-Q4_0.gguf"))
     assert (place.theirs / "Theirs-Q4_0.gguf").exists()
