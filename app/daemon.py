@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import platform
@@ -36,7 +37,7 @@ from app.node.corrections import Corrections
 from app.node.downloads.service import Downloads, DownloadTools
 from app.node.engine_install import EngineInstaller, InstallTools, install_place
 from app.node.engine_room import EngineRoom
-from app.node.forecast import Forecast
+from app.node.forecast import Forecast, Timings
 from app.node.health import Health, tools_here
 from app.node.hub_desk import HubDesk
 from app.node.hub_token import HubTokens
@@ -62,6 +63,7 @@ from app.node.warnings import WarningBoard
 from app.schema.endpoint import Endpoint
 from app.schema.errors import ApiPortBusy
 from app.schema.event import InstanceChanged, InstanceForgotten
+from app.schema.instance import InstanceStatus
 from app.schema.node import NodeInfo, Status
 from app.schema.options import NodeOptions
 from app.schema.plan import DeviceResources
@@ -229,48 +231,21 @@ class Building:
         known = await asyncio.to_thread(read_launches, paths.last_launches)
         bus = Bus(Status(node=info, settings=settings.current, last_launches=known))
         board = WarningBoard(bus.publish)
-
-        def cores() -> int | None:
-            hardware = bus.status.hardware
-            return hardware.processor.physical_cores if hardware is not None else None
-
-        engine = EngineRoom(info.name, paths, settings, self._secrets, lambda: bus.status.engine.build, cores)
-
+        engine = self._engine(info, settings, bus)
         speeds = Speeds(SpeedsPlace(lambda: bus.status, lambda: settings.current.cpu_threads, paths.cache))
-
-        def devices() -> tuple[DeviceResources, ...]:
-            found = measured_devices(bus.status.hardware, bus.status.load, bus.status.engine.build)
-            return speeds.with_speeds(found)
-
         cluster = await self._cluster(info, bus, board)
         gate = LinkGate(info.id, cluster.link.service)
+        devices = functools.partial(_devices, bus, speeds)
         lender = Lender(lambda: info.name, lambda: settings.current.sharing, devices, engine.make_worker, gate)
         lending = Lending(lender, bus.publish)
-        place = RunPlace(
-            node=info,
-            link_to=lambda node: _link(node, info.id, lending, cluster),
-            make_head=engine.make_head,
-            check_memory=engine.check_memory,
-            publish=lambda instance: bus.publish(InstanceChanged(instance=instance)),
-        )
-        supervisor = Supervisor(place, lambda instance: bus.publish(InstanceForgotten(instance_id=instance)))
+        supervisor = _supervisor(info, bus, engine, lending, cluster)
         folders = await asyncio.to_thread(self._folders, settings, engine.model_folders)
         library = Library(Catalogue(folders, paths.cache), folders, bus.publish)
         inventory = Inventory(engine.find, bus.publish, lambda warnings: board.set("this PC", warnings))
-
-        async def place_for_engine() -> InstallPlace:
-            return await install_place(paths, settings.current, await inventory.hardware())
-
-        installer = EngineInstaller(InstallTools(place_for_engine, inventory.engine_changed, bus.publish))
-        forecast = Forecast(
-            bus=bus,
-            library=library,
-            lending=lending,
-            models=cluster.models,
-            speeds=speeds,
-            corrections=await asyncio.to_thread(Corrections, paths.cache / "corrections.json"),
-            answered=lambda instance, told: supervisor.answered(instance.id, told.decode, told.prefill),
-        )
+        installer = self._installer(settings, inventory, bus)
+        corrections = await asyncio.to_thread(Corrections, paths.cache / "corrections.json")
+        answered = functools.partial(_answered, supervisor)
+        forecast = Forecast(bus, library, lending, cluster.models, speeds, corrections, answered)
         hub = Hub((tokens := self._hub_tokens(settings)).place)
         downloads = self._downloads(hub, library, bus)
         health = self._health(bus, cluster, board)
@@ -300,23 +275,28 @@ class Building:
         )
         announcer = Announcer(bus, node.report, lambda: cluster.link.peers.links)
         wakefulness = self._wakefulness(bus, cluster)
+        suggestions = Suggestions(bus, desk.plan_without, forecast.factor, supervisor.suggested)
+        measuring = (speeds.run, LinkMeasurer(lambda: bus.status, cluster.measure).run)
         services = (
-            *(
-                inventory.run,
-                library.run,
-                lending.run,
-                cluster.run,
-                installer.run,
-                downloads.run,
-                announcer.run,
-                forecast.run,
-            ),
-            *(health.run, wakefulness.keep_awake, wakefulness.watch_sleep),
+            *(each.run for each in (inventory, library, lending, cluster, installer, downloads, announcer, forecast)),
+            *(health.run, wakefulness.keep_awake, wakefulness.watch_sleep, suggestions.run),
             *(launches.run, loading.run, IdleWatch(bus, supervisor.unload_idle).run, StartLaunch(bus, relaunch).run),
-            Suggestions(bus, desk.plan_without, forecast.factor, supervisor.suggested).run,
-            *((speeds.run, LinkMeasurer(lambda: bus.status, cluster.measure).run) if self._options.measure else ()),
+            *(measuring if self._options.measure else ()),
         )
         return Parts(info, node, bus, supervisor, lending, services)
+
+    def _engine(self, info: NodeInfo, settings: SettingsStore, bus: Bus) -> EngineRoom:
+        def cores() -> int | None:
+            hardware = bus.status.hardware
+            return hardware.processor.physical_cores if hardware is not None else None
+
+        return EngineRoom(info.name, self._paths, settings, self._secrets, lambda: bus.status.engine.build, cores)
+
+    def _installer(self, settings: SettingsStore, inventory: Inventory, bus: Bus) -> EngineInstaller:
+        async def place() -> InstallPlace:
+            return await install_place(self._paths, settings.current, await inventory.hardware())
+
+        return EngineInstaller(InstallTools(place, inventory.engine_changed, bus.publish))
 
     def _info(self, settings: SettingsStore) -> NodeInfo:
         name = settings.current.name or platform.node() or "this PC"
@@ -362,6 +342,26 @@ class Building:
         own = (self._paths.models, *(Path(each) for each in (*settings.current.model_folders, *legacy)))
         known = default_folders(Path.home(), os.environ) if settings.current.use_known_folders else ()
         return tuple(dict.fromkeys((*own, resources_folder() / "demo_model", *known)))
+
+
+def _devices(bus: Bus, speeds: Speeds) -> tuple[DeviceResources, ...]:
+    """What this PC has for models now, with the speeds that were measured."""
+    return speeds.with_speeds(measured_devices(bus.status.hardware, bus.status.load, bus.status.engine.build))
+
+
+def _supervisor(info: NodeInfo, bus: Bus, engine: EngineRoom, lending: Lending, cluster: ClusterRoom) -> Supervisor:
+    place = RunPlace(
+        node=info,
+        link_to=lambda node: _link(node, info.id, lending, cluster),
+        make_head=engine.make_head,
+        check_memory=engine.check_memory,
+        publish=lambda instance: bus.publish(InstanceChanged(instance=instance)),
+    )
+    return Supervisor(place, lambda instance: bus.publish(InstanceForgotten(instance_id=instance)))
+
+
+def _answered(supervisor: Supervisor, instance: InstanceStatus, told: Timings) -> None:
+    supervisor.answered(instance.id, told.decode, told.prefill)
 
 
 def _link(node: NodeId, own: NodeId, lending: Lending, cluster: ClusterRoom) -> Any:
