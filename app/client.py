@@ -70,16 +70,30 @@ def not_running(folder: Path) -> NodeNotRunning:
     )
 
 
-class NodeClient:
-    """An async client of one node. Every call raises the node's own error by its code, or NodeNotRunning."""
+def _no_answer(folder: Path, error: httpx.HTTPError) -> NodeError:
+    """The error for a call that failed on its way: a node that is there but slow is not told to be absent."""
+    if isinstance(error, httpx.ReadTimeout):
+        return NodeError(
+            "Caravan on this PC has not answered in time.",
+            "Try again in a moment; `caravan logs` tells what it is busy with.",
+            (f"data folder: {folder}",),
+        )
+    return not_running(folder)
 
-    def __init__(self, paths: Paths) -> None:
+
+class NodeClient:
+    """An async client of one node. Every call raises the node's own error by its code, or NodeNotRunning.
+
+    A node that takes longer than `patience`, in seconds, raises NodeError.
+    """
+
+    def __init__(self, paths: Paths, patience: float = REQUEST_SECONDS) -> None:
         self._paths = paths
         self.endpoint = read_endpoint(paths)
         token = paths.api_token.read_text("ascii").strip() if paths.api_token.exists() else ""
         # Without a token the node itself says what is missing; an empty one could not even be sent.
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = loopback_client(base_url=self.endpoint.api_url, headers=headers, timeout=REQUEST_SECONDS)
+        self._http = loopback_client(base_url=self.endpoint.api_url, headers=headers, timeout=patience)
         self.hub = HubClient(self._ask)
         """Search, downloads and everything else about models that are not here yet."""
 
@@ -224,7 +238,7 @@ class NodeClient:
         try:
             response = await self._http.request(method, f"/caravan/v1{path}", **options)
         except httpx.HTTPError as error:
-            raise not_running(self._paths.data) from error
+            raise _no_answer(self._paths.data, error) from error
         except UnicodeEncodeError as error:
             raise _no_text(error) from error
         if response.is_error:
@@ -247,7 +261,7 @@ class NodeClient:
                         yield name, line.removeprefix("data: ")
                         name = "message"
         except httpx.HTTPError as error:
-            raise not_running(self._paths.data) from error
+            raise _no_answer(self._paths.data, error) from error
         except UnicodeEncodeError as error:
             raise _no_text(error) from error
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.client import NodeClient
 from app.schema.endpoint import Endpoint
-from app.schema.errors import InputError, NodeError
+from app.schema.errors import InputError, NodeError, NodeNotRunning
 from app.schema.node import Delta, NodeInfo, Status
 from app.schema.record import NodeId
 from app.system.paths import Paths
@@ -21,12 +21,12 @@ def event(name: str, data: str) -> str:
     return f"event: {name}\ndata: {data}\n\n"
 
 
-def client_of(folder: Path, port: int) -> NodeClient:
+def client_of(folder: Path, port: int, patience: float = 30.0) -> NodeClient:
     paths = Paths.under(folder)
     paths.ensure()
     endpoint = Endpoint(node=FIRST.node.id, name="WORKSHOP", pid=1, api_port=port)
     paths.endpoint.write_text(endpoint.model_dump_json(), "utf-8")
-    return NodeClient(paths)
+    return NodeClient(paths, patience)
 
 
 @asynccontextmanager
@@ -70,3 +70,30 @@ async def test_what_is_no_text_is_refused(tmp_path: Path) -> None:
     async with watched(tmp_path) as client:
         with pytest.raises(InputError, match="no text"):
             await anext(client.chat({"model": "\udcff"}))
+
+
+async def test_a_slow_node_is_not_told_to_be_absent(tmp_path: Path) -> None:
+    ended = asyncio.Event()
+
+    async def keep_waiting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        ended.set()
+
+    server = await asyncio.start_server(keep_waiting, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, await asyncio.to_thread(client_of, tmp_path, port, 0.2) as client:
+        with pytest.raises(NodeError, match="not answered in time") as told:
+            await client.status()
+        assert not isinstance(told.value, NodeNotRunning)
+        async with asyncio.timeout(5):
+            await ended.wait()
+
+
+async def test_a_node_that_is_gone_is_told_to_be_absent(tmp_path: Path) -> None:
+    async with watched(tmp_path) as client:
+        port = client.endpoint.api_port
+    async with await asyncio.to_thread(client_of, tmp_path, port) as client:
+        with pytest.raises(NodeNotRunning):
+            await client.status()
