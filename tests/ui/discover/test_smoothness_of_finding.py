@@ -14,7 +14,7 @@ from app.ui.discover.sample import FindClient, SampleHub, download, many, status
 from app.ui.style.sheet import style_sheet
 from app.ui.wish import FIND
 from tests.ui.conftest import Until
-from tests.ui.heartbeat import Heartbeat
+from tests.ui.heartbeat import Heartbeat, calm
 from tests.ui.models.stage import Stage, ThreadErrands
 from tests.ui.models.test_smoothness import MOST_SECONDS
 
@@ -27,7 +27,8 @@ def stage(application: QApplication, paths: Paths) -> Iterator[Stage]:
     errands = ThreadErrands(client)
     made = Stage(paths, errands, client, status())
     made.page.setStyleSheet(style_sheet(made.theme.palette))
-    yield made
+    with calm():
+        yield made
     made.end()
     QApplication.processEvents()
     errands.end()

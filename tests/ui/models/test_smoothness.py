@@ -12,7 +12,7 @@ from app.ui.models.verdict_desk import AT_ONCE
 from app.ui.models.verdicts import Fit
 from app.ui.style.sheet import style_sheet
 from tests.ui.conftest import Until
-from tests.ui.heartbeat import Heartbeat
+from tests.ui.heartbeat import Heartbeat, calm
 from tests.ui.models.stage import SlowClient, Stage, ThreadErrands
 
 MOST_SECONDS = 0.050
@@ -25,7 +25,8 @@ def stage(application: QApplication, paths: Paths) -> Iterator[Stage]:
     errands = ThreadErrands(client)
     made = Stage(paths, errands, client, cluster.status())
     made.page.setStyleSheet(style_sheet(made.theme.palette))
-    yield made
+    with calm():
+        yield made
     made.end()
     QApplication.processEvents()
     errands.end()
