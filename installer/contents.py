@@ -1,7 +1,6 @@
 """What goes into the Windows program and what does not: pure decisions, used by `build.spec`."""
 
 import re
-import sysconfig
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -19,13 +18,11 @@ EXCLUDED = (
     "pip",
     "bz2",
     "lzma",
-    "xml",
-    "pyexpat",
     "xmlrpc",
     "plistlib",
     "smtplib",
     "ftplib",
-    "_pydecimal",
+    "_decimal",
     "_pydatetime",
 )
 """Modules that something imports only in case, and Caravan never needs."""
@@ -33,12 +30,18 @@ EXCLUDED = (
 _NEVER_LOADED = ("pydantic.v1", "pydantic.mypy", "anyio._backends._trio", "asyncio.unix_events")
 """A whole older library that pydantic carries along, and halves of packages that are for others than us."""
 
+_DOCUMENTED = ("app", "typer", "click", "fastapi", "starlette", "pydantic", "pydantic_settings")
+"""Packages whose docstrings people may see: as help of a command, as description of the API."""
+
 _RECORDS_KEPT = ("METADATA", "entry_points.txt")
 """Of what a package says about itself, what it may ask for when it runs. Licence texts are collected apart."""
 
 _COLOURS = ("pygments.styles.", "pygments.formatters.")
 _COLOURS_KEPT = ("_mapping", "default", "_ansi")
 """Of the looks that pygments has, what it loads by itself. Its languages all ship: any may stand in a chat."""
+
+_NOT_FOR_USE = ("sample", "screenshots", "showcase", "__main__", "__init__")
+"""Beginnings of the names of our modules that only make pictures, and of those that Python finds by itself."""
 
 RESOURCES = (
     "icons/*.svg",
@@ -72,6 +75,12 @@ def resource_files(folder: Path) -> list[tuple[str, str]]:
     return [(str(path), str(Path("resources", path.relative_to(folder).parent))) for path in sorted(found)]
 
 
+def own_modules(package: Path) -> list[str]:
+    """Every module of our package `package`, in a fixed order: some are imported by a name that a text holds."""
+    files = (path.relative_to(package.parent).with_suffix("") for path in package.rglob("*.py"))
+    return sorted(".".join(file.parts) for file in files if not file.name.startswith(_NOT_FOR_USE))
+
+
 def is_wanted_module(name: str) -> bool:
     """Whether a Python module that was found ships."""
     if name.startswith(_NEVER_LOADED):
@@ -80,13 +89,9 @@ def is_wanted_module(name: str) -> bool:
     return group is None or name.removeprefix(group) in _COLOURS_KEPT
 
 
-def kind_of_module(path: str, kind: str, library: str = sysconfig.get_path("stdlib")) -> str:
-    """PyInstaller's kind of a module at `path`: Python's own ones, below `library`, ship without their docstrings.
-
-    Those of other packages stay: typer, FastAPI and pydantic show some to people.
-    """
-    is_own = PureWindowsPath(path).is_relative_to(library) and "site-packages" not in PureWindowsPath(path).parts
-    return "PYMODULE-2" if is_own and kind == "PYMODULE" else kind
+def kind_of_module(name: str, kind: str) -> str:
+    """PyInstaller's kind of the module `name`: those whose docstrings nobody sees ship without them."""
+    return "PYMODULE-2" if kind == "PYMODULE" and name.split(".")[0] not in _DOCUMENTED else kind
 
 
 def imported_qt(sources: Iterable[str]) -> set[str]:

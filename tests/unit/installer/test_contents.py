@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from installer.contents import QT_PLUGINS, imported_qt, is_needed, is_wanted_module, kind_of_module, resource_files
+from app.ui.window.pages import ENTRIES
+from installer.contents import (
+    QT_PLUGINS,
+    imported_qt,
+    is_needed,
+    is_wanted_module,
+    kind_of_module,
+    own_modules,
+    resource_files,
+)
 from installer.licences import unnamed
 from installer.program import SIZE_AIM, compress_library, shorten_metadata, size_report, sizes
 from installer.version import version_numbers
@@ -83,16 +92,19 @@ def test_modules_that_nobody_loads_stay_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"),
-    [
-        ("Z:\\python\\Lib\\email\\header.py", "PYMODULE-2"),
-        ("z:/python/lib/asyncio/base_events.py", "PYMODULE-2"),
-        ("Z:\\python\\Lib\\site-packages\\typer\\main.py", "PYMODULE"),
-        ("Z:\\packages\\fastapi\\routing.py", "PYMODULE"),
-    ],
+    ("name", "kind"),
+    [("email.header", "PYMODULE-2"), ("pygments.lexer", "PYMODULE-2"), ("typer.main", "PYMODULE"), ("app", "PYMODULE")],
 )
-def test_only_pythons_own_modules_lose_their_docstrings(path: str, kind: str) -> None:
-    assert kind_of_module(path, "PYMODULE", "Z:\\python\\Lib") == kind
+def test_docstrings_that_nobody_sees_do_not_ship(name: str, kind: str) -> None:
+    assert kind_of_module(name, "PYMODULE") == kind
+
+
+def test_pages_that_are_imported_by_name_ship() -> None:
+    """Each page of the window is named by a text only, so that starting is fast."""
+    found = set(own_modules(ROOT / "app"))
+    assert {entry.module for entry in ENTRIES} <= found
+    assert {"app.ui.program", "app.daemon", "app.tunnel"} <= found
+    assert "app.ui.screenshots" not in found
 
 
 def test_packages_keep_the_fields_of_their_metadata(tmp_path: Path) -> None:

@@ -1,23 +1,20 @@
 """The installed program at work."""
 
-import ctypes
 import json
 import subprocess
 import time
-from ctypes import wintypes
 from pathlib import Path
 
 import psutil
 import pytest
 
 from app.system.session_window import CLASS_NAME as SESSION_WINDOW
-from app.system.session_window import WM_ENDSESSION, WM_QUERYENDSESSION
 from tests.windows.installed.conftest import OURS, Caravan, running, started, wait_until
+from tests.windows.on_screen import sign_out, windows
 
 MODEL = "caravan-demo"
 SECOND_START_SECONDS = 10.0
 SIGN_OUT_SECONDS = 5.0
-LOGOFF = 0x80000000
 
 
 def settled(data: Path) -> Path:
@@ -56,40 +53,11 @@ def test_signing_out_ends_the_node_in_order(caravan: Caravan, tmp_path: Path) ->
     data = settled(tmp_path / "data")
     with started(caravan.program(), "node", "--data-dir", str(data), "--api-port", "0") as node:
         wait_until((data / "node.json").exists)
-        wait_until(lambda: bool(windows_of(node.pid, SESSION_WINDOW)), 10)
-        (window,) = windows_of(node.pid, SESSION_WINDOW)
-        assert send(window, WM_QUERYENDSESSION, 0) == 1
-        assert node.poll() is None
-        send(window, WM_ENDSESSION, 1)
+        wait_until(lambda: (node.pid, SESSION_WINDOW) in {(each.pid, each.title) for each in windows()}, 10)
+        assert sign_out(node.pid)
         assert node.wait(SIGN_OUT_SECONDS) == 0
         assert not (data / "node.json").exists()
         assert running(*OURS) == []
-
-
-def windows_of(pid: int, title: str) -> list[int]:
-    """The top-level windows of a process that have this title."""
-    user, found = ctypes.WinDLL("user32"), []
-
-    def look(window: int, _: int) -> bool:
-        owner, text = wintypes.DWORD(), ctypes.create_unicode_buffer(100)
-        user.GetWindowThreadProcessId(wintypes.HWND(window), ctypes.byref(owner))
-        user.GetWindowTextW(wintypes.HWND(window), text, 100)
-        if (owner.value, text.value) == (pid, title):
-            found.append(window)
-        return True
-
-    user.EnumWindows(ctypes.WINFUNCTYPE(wintypes.BOOL, wintypes.HWND, wintypes.LPARAM)(look), 0)
-    return found
-
-
-def send(window: int, message: int, first: int) -> int:
-    """What a window answers to a message of the session's end, at most after the 5 s that Windows grants."""
-    answer = ctypes.c_size_t()
-    sent = ctypes.WinDLL("user32").SendMessageTimeoutW(
-        wintypes.HWND(window), message, wintypes.WPARAM(first), wintypes.LPARAM(LOGOFF), 0, 5000, ctypes.byref(answer)
-    )
-    assert sent, ctypes.WinError()
-    return answer.value
 
 
 def test_a_second_tray_hands_over_and_ends(caravan: Caravan, tmp_path: Path) -> None:
