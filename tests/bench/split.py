@@ -237,25 +237,21 @@ def next_splits(found: Found, splits: Splits, step: int) -> list[str]:
 async def measure(cluster: Cluster, found: Found, splits: Splits, path: Path, until: float, step: int) -> Found:
     """Run splits until the time is up or nothing is left to know; what is found is kept after every launch."""
 
-    async def once(label: str, times: int) -> None:
+    async def once(label: str) -> None:
         nonlocal found
-        began, runs = time.monotonic(), []
-        for _ in range(2):
-            runs += await cluster.launch(label, splits.plans[label], times)
-            if not all(run.is_disturbed for run in runs):
-                break
+        began, run = time.monotonic(), await cluster.launch(label, splits.plans[label])
         found = found.model_copy(
-            update={"runs": (*found.runs, *runs), "told": {**found.told, label: _told(splits.plans[label])}}
+            update={"runs": (*found.runs, run), "told": {**found.told, label: _told(splits.plans[label])}}
         )
         write_atomically(path, found.model_dump_json(indent=1).encode())
-        say(f"  {_line(found, label, runs)}, {time.monotonic() - began:.1f} s")
+        say(f"  {_line(found, label, run)}, {time.monotonic() - began:.1f} s")
 
     while time.monotonic() < until:
-        await once(found.planned, 2)
+        await once(found.planned)
         todo = next_splits(found, splits, step)[:BESIDE]
         for label in todo:
             if time.monotonic() < until:
-                await once(label, 1)
+                await once(label)
         if not todo and len(found.of(found.planned)) >= 2 * ENOUGH:
             break
     return found
@@ -266,8 +262,8 @@ def _told(answer: Plan) -> Told:
     return Told(decode=answer.prediction.decode, prefill=answer.prediction.prefill)
 
 
-def _line(found: Found, label: str, runs: list[Run]) -> str:
-    told, last = found.told[label], runs[-1]
+def _line(found: Found, label: str, last: Run) -> str:
+    told = found.told[label]
     noise = f"others {last.others:.2f}, stolen {last.stolen:.2f}"
     return (
         f"{label}: answer {last.decode:.2f} tok/s ({told.decode / last.decode:.2f}), "

@@ -13,7 +13,7 @@ ENOUGH = 3
 
 
 class Run(Record):
-    """One question to one launch of a split: tokens/s, and cores that others used or the hypervisor took meanwhile."""
+    """One launch of a split: tokens/s, and cores that others used or the hypervisor took meanwhile."""
 
     split: str
     at: float
@@ -90,7 +90,7 @@ class Found(Record):
         return len({run.split for run in self.runs})
 
     def gain(self, name: str) -> float | None:
-        """How many times faster the planned split is than another; None when that does not fit."""
+        """How many times faster the planned split is than another; None when that does not fit or was not run."""
         split = self.names.get(name)
         return self.relative(split) if split is not None and self.of(split) else None
 
@@ -123,7 +123,7 @@ def markdown(found: Sequence[Found]) -> str:
 def _row(found: Found) -> tuple[str, ...]:
     split, told = found.planned, found.told[found.planned]
     decode, prefill = found.middle(split, "decode"), found.middle(split, "prefill")
-    gains = (_times(found.gain(PROPORTIONAL)), _times(found.gain(DEFAULT)))
+    gains = (_times(found, PROPORTIONAL), _times(found, DEFAULT))
     return (
         found.shape, split, f"{told.decode:.2f}", f"{decode:.2f}", f"{told.decode / decode:.2f}",
         f"{told.prefill:.1f}", f"{prefill:.1f}", f"{told.prefill / prefill:.2f}", str(found.tried),
@@ -131,8 +131,11 @@ def _row(found: Found) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _times(gain: float | None) -> str:
-    return "does not fit" if gain is None else f"{gain:.2f}"
+def _times(found: Found, name: str) -> str:
+    gain = found.gain(name)
+    if gain is not None:
+        return f"{gain:.2f}"
+    return "not run" if name in found.names else "does not fit"
 
 
 def _means(found: Sequence[Found]) -> list[str]:
@@ -143,6 +146,11 @@ def _means(found: Sequence[Found]) -> list[str]:
             lines.append(
                 f"- planned over {name}: {mean(gains):.2f} times as fast (geometric mean of {len(gains)} shapes)"
             )
+    busy = [run.others for each in found for run in each.runs]
+    lines.append(
+        f"- beside the bench, other programs used {min(busy):.2f} to {max(busy):.2f} cores "
+        f"(median {statistics.median(busy):.2f} of {len(busy)} launches)"
+    )
     for figure in ("decode", "prefill"):
         off = [
             getattr(each.told[split], figure) / each.middle(split, figure)
@@ -151,5 +159,8 @@ def _means(found: Sequence[Found]) -> list[str]:
             if each.of(split)
         ]
         within = sum(1 / 1.15 <= each <= 1.15 for each in off)
-        lines.append(f"- {figure} of every split that ran: predicted within 15 % in {within} of {len(off)}")
+        lines.append(
+            f"- {figure} of all {len(off)} splits that ran: predicted over measured {min(off):.2f} to {max(off):.2f}, "
+            f"{mean(off):.2f} on average, within 15 % in {within}"
+        )
     return lines

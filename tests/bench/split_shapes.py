@@ -12,6 +12,12 @@ CONTEXT = 512
 PROMPT, ANSWER = 48, 20
 """The exchange that is planned for and measured: tokens in and out, in the proportion of the planner's usual mix."""
 
+SAMPLE = 8
+"""Tokens of one measured answer: short, so that other programs seldom disturb all of it."""
+
+ASKED = 4
+"""Questions to each launch; the fastest counts, as in the calibration."""
+
 GIGABIT = 10**9
 
 
