@@ -27,9 +27,9 @@ def group_files(parts: Iterable[HubPart]) -> tuple[HubFile, ...]:
 
 def file_name(path: str) -> str:
     """What the file at a path is called: `Q4/a-00001-of-00002.gguf` is `Q4/a`."""
-    place = PurePosixPath(path)
-    split = part_name(place.name)
-    return str(place.with_name(split.stem)) if split else path[: -len(".gguf")]
+    folder, slash, name = path.rpartition("/")
+    split = part_name(name)
+    return f"{folder}{slash}{split.stem if split else name[: -len('.gguf')]}"
 
 
 def _file(name: str, total: int, members: list[HubPart]) -> HubFile | None:

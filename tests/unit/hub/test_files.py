@@ -77,7 +77,7 @@ def test_the_projector_is_the_familys_or_the_only_kind() -> None:
 paths = st.builds(
     "{}{}{}.gguf".format,
     st.sampled_from(["", "Q4_0/", "a/b/"]),
-    st.sampled_from(["m", "M-Q4_0", "mmproj", "x.y"]),
+    st.sampled_from(["m", "M-Q4_0", "mmproj", "x.y", ".", ""]),
     st.sampled_from(["", "-00001-of-00002", "-00002-of-00002", "-00001-of-00003", "-00003-of-00002", "-0-of-1"]),
 )
 
