@@ -9,6 +9,7 @@ from app.schema.errors import ErrorInfo
 from app.schema.instance import InstanceState, InstanceStatus, Phase, PhaseName, PhaseState, Progress, Unit
 from app.schema.node import Status
 from app.schema.plan import Plan
+from app.schema.record import InstanceId
 from app.ui.models import figures
 from app.ui.parts.sizes import count_text
 from app.ui.words import Phrase, shortened, tr, verbatim
@@ -119,11 +120,20 @@ def _predicted(instance: InstanceStatus) -> Phrase | None:
 
 
 def running(status: Status) -> tuple[InstanceStatus, ...]:
-    """Every model that starts, runs or ends in the cluster, oldest first; this PC's failed ones too."""
+    """Every model that starts, runs or ends in the cluster, oldest first.
+
+    Of those that failed on this PC the last try of each model, unless a later one of it lives.
+    """
     theirs = [each for peer in status.peers if peer.report for each in peer.report.instances]
     live = {each.id: each for each in (*theirs, *status.instances) if each.state not in _GONE}
-    failed = {each.id: each for each in status.instances if each.state is InstanceState.FAILED}
-    return tuple(sorted({**live, **failed}.values(), key=lambda each: (each.created_at, each.id)))
+    failed = [each for each in status.instances if each.state is InstanceState.FAILED]
+    last = {each.model_id: each for each in sorted((*failed, *live.values()), key=_age)}
+    shown = (each for each in failed if last[each.model_id] is each)
+    return tuple(sorted((*live.values(), *shown), key=_age))
+
+
+def _age(instance: InstanceStatus) -> tuple[float, InstanceId]:
+    return instance.created_at, instance.id
 
 
 _GONE = frozenset({InstanceState.STOPPED, InstanceState.FAILED})

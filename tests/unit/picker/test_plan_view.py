@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.schema.instance import InstanceState, Phase, PhaseName, PhaseState
+from app.schema.instance import InstanceState, InstanceStatus, Phase, PhaseName, PhaseState
 from app.schema.plan import ExpertShare, NodeReason, Plan, PlanRequest, Refusal
 from app.schema.record import ModelId, NodeId
 from app.ui.models import launch_view, plan_view, shares
@@ -227,3 +227,19 @@ def test_running_are_those_of_all_pcs_and_this_ones_failures() -> None:
     other = peer.model_copy(update={"report": peer.report.model_copy(update={"instances": (theirs,)})})
     found = launch_view.running(cluster.status(ready, failed, stopped, others=(other,)))
     assert [each.id for each in found] == ["t", ready.id, "f"]
+
+
+def test_of_a_models_failures_the_last_is_shown_until_it_runs_again() -> None:
+    ready = sample.instance(InstanceState.READY, plan(), at=5.0)
+
+    def failed(name: str, at: float, model: str = "m") -> InstanceStatus:
+        changes = {"id": name, "model_id": ModelId(model), "state": InstanceState.FAILED, "created_at": at}
+        return ready.model_copy(update=changes)
+
+    def shown(*instances: InstanceStatus) -> list[str]:
+        return [each.id for each in launch_view.running(cluster.status(*instances))]
+
+    tries = failed("1", 1.0), failed("3", 3.0), failed("2", 2.0), failed("o", 1.5, "other")
+    assert shown(*tries) == ["o", "3"]
+    again = ready.model_copy(update={"id": "4", "model_id": ModelId("m"), "created_at": 4.0})
+    assert shown(*tries, again) == ["o", "4"]
