@@ -77,9 +77,7 @@ class Found(Record):
 
     @property
     def best(self) -> tuple[str, float]:
-        """The fastest split that was run at all, and its time relative to the planned one: at most 1, and by luck of few
-        runs rather too small.
-        """
+        """The fastest split that was run at all and its time to the planned one's; few runs make it small."""
         known = {run.split: self.relative(run.split) for run in self.runs}
         known[self.planned] = 1.0
         split = min(known, key=lambda each: known[each])
