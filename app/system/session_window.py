@@ -18,9 +18,6 @@ CLASS_NAME = "CaravanSessionEnd"
 
 WM_DESTROY, WM_CLOSE, WM_QUERYENDSESSION, WM_ENDSESSION = 0x2, 0x10, 0x11, 0x16
 
-_PATIENCE = 5.0
-"""Seconds that the window may take to open, and to close."""
-
 if sys.platform == "win32":
     from ctypes import wintypes
 
@@ -67,14 +64,14 @@ if sys.platform == "win32":
         return user
 
     class _Window:
-        """The window and its thread: `open`, then `close`, both from one other thread."""
+        """The window and its thread: `open`, then `close`, from one other thread. Neither waits: it is the loop's."""
 
         def __init__(self, on_end: Callable[[], object]) -> None:
             self._on_end = on_end
             self._user = _user()
             self._procedure = _Procedure(self._handle)
             self._window: int | None = None
-            self._is_open = threading.Event()
+            self._is_closing = False
             self._thread = threading.Thread(target=self._run, name="end of session", daemon=True)
 
         def open(self) -> None:
@@ -82,16 +79,19 @@ if sys.platform == "win32":
             self._thread.start()
 
         def close(self) -> None:
-            self._is_open.wait(_PATIENCE)
+            self._is_closing = True
+            self._ask_to_close()
+
+        def _ask_to_close(self) -> None:
             if self._window is not None:
                 self._user.PostMessageW(self._window, WM_CLOSE, 0, 0)
-            self._thread.join(_PATIENCE)
 
         def _run(self) -> None:
             name, instance = f"{CLASS_NAME}-{threading.get_native_id()}", None
             self._user.RegisterClassW(ctypes.byref(_Class(procedure=self._procedure, name=name)))
             self._window = self._user.CreateWindowExW(0, name, CLASS_NAME, 0, 0, 0, 0, 0, None, None, instance, None)
-            self._is_open.set()
+            if self._is_closing:
+                self._ask_to_close()
             if self._window is None:
                 _log.info("Windows gives no window, so the end of the session will not be heard")
             message = wintypes.MSG()

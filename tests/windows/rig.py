@@ -31,7 +31,8 @@ NAMES = {"python": PYTHON, **{name: f"{ENGINE}\\{name}.exe" for name in PROGRAMS
 SCRATCH_BYTES = 500 << 20
 """What Windows programs may keep from run to run before it is thrown away: compiled Python of one checkout is 60 MB."""
 
-PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:pytest-qt")
+PYTEST = ("-m", "pytest", "-p", "no:cacheprovider", "-p", "no:pytest-qt", "--hypothesis-profile=ci")
+"""Hypothesis' own profile `ci` has no deadline for an example: Wine's disk is slow."""
 
 
 def whole(program: Sequence[str]) -> list[str]:
