@@ -41,7 +41,7 @@ from app.schema.errors import CaravanError, InputError, from_info
 from app.schema.model import ModelFile
 from app.schema.node import Status
 from app.schema.plan import Plan, PlanRequest, Refusal
-from app.schema.record import InstanceId
+from app.schema.record import InstanceId, NodeId
 from app.system.files import plain_reason, write_atomically
 
 Out = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Write the report there; here when left out.")]
@@ -50,6 +50,7 @@ PromptTokens = Annotated[int, typer.Option("--prompt-tokens", min=16, max=1 << 1
 AnswerTokens = Annotated[int, typer.Option("--answer-tokens", min=8, max=1 << 14, help="How many tokens out.")]
 
 _WARM_UP_TOKENS = 8
+_ROUND_TRIP_LOOKS, _LOOK_SECONDS = 20, 0.5
 _WORDS = ("caravan", "wagon", "river", "stone", "bridge", "market", "winter", "lantern", "copper", "valley", "harbour")
 
 
@@ -202,10 +203,18 @@ async def _links(client: NodeClient, status: Status, tell: Tell) -> tuple[LinkFa
         throughput = None
         with contextlib.suppress(CaravanError):
             throughput = await client.measure_link(pc.node)
-        peer = next((each for each in status.peers if each.node == pc.node), None)
-        round_trip = peer.round_trip if peer else None
-        found.append(LinkFacts(pc=pc.name, round_trip=round_trip, throughput=throughput))
+        found.append(LinkFacts(pc=pc.name, round_trip=await _round_trip(client, pc.node), throughput=throughput))
     return tuple(found)
+
+
+async def _round_trip(client: NodeClient, node: NodeId) -> float | None:
+    """Seconds to a PC and back. The node measures it all the time; on a new link that takes a moment."""
+    for _ in range(_ROUND_TRIP_LOOKS):
+        peer = next((each for each in (await client.status()).peers if each.node == node), None)
+        if peer is None or peer.round_trip is not None:
+            return peer.round_trip if peer else None
+        await asyncio.sleep(_LOOK_SECONDS)
+    return None
 
 
 @contextlib.asynccontextmanager
