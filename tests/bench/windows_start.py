@@ -38,5 +38,7 @@ def measure() -> dict[str, float]:
         ]
         argv = windows_command(rig, program, Setting(writable=Path(folder)), prefix)
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE, check=True)
-    found: dict[str, float] = json.loads(done.stdout.decode("utf-8", "replace").splitlines()[-1])
+    # Wine may say something of its own when its last program ends.
+    (figures,) = (line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.startswith("{"))
+    found: dict[str, float] = json.loads(figures)
     return found
