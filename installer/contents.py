@@ -60,6 +60,8 @@ QT_PLUGINS = (
     "iconengines/qsvgicon.dll",
     "imageformats/qsvg.dll",
     "imageformats/qico.dll",
+    "imageformats/qjpeg.dll",
+    "imageformats/qgif.dll",
 )
 
 _QT_ALSO = ("pyside6.abi3.dll", "msvcp", "vcruntime", "concrt")
