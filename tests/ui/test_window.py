@@ -14,7 +14,7 @@ from app.ui.desk import Desk, Wish
 from app.ui.face import Link
 from app.ui.style.theme import Theme
 from app.ui.window.memory import Memory, Remembered
-from app.ui.window.pages import ENTRIES, Entry, Missing, make_page
+from app.ui.window.pages import ENTRIES, Entry, make_page
 from app.ui.window.shell import MainWindow, first_size
 from app.ui.wish import NEW_CHAT
 from app.ui.words import tr
@@ -174,14 +174,7 @@ def test_every_control_of_the_frame_has_a_name_and_takes_the_keyboard(opened: Op
         assert button.focusPolicy() & Qt.FocusPolicy.TabFocus
 
 
-def test_a_page_that_this_version_lacks_says_so(opened: Opened) -> None:
-    entry = Entry(Wish.SETTINGS, tr("Settings"), "settings", "app.ui.nowhere.page", "NoPage")
-    page = make_page(entry, opened.desk, Theme(is_dark=False, has_motion=False))
-    assert isinstance(page, Missing)
-    page.deleteLater()
-
-
-def test_a_page_with_a_fault_is_not_taken_for_a_missing_one(opened: Opened) -> None:
+def test_a_page_with_a_fault_is_not_hidden(opened: Opened) -> None:
     entry = Entry(Wish.SETTINGS, tr("Settings"), "settings", "tests.ui.broken_page", "NoPage")
     with pytest.raises(ModuleNotFoundError, match="no_such_module"):
         make_page(entry, opened.desk, Theme(is_dark=False, has_motion=False))

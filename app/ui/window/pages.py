@@ -3,13 +3,10 @@
 import importlib
 from dataclasses import dataclass
 
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.ui.desk import Desk, Wish
-from app.ui.parts.empty import EmptyState
-from app.ui.parts.labels import Heading
 from app.ui.style.theme import Theme
-from app.ui.style.tokens import EDGE
 from app.ui.window.page import Page
 from app.ui.words import Phrase, tr
 
@@ -35,24 +32,6 @@ ENTRIES = (
 
 
 def make_page(entry: Entry, desk: Desk, theme: Theme, parent: QWidget | None = None) -> Page:
-    """The page itself; one that says so when this version has none."""
-    try:
-        module = importlib.import_module(entry.module)
-    except ModuleNotFoundError as error:
-        if error.name is None or not entry.module.startswith(error.name):
-            raise
-        return Missing(entry, desk, theme, parent)
-    made: Page = getattr(module, entry.page)(desk, theme, parent)
+    """The page itself."""
+    made: Page = getattr(importlib.import_module(entry.module), entry.page)(desk, theme, parent)
     return made
-
-
-class Missing(Page):
-    """Stands where this version has no page yet."""
-
-    def __init__(self, entry: Entry, desk: Desk, theme: Theme, parent: QWidget | None = None) -> None:
-        super().__init__(desk, theme, parent)
-        rows = QVBoxLayout(self)
-        rows.setContentsMargins(EDGE, EDGE, EDGE, EDGE)
-        rows.addWidget(Heading(entry.name))
-        text = tr("This version of Caravan has no such page yet. The command line does what it will do.")
-        rows.addWidget(EmptyState(theme, entry.icon, tr("Not here yet"), text), 1)
