@@ -93,6 +93,13 @@ class Line:
         yield from self.own
 
 
+def turns(line: Line, nodes: frozenset[NodeId]) -> Iterator[Line]:
+    """The line with those of its workers that are among `nodes`, once for each other of them that may come last."""
+    workers = [worker for worker in line.workers if worker[0].offer.node.node in nodes]
+    for number in range(len(workers) - 1):
+        yield replace(line, workers=(*workers[:number], *workers[number + 1 :], workers[number]))
+
+
 class Ground:
     """What does not change while placements are sought: the model's demand and work, and the measured links.
 

@@ -9,7 +9,7 @@ from operator import itemgetter
 from app.planner.eligibility import Candidate, Eligibility, Offer
 from app.planner.endings import Endings
 from app.planner.fastest import TIED, Division, divisions, fastest, least_seconds, narrowed, quickly, slowest_wait
-from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Ground, Line, compute_bytes, on_head_processor
+from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Ground, Line, compute_bytes, on_head_processor, turns
 from app.planner.memory import Demand
 from app.planner.speed import StageCost
 from app.planner.split import split
@@ -186,7 +186,19 @@ class Search:
             found = self._on_any(self._searched, [n for n in allowed if n <= fewer], worth, fewer)
             found += self._surveyed(survey, allowed)
         least = min((placement.seconds for placement in found), default=0.0)
-        return next((placement for placement in found if placement.seconds <= least * (1 + TIED)), None)
+        first = next((placement for placement in found if placement.seconds <= least * (1 + TIED)), None)
+        return self._turned(first, allowed) if first is not None else None
+
+    def _turned(self, found: Placement, allowed: Sequence[int]) -> Placement:
+        """The placement, or a faster one on its PCs with another worker last, where a worker has the output layer."""
+        if found.offers[-1].node is found.head.node:
+            return found
+        for turned in [turned for line in self._lines(found.head) for turned in turns(line, found.nodes)]:
+            division = fastest(self.demand, turned, self._required, found.seconds)
+            placement = _placement(division) if division is not None else found
+            if placement.seconds < found.seconds and self._is_allowed(placement, allowed):
+                found = placement
+        return found
 
     def _is_allowed(self, best: Placement, allowed: Sequence[int]) -> bool:
         nodes = best.nodes

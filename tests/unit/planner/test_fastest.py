@@ -16,6 +16,7 @@ from app.schema.model import ModelShape
 from app.schema.plan import (
     ClusterView,
     DeviceResources,
+    KvType,
     LinkMeasure,
     NodeResources,
     Plan,
@@ -470,3 +471,48 @@ def check_prediction(found: Plan, view: ClusterView, reference: Reference) -> No
         assert found.prediction.throughput is None
     assert found.prediction.answer == pytest.approx(times.prompt + reference.answer * times.step)
     assert found.prediction.is_measured is (found.experts is None)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_no_other_of_its_workers_would_better_come_last(seed: int) -> None:
+    """Heads of a processor alone, so that a worker has the output layer, which leaves less room for blocks there."""
+    random, turned = Random(200 + seed), 0
+    for _ in range(150):
+        model, view = random_shape(random), behind_a_processor(random)
+        request = ask(context=CONTEXT)
+        found = plan(request, model, view)
+        if isinstance(found, Refusal) or found.stages[-1].node == found.head:
+            continue
+        reference = Reference(request, model, view)
+        seconds = reference.seconds(planned_times(found, view, reference))
+        assert seconds <= least_of_all_orders(found, model, view, reference) * (1 + CLOSE) + 1e-4, (model, view)
+        best, _ = best_by_number(request, model, view, reference)
+        turned += seconds < min(best.values()) * (1 - 1e-6)
+    assert turned
+
+
+def behind_a_processor(random: Random) -> ClusterView:
+    while len((view := random_view(random)).nodes) < 3:
+        continue
+    head = measured(random, cpu(random.randint(5, 40) * 100 * MIB, 24 * GIB))
+    first = node("ALPHA", head, holds=True)
+    others = [pc.model_copy(update={"holds_model": False, "engine_build": first.engine_build}) for pc in view.nodes[1:]]
+    return view.model_copy(update={"nodes": (first, *others), "this_node": first.node})
+
+
+def least_of_all_orders(found: Plan, model: ModelShape, view: ClusterView, reference: Reference) -> float:
+    """The least seconds over the plan's PCs with any of its workers last."""
+    needs = demand(model, CONTEXT, 1, KvType.F16)
+    (head,) = [pc for pc in view.nodes if pc.node == found.head]
+    workers = [pc for pc in view.nodes if pc is not head and pc.node in {stage.node for stage in found.stages}]
+    least = float("inf")
+    for last in workers:
+        ordered = in_order(reference, head, [pc for pc in workers if pc is not last])
+        devices = [*ordered, *(device for device in in_order(reference, head, [last]) if device[0] is last)]
+        for count in range(1, min(len(devices), model.layers) + 1):
+            for chosen in combinations(devices, count):
+                for cuts in combinations(range(1, model.layers), count - 1):
+                    ends = (0, *cuts, model.layers)
+                    if within_budgets(needs, head, chosen, ends):
+                        least = min(least, reference.seconds(reference.times(head, chosen, ends)))
+    return least
