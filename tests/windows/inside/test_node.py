@@ -38,7 +38,15 @@ async def node(data_dir: Path):  # type: ignore[no-untyped-def]
 def engine_processes(node_pid: int) -> list[psutil.Process]:
     """The llama.cpp programs below a node; Wine keeps its console hosts a little longer."""
     below = psutil.Process(node_pid).children(recursive=True)
-    return [each for each in below if each.name().startswith(ENGINES)]
+    return [each for each in below if _is_engine(each)]
+
+
+def _is_engine(process: psutil.Process) -> bool:
+    try:
+        return process.name().startswith(ENGINES)
+    except (psutil.NoSuchProcess, OSError):
+        # The second is Wine's word, unknown to psutil, for one that is just ending.
+        return False
 
 
 async def launched(running: RunningNode, model: str = MODEL) -> list[psutil.Process]:
@@ -121,7 +129,7 @@ async def test_the_demo(data_dir: Path) -> None:
     phases = {each["name"]: each["seconds"] for each in found["phases"]}
     figures = {name: found[name] for name in ("tokens_per_second", "single_tokens_per_second")}
     assert list(Path(tempfile.gettempdir()).glob("caravan-demo-*")) == []
-    assert [each for each in psutil.process_iter() if each.name().startswith(ENGINES)] == []
+    assert [each for each in psutil.process_iter() if _is_engine(each)] == []
     print(f"demo: {time.monotonic() - began:.0f} s, {figures}, {phases}")  # noqa: T201
 
 

@@ -67,7 +67,8 @@ def running(*names: str) -> list[psutil.Process]:
 def _name(process: psutil.Process) -> str:
     try:
         return process.name().lower()
-    except psutil.Error:
+    except (psutil.Error, OSError):
+        # The second is Wine's word, unknown to psutil, for one that is just ending.
         return ""
 
 
@@ -83,8 +84,10 @@ def started(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         for each in running(*OURS):
             # One that was just ending is gone by now.
-            with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.NoSuchProcess, OSError):
                 each.kill()
+        # Also one that could not tell its name.
+        process.kill()
         process.wait()
 
 
