@@ -2,19 +2,18 @@
 
 Run as root on Linux, on a quiet machine:
 
-    python -m tests.bench.split FOLDER calibrate          measure each part of a core once, as a PC measures itself
     python -m tests.bench.split FOLDER SHAPE... [--seconds N] [--anew]   run clusters; again for more runs of the same
     python -m tests.bench.split FOLDER report             the report of all shapes that ran, as Markdown
 
 Each host is a network namespace with a limited rate; its engine runs in a cgroup (version 1) with a part of one core.
-The planner sees what the calibration measured in those cgroups. Every split that fits is tried, the planned one again
-between the others: a split counts by its time relative to the planned ones next to it.
+A cluster first measures each part of a core that its hosts have, once, as a PC measures itself: that is what the
+planner sees. Then every split that fits is tried, the planned one again between the others: a split counts by its time
+relative to the planned ones next to it.
 """
 
 import argparse
 import asyncio
 import itertools
-import json
 import os
 import platform
 import sys
@@ -58,6 +57,7 @@ BUFFERS = 24 * MIB
 """Buffers and cache beside the weights of a stage of this model: with them, `room` is what decides."""
 
 SECONDS = 230.0
+PROMISING = 8
 CONTENDERS = 4
 BESIDE = 4
 """Runs of other splits between two of the planned one."""
@@ -78,28 +78,33 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores, Linux {platform.release()}"
 
 
-async def calibrate_all(build: EngineBuild, folder: Path) -> None:
-    """Measure every part of a core that is not yet known, and keep it."""
-    path = folder / "calibration.json"
-    known: dict[str, object] = json.loads(path.read_text()) if path.exists() else {}
-    for cores in cores_of(SHAPES):
-        for _ in range(TRIES if str(cores) not in known else 0):
-            began = time.monotonic()
-            try:
-                found, usage = await calibrated(build, folder, cores)
-            except CalibrationFailed as error:
-                say(f"{cores} of a core: {error}")
-                continue
-            say(f"{cores} of a core, {time.monotonic() - began:.0f} s: {found} {usage}")
-            facts = {"key": str(cores), "device": CPU_DEVICE, "name": "host", "engine": "e", "measured_at": time.time()}
-            terms = {
-                "token_seconds": found.token_seconds,
-                "block_seconds": found.block_seconds,
-                "formats": [each.model_dump(mode="json") for each in found.formats],
-            }
-            known[str(cores)] = {**facts, **terms}
-            write_atomically(path, json.dumps(known, indent=1).encode())
-            break
+async def speeds_of(build: EngineBuild, folder: Path, shape: Shape) -> dict[str, DeviceSpeed]:
+    """Measure every part of a core that hosts of a shape have. Raises CalibrationFailed when one cannot be measured."""
+    return {str(cores): await speed_of(build, folder, cores) for cores in cores_of(shape)}
+
+
+async def speed_of(build: EngineBuild, folder: Path, cores: float, tries: int = TRIES) -> DeviceSpeed:
+    """What that part of a core does. Raises CalibrationFailed when something else keeps the machine busy."""
+    began = time.monotonic()
+    try:
+        found, usage = await calibrated(build, folder, cores)
+    except CalibrationFailed as error:
+        say(f"  {cores} of a core: {error}")
+        if tries < 2:
+            raise
+        return await speed_of(build, folder, cores, tries - 1)
+    rates = ", ".join(f"{each.format} {each.bandwidth / 1e9:.2f} GB/s" for each in found.formats)
+    say(f"  {cores} of a core: {rates}, others {usage.others:.2f}, {time.monotonic() - began:.0f} s")
+    return DeviceSpeed(
+        key=str(cores),
+        device=CPU_DEVICE,
+        name="host",
+        engine="e",
+        measured_at=time.time(),
+        token_seconds=found.token_seconds,
+        block_seconds=found.block_seconds,
+        formats=found.formats,
+    )
 
 
 def device_of(pc: Pc, speed: DeviceSpeed, model: ModelShape) -> DeviceResources:
@@ -220,18 +225,22 @@ class Splits:
 
 
 def next_splits(found: Found, splits: Splits, step: int) -> list[str]:
-    """What to run next beside the planned split: what never ran, then what may be the best or has a name."""
+    """What to run next beside the planned split: what never ran, then what may be the best or has a name.
+
+    The most promising of what never ran come first; when `PROMISING` splits ran, those that may be the best are run
+    again before the rest.
+    """
     counted = {label: len(found.of(label)) for label in splits.plans}
     named = [label for label in found.names.values() if label is not None and label != found.planned]
     never = [label for label in dict.fromkeys([*named, *splits.all(step)]) if not counted.get(label)]
-    if never:
-        # The most promising first, so that a run that is cut short has tried those.
-        return sorted(never, key=lambda label: (label not in named, _told(splits.plans[label]).seconds))
+    never.sort(key=lambda label: (label not in named, _told(splits.plans[label]).seconds))
+    if never and (never[0] in named or found.tried < PROMISING):
+        return never
     ran = sorted((label for label in counted if counted[label] and label != found.planned), key=found.relative)
     close = [label for each in [found.planned, *ran[:1]] for label in splits.beside(each)]
     fresh = [label for label in dict.fromkeys(close) if not counted.get(label) and label != found.planned]
     few = [label for label in dict.fromkeys([*ran[:CONTENDERS], *named]) if counted[label] < ENOUGH]
-    return fresh or few
+    return fresh or few or never
 
 
 async def measure(cluster: Cluster, found: Found, splits: Splits, path: Path, until: float, step: int) -> Found:
@@ -273,32 +282,29 @@ def _line(found: Found, label: str, last: Run) -> str:
 
 async def run_shape(build: EngineBuild, folder: Path, name: str, options: argparse.Namespace) -> None:
     """Run one cluster for its time; goes on where the last run of it ended."""
-    until = time.monotonic() + options.seconds
     shape, model_path, path = SHAPES[name], folder / "bench.gguf", folder / f"{name}.json"
     if not model_path.exists():
         write_model(model_path, MODEL)
     model = read_shape(model_path)
-    speeds = {
-        key: DeviceSpeed.model_validate(each)
-        for key, each in json.loads((folder / "calibration.json").read_text()).items()
-    }
+    old = None if options.anew or not path.exists() else Found.model_validate_json(path.read_bytes())
+    say(f"{name}: {shape.about}")
+    speeds = await speeds_of(build, folder, shape) if old is None else old.speeds
+    until = time.monotonic() + options.seconds
     async with open_cluster(shape, build, model_path) as cluster:
-        trips = {pc.name: await cluster.round_trip(pc.name) for pc in shape.pcs[1:]}
-        old = None if options.anew or not path.exists() else Found.model_validate_json(path.read_bytes())
-        if old is not None:
-            trips = old.round_trips
+        measured = {pc.name: await cluster.round_trip(pc.name) for pc in shape.pcs[1:]} if old is None else {}
+        trips = measured if old is None else old.round_trips
         splits = Splits(shape, view_of(shape, model, speeds, trips), model)
         names = {each: label for each, label in splits.names.items() if label is not None}
         found = Found(
             shape=name, about=shape.about, machine=machine(), names=names, told={}, round_trips=trips,
-            runs=old.runs if old is not None else (),
+            speeds=speeds, runs=old.runs if old is not None else (),
         )  # fmt: skip
         # What was run before is judged by the planner of now.
         ran = {run.split for run in found.runs}
         found = found.model_copy(
             update={"told": {label: _told(splits.plans[label]) for label in ran if splits.known(label)}}
         )
-        say(f"{name}: {names}, round trips { ({pc: f'{trip * 1e3:.2f} ms' for pc, trip in trips.items()}) }")
+        say(f"  {names}, round trips { ({pc: f'{trip * 1e3:.2f} ms' for pc, trip in trips.items()}) }")
         step = options.step or (1 if len(shape.pcs) < 3 else 2)
         found = await measure(cluster, found, splits, path, until, step)
     say(markdown([found]))
@@ -314,7 +320,7 @@ async def main() -> None:
     """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("what", nargs="+", choices=["calibrate", "report", *SHAPES])
+    parser.add_argument("what", nargs="+", choices=["report", *SHAPES])
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--step", type=int, default=0, help="blocks from one tried split to the next")
     parser.add_argument("--anew", action="store_true", help="forget earlier runs of the shape")
@@ -326,11 +332,8 @@ async def main() -> None:
         parser.error(reason)
     options.folder.mkdir(parents=True, exist_ok=True)
     build = await Prober().probe(await locate(Places(), os.environ))
-    for what in options.what:
-        if what == "calibrate":
-            await calibrate_all(build, options.folder)
-        else:
-            await run_shape(build, options.folder, what, options)
+    for name in options.what:
+        await run_shape(build, options.folder, name, options)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from app.schema.record import InstanceId
 from app.system.spawn import Child, start_child
 from tests.bench.split_groups import Group, Usage, Watch, groups
 from tests.bench.split_results import Run
-from tests.bench.split_shapes import ASKED, PROMPT, SAMPLE, Pc, Shape
+from tests.bench.split_shapes import ASKED, PROMPT, SAMPLE, Shape
 from tests.cluster.bed import Bed, Host, open_bed
 
 HEAD_PORT, WORKER_PORT, RELAY_PORT = 8181, 50052, 50053
@@ -232,7 +232,6 @@ async def calibrated(build: EngineBuild, folder: Path, cores: float) -> tuple[Ca
         return found, watch.usage()
 
 
-def cores_of(shapes: dict[str, Shape]) -> list[float]:
-    """The parts of a core that any host of these has."""
-    pcs: list[Pc] = [pc for shape in shapes.values() for pc in shape.pcs]
-    return sorted({pc.cores for pc in pcs}, reverse=True)
+def cores_of(shape: Shape) -> list[float]:
+    """The parts of a core that hosts of a shape have."""
+    return sorted({pc.cores for pc in shape.pcs}, reverse=True)

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from app.schema.record import Record
+from app.schema.speed import DeviceSpeed
 from tests.bench.split_shapes import ANSWER, PROMPT
 
 PLANNED, DEFAULT, PROPORTIONAL = "planned", "llama.cpp default", "memory-proportional"
@@ -42,8 +43,8 @@ class Told(Record):
 
 
 class Found(Record):
-    """Everything of one shape. `names` tells which split is the planned one, llama.cpp's and the proportional one; a
-    name without a split does not fit. `skipped` counts the splits that were not tried.
+    """Everything of one shape. `speeds` are what each part of a core was measured to do; `names` tells which split is
+    the planned one, llama.cpp's and the proportional one; a name without a split does not fit.
     """
 
     shape: str
@@ -51,6 +52,7 @@ class Found(Record):
     machine: str
     names: dict[str, str]
     told: dict[str, Told]
+    speeds: dict[str, DeviceSpeed]
     round_trips: dict[str, float]
     runs: tuple[Run, ...] = ()
 
