@@ -1,5 +1,6 @@
 """`caravan plan`: where a model would run, how fast, and what one, two or three PCs would make of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -97,13 +98,15 @@ def show_answer(to: Session, found: Plan) -> None:
         to.say("  Its speed is not known: no device was measured yet.")
     else:
         to.say(f"  {speed_line(found.prediction)}")
+    if (most := context_line(found)) is not None:
+        to.say(f"  {most}")
     if found.speculation is not None:
         to.say(f"  {found.speculation.sentence}")
     for note in found.notes:
         to.say(f"  ! {note}")
     rows = comparison(found)
     if len(rows) > 1:
-        to.out.print(_comparison_table(rows))
+        to.out.print(_comparison_table(rows, {each.pcs: each.largest_context for each in found.alternatives}))
     told = {row[0] for row in rows if row[2] is not None} if len(rows) > 1 else set()
     for each in found.alternatives:
         if each.pcs not in told or not each.fits:
@@ -129,19 +132,37 @@ def speed_line(found: Prediction) -> str:
     return f"Expected: {', '.join(parts)} ({mix}; {basis}{learned})."
 
 
+def context_line(found: Plan) -> str | None:
+    """PURE: the most tokens of context that fit, and that fit without further devices; None where it is not known."""
+    largest, in_place = found.largest_context, found.largest_context_in_place
+    if largest is None:
+        return None
+    if largest <= found.context:
+        return f"Context: {words.number(largest)} tokens are the most that fit."
+    told = f"Context: up to {words.number(largest)} tokens fit"
+    if in_place is None or in_place >= largest:
+        return f"{told} on these devices."
+    if in_place <= found.context:
+        return f"{told}, on further devices than these."
+    return f"{told}, up to {words.number(in_place)} on these devices."
+
+
 def comparison(found: Plan) -> tuple[tuple[int, bool, Prediction | None], ...]:
     """PURE: (PCs, chosen, prediction) of the plan and of every number of PCs that would fit, fewest first."""
     others = [(each.pcs, False, each.prediction) for each in found.alternatives if each.fits and each.pcs != found.pcs]
     return tuple(sorted([*others, (found.pcs, True, found.prediction)], key=lambda row: row[0]))
 
 
-def _comparison_table(rows: tuple[tuple[int, bool, Prediction | None], ...]) -> Table:
+def _comparison_table(
+    rows: tuple[tuple[int, bool, Prediction | None], ...], contexts: Mapping[int, int | None]
+) -> Table:
     table = Table(box=None, pad_edge=False)
-    for name in ("PCs", "tok/s", "first token", "whole answer", ""):
+    for name in ("PCs", "tok/s", "first token", "whole answer", "context up to", ""):
         table.add_column(name, justify="left" if name == "" else "right")
     for pcs, is_chosen, told in rows:
         figures: tuple[Any, ...] = ("-", "-", "-")
         if told is not None:
             figures = (f"{told.decode:.1f}", words.duration(told.first_token), words.duration(told.answer))
-        table.add_row(str(pcs), *figures, "planned" if is_chosen else "")
+        most = contexts.get(pcs)
+        table.add_row(str(pcs), *figures, words.number(most) if most else "-", "planned" if is_chosen else "")
     return table

@@ -33,8 +33,9 @@ def with_smaller(
         asked = request.model_copy(update={"model_id": other.id, "context": context})
         found = plan_for(asked, other, shape)
         if isinstance(found, Plan):
+            # Last, because the hint speaks of the refused model as "it".
             hint = _told(other, shape, found)
-            return refusal.model_copy(update={"hint": f"{hint} {refusal.hint}"})
+            return refusal.model_copy(update={"hint": f"{refusal.hint} {hint}"})
     return refusal
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from app.planner import sentences
+from app.planner.contexts import Contexts
 from app.planner.eligibility import Candidate, worker_problem
 from app.planner.fastest import TIED
 from app.planner.line import head_processor
@@ -19,28 +20,37 @@ MOST_LOOKED_AT = 8
 """Numbers of PCs on which a model that does not fit as asked is tried."""
 
 
-def alternatives(question: Question, search: Search, chosen: Placement | None) -> tuple[Alternative, ...]:
+def alternatives(
+    question: Question, search: Search, contexts: Contexts, chosen: Placement | None
+) -> tuple[Alternative, ...]:
     """The same question for 1, 2, ... PCs, as many as can take part, at most 4, and for the number of the plan.
 
     `chosen` is what the plan says; without one, up to 8 are looked at.
     """
     most = min(search.most_pcs, MOST_COMPARED if chosen is not None else MOST_LOOKED_AT)
     numbers = sorted({*range(1, most + 1), *((len(chosen.nodes),) if chosen is not None else ())})
-    return tuple(_alternative(question, search, pcs, chosen) for pcs in numbers)
+    return tuple(_alternative(question, search, contexts, pcs, chosen) for pcs in numbers)
 
 
-def _alternative(question: Question, search: Search, pcs: int, chosen: Placement | None) -> Alternative:
+def _alternative(
+    question: Question, search: Search, contexts: Contexts, pcs: int, chosen: Placement | None
+) -> Alternative:
     context = search.demand.context
     placement = chosen if chosen is not None and len(chosen.nodes) == pcs else search.on(pcs)
     if placement is not None:
+        largest = contexts.as_asked(context) if placement is chosen and question.request.shares else None
+        largest = largest or contexts.on(pcs, fits=context)
         prediction = predict(placement, search.demand, search.ground.work)
         decode = prediction.decode if prediction else None
         sentence = sentences.fits(names(question, placement), context, decode)
-        return Alternative(pcs=pcs, fits=True, sentence=sentence, prediction=prediction)
+        return Alternative(
+            pcs=pcs, fits=True, sentence=sentence, prediction=prediction, largest_context=max(largest or 0, context)
+        )
+    largest = contexts.on(pcs, below=context)
     _, counted = least_short(question, search, pcs)
     told = [node.name for node, _ in counted.nodes]
-    sentence = sentences.falls_short(told, context, counted.short)
-    return Alternative(pcs=pcs, fits=False, sentence=sentence, short_bytes=counted.short)
+    sentence = sentences.falls_short(told, context, counted.short, largest)
+    return Alternative(pcs=pcs, fits=False, sentence=sentence, short_bytes=counted.short, largest_context=largest)
 
 
 def names(question: Question, placement: Placement) -> list[str]:

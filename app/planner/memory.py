@@ -81,13 +81,18 @@ def sliding_cells(shape: ModelShape, context: int, slots: int) -> int:
 def kv_bytes(shape: ModelShape, context: int, slots: int, kv_type: KvType) -> tuple[int, ...]:
     """Cache bytes of each block for `context` tokens over all slots: keys, values, and the f32 recurrent state."""
     full, sliding = padded(context), sliding_cells(shape, context, slots)
-    return tuple(
-        elements_bytes(_at(shape.key_widths, i) * cells, kv_type)
-        + elements_bytes(_at(shape.value_widths, i) * cells, kv_type)
-        + _at(shape.recurrent_elements, i) * F32_BYTES * slots
+    kinds = [
+        (_at(shape.key_widths, i), _at(shape.value_widths, i), _at(shape.recurrent_elements, i), is_sliding(shape, i))
         for i in range(shape.layers)
-        for cells in (sliding if is_sliding(shape, i) else full,)
-    )
+    ]
+
+    def size(key: int, value: int, state: int, slides: bool) -> int:
+        cells = sliding if slides else full
+        attended = elements_bytes(key * cells, kv_type) + elements_bytes(value * cells, kv_type)
+        return attended + state * F32_BYTES * slots
+
+    sizes = {kind: size(*kind) for kind in set(kinds)}
+    return tuple(map(sizes.__getitem__, kinds))
 
 
 def cell_bytes(shape: ModelShape, index: int, kv_type: KvType) -> float:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from app.planner import sentences
 from app.planner.comparison import alternatives, least_short, left_out, spare_devices
+from app.planner.contexts import Contexts
 from app.planner.eligibility import Offer, eligible
 from app.planner.holding import expert_holding, holdings, spilled_blocks
 from app.planner.line import head_processor, on_head_processor
-from app.planner.memory import CELL_STEP, Demand, head_ram_bytes, reserve_bytes
+from app.planner.memory import Demand, head_ram_bytes, reserve_bytes
 from app.planner.prediction import predict
 from app.planner.question import Question
 from app.planner.refusals import DOES_NOT_FIT, reasons, unplannable
@@ -15,13 +16,10 @@ from app.planner.search import Placement, Search
 from app.planner.shares import share_problem, shared, too_full
 from app.planner.speculation import Draft, speculate
 from app.schema.model import ModelShape
-from app.schema.plan import ClusterView, ExpertShare, Plan, PlanRequest, Refusal, Role, Stage
+from app.schema.plan import Alternative, ClusterView, ExpertShare, Plan, PlanRequest, Refusal, Role, Stage
 
 DEFAULT_CONTEXT = 4096
 """Tokens of context when the user names none, unless the model was trained for fewer."""
-
-SMALLEST_CONTEXT = 512
-"""The planner never goes below this by itself."""
 
 
 def plan(request: PlanRequest, shape: ModelShape, cluster: ClusterView, drafts: Sequence[Draft] = ()) -> Plan | Refusal:
@@ -44,34 +42,20 @@ def plan(request: PlanRequest, shape: ModelShape, cluster: ClusterView, drafts: 
         return refusal
     context = request.context or default_context(shape)
     search, placement = _placed(question, context)
+    contexts = Contexts(question, search)
     if placement is not None:
-        return _plan(question, search, placement, drafts)
-    largest = largest_context(question, context)
+        return _plan(question, search, contexts, placement, drafts)
+    largest = contexts.as_asked(below=context)
     if largest is not None and request.context is None:
         lower, placement = _placed(question, largest)
         if placement is not None:
-            return _plan(question, lower, placement, drafts)
-    return _refusal(question, search, largest)
+            return _plan(question, lower, contexts, placement, drafts)
+    return _refusal(question, search, contexts, largest)
 
 
 def default_context(shape: ModelShape) -> int:
     """Tokens of context when none is asked for."""
     return min(shape.context_length or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
-
-
-def largest_context(question: Question, below: int) -> int | None:
-    """The largest multiple of 256 tokens, at least 512 and less than `below`, that fits; None when none does."""
-    low, high = SMALLEST_CONTEXT // CELL_STEP, (below - 1) // CELL_STEP
-    found: int | None = None
-    while low <= high:
-        middle = (low + high) // 2
-        search = question.search(middle * CELL_STEP)
-        fits = shared(question, search) if question.request.shares else search.fits(question.numbers(search))
-        if fits:
-            found, low = middle * CELL_STEP, middle + 1
-        else:
-            high = middle - 1
-    return found
 
 
 def stages(needs: Demand, placement: Placement) -> tuple[Stage, ...]:
@@ -126,8 +110,12 @@ def _placed(question: Question, context: int) -> tuple[Search, Placement | None]
     return search, shared(question, search)
 
 
-def _plan(question: Question, search: Search, placement: Placement, drafts: Sequence[Draft]) -> Plan:
+def _plan(
+    question: Question, search: Search, contexts: Contexts, placement: Placement, drafts: Sequence[Draft]
+) -> Plan:
     request, counts = question.request, tensor_split(placement)
+    compared = alternatives(question, search, contexts, placement)
+    largest = _largest(question, search, contexts, compared)
     return Plan(
         model_id=request.model_id,
         architecture=question.shape.architecture,
@@ -144,11 +132,25 @@ def _plan(question: Question, search: Search, placement: Placement, drafts: Sequ
         experts=expert_share(search.demand, placement),
         left_out=left_out(question, search, placement),
         spare_devices=spare_devices(placement),
-        alternatives=alternatives(question, search, placement),
+        alternatives=compared,
+        largest_context=largest,
+        largest_context_in_place=_in_place(search, contexts, placement, largest),
         prediction=predict(placement, search.demand, search.ground.work),
         speculation=speculate(request, question.shape, search, placement, drafts),
         notes=_notes(question, search, placement),
     )
+
+
+def _largest(question: Question, search: Search, contexts: Contexts, compared: Sequence[Alternative]) -> int:
+    """The largest context as asked: no smaller than what fits on a number of PCs that was allowed."""
+    context, allowed = search.demand.context, question.numbers(search)
+    known = [each.largest_context or 0 for each in compared if each.pcs in allowed and not question.request.shares]
+    return max(contexts.as_asked(fits=max(context, *known, 0)) or 0, context)
+
+
+def _in_place(search: Search, contexts: Contexts, placement: Placement, largest: int) -> int:
+    context = search.demand.context
+    return max(contexts.in_place(placement, fits=context, below=largest + 1) or 0, context)
 
 
 def _used(placement: Placement) -> tuple[Offer, ...]:
@@ -173,8 +175,8 @@ def _idle_head(request: PlanRequest, placement: Placement) -> str | None:
     return sentences.idle_head(placement.head.node, len(holding))
 
 
-def _refusal(question: Question, search: Search, largest: int | None) -> Refusal:
-    request, compared = question.request, alternatives(question, search, None)
+def _refusal(question: Question, search: Search, contexts: Contexts, largest: int | None) -> Refusal:
+    request, compared = question.request, alternatives(question, search, contexts, None)
     pcs = request.pcs or search.most_pcs
     head, counted = least_short(question, search, pcs)
     memories = [sentences.memory(node, devices) for node, devices in counted.nodes]
@@ -184,7 +186,7 @@ def _refusal(question: Question, search: Search, largest: int | None) -> Refusal
         model_id=request.model_id,
         code=DOES_NOT_FIT,
         sentence=(too_full(question, search) if request.shares else None) or numbers,
-        hint=sentences.memory_hint(largest, fitting[0] if fitting else None),
+        hint=sentences.memory_hint(largest, fitting[0] if fitting else None, request.pcs),
         needed_bytes=counted.needed,
         free_bytes=counted.free,
         largest_context=largest,

@@ -18,9 +18,10 @@ class Room:
     `is_enough`: all blocks and the output layer, alone. `from_start`: so many blocks as the first stage. `to_end`: the
     first block of the longest range up to the last one, with the output layer. `window`: for each end, the first block
     of the longest range in the middle. `capacity` is what a stage in the middle has for blocks, in bytes,
-    `capacity_first` what the first has.
+    `capacity_first` what the first has, `budget` what the device has for all of it.
     """
 
+    budget: int
     is_enough: bool
     from_start: int
     to_end: int
@@ -38,6 +39,7 @@ class Room:
                 start += 1
             lows.append(start)
         return Room(
+            budget=self.budget,
             is_enough=self.is_enough and costs[-1] <= bound,
             from_start=min(self.from_start, bisect_right(costs, bound) - 1),
             to_end=max(self.to_end, bisect_left(costs, costs[-1] - bound)),
@@ -53,20 +55,44 @@ class Room:
         return max(*ends, *ranges, costs[-1] if self.is_enough else 0.0)
 
 
-def room_of(demand: Demand, budget: int, *, pipelined: bool) -> Room:
-    """The room of a device with that budget in bytes: compute buffers and the output layer come off it."""
-    buffers, layers = demand.buffers, demand.layers
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """A `Room` without its window: what a device can hold as the only stage, the first, the last, one in the middle."""
+
+    is_enough: bool
+    from_start: int
+    to_end: int
+    capacity: int
+    capacity_first: int
+
+
+def limits(demand: Demand, budget: int, *, pipelined: bool) -> Limits:
+    """The limits of a device with that budget in bytes: compute buffers and the output layer come off it."""
+    buffers = demand.buffers
     start = budget - buffers.of(first=True, last=False, pipelined=pipelined)
-    middle = budget - buffers.of(first=False, last=False, pipelined=pipelined)
     final = budget - buffers.of(first=False, last=True, pipelined=pipelined) - demand.output_bytes
     alone = budget - buffers.of(first=True, last=True, pipelined=False) - demand.output_bytes
-    return Room(
+    return Limits(
         is_enough=demand.prefix[-1] <= alone,
         from_start=demand.furthest(0, start),
-        to_end=max(demand.nearest(layers, final), 1),
-        window=Window([min(max(low, 1), end) for end, low in enumerate(reaches(demand.prefix, middle)[:-1])]),
-        capacity=middle,
+        to_end=max(demand.nearest(demand.layers, final), 1),
+        capacity=budget - buffers.of(first=False, last=False, pipelined=pipelined),
         capacity_first=start,
+    )
+
+
+def room_of(demand: Demand, budget: int, *, pipelined: bool) -> Room:
+    """The room of a device with that budget in bytes."""
+    limit = limits(demand, budget, pipelined=pipelined)
+    lows = reaches(demand.prefix, limit.capacity)[:-1]
+    return Room(
+        budget=budget,
+        is_enough=limit.is_enough,
+        from_start=limit.from_start,
+        to_end=limit.to_end,
+        window=Window([min(max(low, 1), end) for end, low in enumerate(lows)]),
+        capacity=limit.capacity,
+        capacity_first=limit.capacity_first,
     )
 
 

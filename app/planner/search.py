@@ -239,7 +239,7 @@ class Search:
             narrow = narrowed(self.demand, line, worth * (1 + TIED))
             division = fastest(self.demand, narrow, self._required, worth)
             if division is not None and _accelerators(division) > MOST_ACCELERATORS:
-                division = fastest(self.demand, _roomiest(narrow), self._required, worth)
+                division = fastest(self.demand, roomiest(narrow), self._required, worth)
             if division is not None and (number not in found or division.seconds < found[number].seconds):
                 found[number] = _placement(division)
                 worth = min(worth, division.seconds)
@@ -255,12 +255,6 @@ class Search:
         lines = [replace(line, workers=()) for line in self._lines(head)]
         hopeful = [line for line in lines if least_seconds(self.demand, line) <= worth * (1 + TIED)]
         return _best(self.demand, hopeful, Wish(), 1, worth)
-
-    def fits(self, numbers: Sequence[int]) -> bool:
-        """Whether any placement exists; faster than `best`."""
-        if self._required or numbers != range(1, self.most_pcs + 1):
-            return self.best(numbers) is not None
-        return self._holds_at_all
 
     @cached_property
     def _holds_at_all(self) -> bool:
@@ -313,6 +307,10 @@ class Search:
 
     def _workers(self, head: Candidate) -> tuple[Candidate, ...]:
         return self._eligibility.workers(head)
+
+    def lines(self, head: Candidate) -> tuple[Line, ...]:
+        """The lines of a head, processors included."""
+        return self._lines(head)
 
     def _lines(self, head: Candidate, *, processors: bool = True) -> tuple[Line, ...]:
         key = (head.node.node, processors)
@@ -418,7 +416,7 @@ def _drivable(
     found = divisions(demand, line, wish.required, most, worth, wanted, wish.shared)
     if all(_accelerators(division) <= MOST_ACCELERATORS for division in found.values()):
         return found
-    narrow = divisions(demand, _roomiest(line), wish.required, most, worth, wanted, wish.shared)
+    narrow = divisions(demand, roomiest(line), wish.required, most, worth, wanted, wish.shared)
     kept = {pcs: division for pcs, division in found.items() if _accelerators(division) <= MOST_ACCELERATORS}
     return {**narrow, **kept}
 
@@ -431,7 +429,7 @@ def _holds_spilling(demand: Demand, line: Line, endings: Endings) -> bool:
         used += further > reached
         reached = max(reached, min(further, demand.layers - 1))
     if used > MOST_ACCELERATORS:
-        return bool(divisions(demand, _roomiest(line), frozenset(), 2 + len(line.workers)))
+        return bool(divisions(demand, roomiest(line), frozenset(), 2 + len(line.workers)))
     return bool(divisions(demand, replace(line, workers=()), frozenset(), 1)) or any(
         ending is not None for ending in endings.best[: reached + 1]
     )
@@ -441,7 +439,7 @@ def _accelerators(division: Division) -> int:
     return sum(stop is not division.line.leading for stop in division.stops)
 
 
-def _roomiest(line: Line) -> Line:
+def roomiest(line: Line) -> Line:
     """The line with the accelerators that offer most, as many as the engine drives."""
     stops = [stop for stop in line.stops() if stop is not line.leading]
     kept = {id(stop) for stop in sorted(stops, key=_by_room)[:MOST_ACCELERATORS]}
@@ -471,7 +469,7 @@ def _holds(demand: Demand, line: Line) -> bool:
         if reached == 0 and room.is_enough:
             return True
         if room.to_end <= min(reached, last):
-            return used < MOST_ACCELERATORS or _holds(demand, _roomiest(line))
+            return used < MOST_ACCELERATORS or _holds(demand, roomiest(line))
         further = demand.furthest(reached, room.capacity) if reached else room.from_start
         used += further > reached and stop is not line.leading
         reached = max(reached, min(further, last))

@@ -211,11 +211,14 @@ def fits(names: Sequence[str], context: int, decode: float | None = None) -> str
     return f"{where}." if decode is None else f"{where}: {speed(decode)}."
 
 
-def falls_short(names: Sequence[str], context: int, short: int) -> str:
-    """An alternative that does not fit. `short` is 0 when only the division into layers fails."""
+def falls_short(names: Sequence[str], context: int, short: int, largest: int | None) -> str:
+    """An alternative that does not fit. `short` is 0 when only the division into layers fails; `largest` is the largest
+    context that fits on so many PCs, None when none does.
+    """
+    would = "" if largest is None else f" (largest context that fits: {number(largest)})"
     if short:
-        return f"{_on(names)}: {size(short, up=True)} short for {number(context)} tokens of context."
-    return f"{_on(names)}: enough memory in all, but not in pieces that hold whole layers."
+        return f"{_on(names)}: {size(short, up=True)} short for {number(context)} tokens of context{would}."
+    return f"{_on(names)}: enough memory in all, but not in pieces that hold whole layers{would}."
 
 
 def memory(node: NodeResources, devices: Sequence[DeviceResources]) -> str:
@@ -238,10 +241,11 @@ def does_not_fit(model: str, needed: int, short: int, context: int, memories: Se
     return f"{asked}; {', '.join(memories)}: enough in all, but no division into whole layers fits every device."
 
 
-def memory_hint(largest: int | None, fitting_pcs: int | None) -> str:
-    """What to do when memory is short: fewer tokens, another number of PCs, or a smaller file."""
+def memory_hint(largest: int | None, fitting_pcs: int | None, asked_pcs: int | None) -> str:
+    """What to do when memory is short: fewer tokens, another number of PCs than the asked one, or a smaller file."""
     if fitting_pcs is not None and largest is not None:
-        return f"It fits on {pcs(fitting_pcs)}, or here with {number(largest)} tokens of context."
+        where = "as asked" if asked_pcs is None else f"on {pcs(asked_pcs)}"
+        return f"It fits on {pcs(fitting_pcs)}, or {where} with {number(largest)} tokens of context."
     if fitting_pcs is not None:
         return f"It fits on {pcs(fitting_pcs)}."
     if largest is not None:

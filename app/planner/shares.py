@@ -42,6 +42,12 @@ def shared(question: Question, search: Search) -> Placement | None:
     return Placement(head, tuple(offers), counts, costs, seconds)
 
 
+def share_fits(question: Question, demand: Demand) -> bool:
+    """Whether each device has the memory for its share of that demand. `share_problem` must be None."""
+    head, shares = _head(question), _taken(question)
+    return head is not None and _fits(demand, capacities(demand, head, _offers(question, shares)), shares)
+
+
 def too_full(question: Question, search: Search) -> str | None:
     """The first device that cannot hold its share, as a sentence; None when all can."""
     head, offers, shares = _head(question), _offers(question, _taken(question)), _taken(question)

@@ -241,12 +241,16 @@ class DeviceReason(NodeReason):
 
 
 class Alternative(Record):
-    """The same model on another number of PCs: whether it fits there, and how short it is when not."""
+    """The same model on another number of PCs: whether it fits there, and how short it is when not.
+
+    `largest_context` is the most tokens that fit on exactly that many PCs, None when none do.
+    """
 
     pcs: int
     fits: bool
     sentence: str
     short_bytes: Bytes = 0
+    largest_context: int | None = None
     prediction: Prediction | None = None
 
 
@@ -280,6 +284,11 @@ class Plan(Record):
     """None when too little is known of the devices' speed."""
     speculation: Speculation | None = None
     """None when guessing ahead does not pay or nothing is known to guess with."""
+    largest_context: int | None = None
+    """The most tokens that fit with the same request, on whatever split fits then. None in plans of builds that did not
+    tell."""
+    largest_context_in_place: int | None = None
+    """The most that fit on no other devices than this plan's: with more, the model takes in further devices or PCs."""
     notes: tuple[str, ...] = ()
     """What the user should know of this plan, as sentences: a context that was lowered so that it fits."""
 

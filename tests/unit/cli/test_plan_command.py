@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from app.cli.console import Session
-from app.cli.plan_command import comparison, show_answer, speed_line
+from app.cli.plan_command import comparison, context_line, show_answer, speed_line
 from app.cli.wishes import Wishes, find_pc, pcs_of_status
 from app.schema.errors import InputError
 from app.schema.node import Peer, Reachability
@@ -112,3 +112,29 @@ def test_an_unknown_speed_is_said() -> None:
     out = io.StringIO()
     show_answer(Session(None, Console(file=out, width=160), Console()), plan())
     assert "not known" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("largest", "in_place", "line"),
+    [
+        (None, None, None),
+        (4096, 4096, "Context: 4 096 tokens are the most that fit."),
+        (32768, 32768, "Context: up to 32 768 tokens fit on these devices."),
+        (32768, 8192, "Context: up to 32 768 tokens fit, up to 8 192 on these devices."),
+        (32768, 4096, "Context: up to 32 768 tokens fit, on further devices than these."),
+    ],
+)
+def test_the_largest_context_is_told(largest: int | None, in_place: int | None, line: str | None) -> None:
+    found = answer().model_copy(
+        update={"context": 4096, "largest_context": largest, "largest_context_in_place": in_place}
+    )
+    assert context_line(found) == line
+
+
+def test_each_number_of_pcs_tells_how_much_context_it_has_room_for() -> None:
+    out, found = io.StringIO(), answer()
+    roomy = found.alternatives[1].model_copy(update={"largest_context": 65536})
+    to = Session(None, Console(file=out, width=160, highlight=False, markup=False), Console())
+    show_answer(to, found.model_copy(update={"alternatives": (found.alternatives[0], roomy)}))
+    rows = [line.split() for line in out.getvalue().splitlines()]
+    assert ["2", "11.0", "2.0", "s", "38", "s", "65", "536"] in rows

@@ -39,8 +39,8 @@ def hint(*known: ModelFile, **wishes: object) -> str:
 
 def test_the_largest_that_fits_is_named_first() -> None:
     told = hint(FOUR, SIX, BIG, FIVE)
-    assert told.startswith("tale-8b-Q5_K_M (6 GB) fits on 1 PC with 4 096 tokens of context. ")
-    assert told.endswith(refused(ask()).hint)
+    assert told.endswith(" tale-8b-Q5_K_M (6 GB) fits on 1 PC with 4 096 tokens of context.")
+    assert told.startswith(refused(ask()).hint)
 
 
 def test_it_fits_with_the_context_that_was_asked_for() -> None:

@@ -333,7 +333,7 @@ def placements(
     request: PlanRequest, model: ModelShape, view: ClusterView, reference: Reference
 ) -> Iterator[tuple[int, bool, float]]:
     """Number of PCs, whether all of them hold blocks, and seconds of every placement that fits."""
-    needs = demand(model, CONTEXT, request.slots, request.kv_type)
+    needs = demand(model, request.context or CONTEXT, request.slots, request.kv_type)
     for head in (pc for pc in view.nodes if pc.holds_model):
         able = [pc for pc in view.nodes if pc is not head and pc.engine_build == head.engine_build and offered(pc)]
         devices = in_order(reference, head, able)
