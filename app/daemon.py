@@ -61,13 +61,14 @@ from app.node.suggestions import Suggestions
 from app.node.wakefulness import PeerCalls, Wakefulness
 from app.node.warnings import WarningBoard
 from app.schema.endpoint import Endpoint
+from app.schema.engine import EngineBuild
 from app.schema.errors import ApiPortBusy
 from app.schema.event import InstanceChanged, InstanceForgotten
-from app.schema.instance import InstanceStatus
+from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.node import NodeInfo, Status
 from app.schema.options import NodeOptions
 from app.schema.plan import DeviceResources
-from app.schema.record import ModelId, NodeId
+from app.schema.record import InstanceId, ModelId, NodeId
 from app.system.files import write_atomically
 from app.system.job import enter_kill_on_close_job
 from app.system.lock import FolderLock
@@ -236,7 +237,8 @@ class Building:
         cluster = await self._cluster(info, bus, board)
         gate = LinkGate(info.id, cluster.link.service)
         devices = functools.partial(_devices, bus, speeds)
-        lender = Lender(lambda: info.name, lambda: settings.current.sharing, devices, engine.make_worker, gate)
+        makes, keeps = engine.make_worker, engine.kept
+        lender = Lender(lambda: info.name, lambda: settings.current.sharing, devices, makes, gate, keeps)
         lending = Lending(lender, bus.publish)
         supervisor = _supervisor(info, bus, engine, lending, cluster)
         folders = await asyncio.to_thread(self._folders, settings, engine.model_folders)
@@ -279,7 +281,7 @@ class Building:
         measuring = (speeds.run, LinkMeasurer(lambda: bus.status, cluster.measure).run)
         services = (
             *(each.run for each in (inventory, library, lending, cluster, installer, downloads, announcer, forecast)),
-            *(health.run, wakefulness.keep_awake, wakefulness.watch_sleep, suggestions.run),
+            *(health.run, wakefulness.keep_awake, wakefulness.watch_sleep, suggestions.run, engine.watch_kept),
             *(launches.run, loading.run, IdleWatch(bus, supervisor.unload_idle).run, StartLaunch(bus, relaunch).run),
             *(measuring if self._options.measure else ()),
         )
@@ -290,7 +292,13 @@ class Building:
             hardware = bus.status.hardware
             return hardware.processor.physical_cores if hardware is not None else None
 
-        return EngineRoom(info.name, self._paths, settings, self._secrets, lambda: bus.status.engine.build, cores)
+        def is_ready(instance: InstanceId) -> bool:
+            return any(each.id == instance and each.state is InstanceState.READY for each in bus.status.all_instances)
+
+        def build() -> EngineBuild | None:
+            return bus.status.engine.build
+
+        return EngineRoom(info.name, self._paths, settings, self._secrets, build, cores, is_ready)
 
     def _installer(self, settings: SettingsStore, inventory: Inventory, bus: Bus) -> EngineInstaller:
         async def place() -> InstallPlace:

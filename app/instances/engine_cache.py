@@ -3,7 +3,8 @@
 rpc-server's own cache writes a file per tensor above 10 MiB, named by its hash, in place, and believes later whatever
 it finds under that name: half a file makes silently wrong answers. So a worker never sees a file that was not proven
 whole. Each start gets a folder of its own with hard links to the proven ones, and what it saves there is taken over
-only when `Whole` says so. design.md tells why that is enough.
+only when `Whole` says so. design.md tells why that is enough. Which parts of models lie whole among the proven files is
+remembered beside them, for `kept`.
 """
 
 import asyncio
@@ -18,6 +19,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from app.instances.kept_parts import KeptPart, KeptParts, after_load, still_there
+from app.schema.model import ModelPart
+from app.system.files import plain_reason, read_json_or_none, write_atomically
 from app.system.safe_paths import engine_cache_folder
 from app.system.single_instance import instance_name
 
@@ -42,6 +48,7 @@ CACHE_PROTOCOL = 7
 """Before this major version, rpc-server also saves what belongs to a prompt, whenever it is larger than 10 MiB."""
 
 _SAVED = "saved to"
+_PARTS = "parts.json"
 _PROVEN = re.compile(r"([0-9a-f]{16})\.(\d{1,15})")
 _FRESH = re.compile(r"[0-9a-f]{16}")
 
@@ -92,10 +99,61 @@ class EngineCache:
         self._lock = threading.Lock()
         self._open: set[str] = set()
         self._refused: set[str] = set()
+        self._parts: tuple[KeptPart, ...] = ()
+        self._free_now = 0
+        self._looked_at: int | None = None
 
     def refuse(self, build: str) -> None:
         """This build (its identity) saves more than weights: no cache for it any more."""
         self._refused.add(build)
+
+    def kept(self, build: str) -> tuple[ModelPart, ...] | None:
+        """The parts that a worker of this build would find here as of the last look; None when it would have no cache.
+
+        Asks no disk.
+        """
+        if build in self._refused:
+            return None
+        room = self._free_now - RESERVE_BYTES
+        return tuple(each.part for each in self._parts if each.lease_bytes <= room)
+
+    def refresh(self) -> None:
+        """Look whether what was kept is still there, for `kept`. Does nothing where nothing was ever kept."""
+        if not self._asked.is_dir():
+            self._parts = ()
+            return
+        with self._lock:
+            try:
+                root = self._ready_root()
+                self._free_now = self._free_bytes(root)
+                changed = (root / "weights").stat().st_mtime_ns
+                if changed != self._looked_at:
+                    self._recheck(root)
+                self._looked_at = changed
+            except OSError as error:
+                self._parts = ()
+                logger.warning("the kept weights cannot be read: %s", plain_reason(error))
+
+    def loaded(self, part: ModelPart, lease_bytes: int, saved: frozenset[str], given: frozenset[str]) -> None:
+        """A worker with that part became ready, and what it `saved` beside what it was `given` is kept (`hash.size`).
+
+        Raises OSError when the folder cannot be read.
+        """
+        with self._lock:
+            root = self._ready_root()
+            there = {each.name for each in self._proven(root)}
+            self._know(root, after_load(still_there(self._parts, there), part, lease_bytes, saved, given, there))
+
+    def _recheck(self, root: Path) -> None:
+        self._know(root, still_there(self._parts, {each.name for each in self._proven(root)}))
+
+    def _know(self, root: Path, parts: tuple[KeptPart, ...]) -> None:
+        if parts != self._parts:
+            self._parts = parts
+            try:
+                write_atomically(root / _PARTS, KeptParts(parts=parts).model_dump_json().encode())
+            except OSError as error:
+                logger.warning("which weights are kept is forgotten with this node: %s", plain_reason(error))
 
     def open(self, name: str, build: str, size_bytes: int) -> "CacheSession | None":
         """A folder for a worker that holds at most `size_bytes`; None when there is no room, or on a build refused.
@@ -123,7 +181,7 @@ class EngineCache:
         given = set()
         for proven in self._proven(root):
             os.link(proven, folder / "rpc" / proven.stem)
-            given.add(proven.stem)
+            given.add(proven.name)
         self._open.add(name)
         return CacheSession(self, folder, frozenset(given))
 
@@ -133,6 +191,7 @@ class EngineCache:
             root = engine_cache_folder(self._asked)
             # The stand-in is one folder for all data folders of this user.
             self._root = root if root.samefile(self._asked) else root / instance_name(self._asked)
+            self._parts = _read(self._root / _PARTS)
         for part in ("weights", "workers"):
             (self._root / part).mkdir(parents=True, exist_ok=True)
         return self._root
@@ -146,9 +205,10 @@ class EngineCache:
         total = sum(each.stat().st_size for each in proven)
         for oldest in proven:
             if total <= self._limit_bytes and self._free_bytes(root) >= RESERVE_BYTES:
-                return
+                break
             total -= oldest.stat().st_size
             _remove(oldest)
+        self._recheck(root)
 
     def _proven(self, root: Path) -> tuple[Path, ...]:
         found = []
@@ -186,20 +246,35 @@ class EngineCache:
                 logger.warning("the kept weights could not be cleaned up: %s", error)
 
 
+@dataclass(frozen=True)
+class Load:
+    """What a worker is filled with, and its lease. `is_ready` tells when the model answers: then nothing is missing."""
+
+    part: ModelPart
+    lease_bytes: int
+    is_ready: Callable[[], bool]
+
+
 class CacheSession:
-    """One worker's folder while it runs. `folder` is what rpc-server takes as its cache."""
+    """One worker's folder while it runs. `folder` is what rpc-server takes as its cache, `given` the proven files in it
+    (`hash.size`).
+    """
 
     def __init__(self, cache: EngineCache, folder: Path, given: frozenset[str]) -> None:
         self.folder = folder
         self._cache = cache
         self._given = given
-        self._whole = Whole(cache.look(folder, given))
+        self._given_hashes = frozenset(name.partition(".")[0] for name in given)
+        self._whole = Whole(cache.look(folder, self._given_hashes))
         self._reported = 0
         self._kept: set[str] = set()
+        self._linked: set[str] = set()
+        self._load: Load | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self, period: float = LOOK_SECONDS) -> None:
-        """Take over from now on what the worker saves, until `close`."""
+    def begin(self, period: float = LOOK_SECONDS, load: Load | None = None) -> None:
+        """Take over from now on what the worker saves, until `close`; and remember its part once it is ready."""
+        self._load = load
         self._task = asyncio.create_task(self._follow(period), name=f"weights of {self.folder.name}")
 
     def heard(self, line: str) -> None:
@@ -229,16 +304,31 @@ class CacheSession:
     async def _look(self, whole: asyncio.Queue[str], period: float) -> None:
         while True:
             await asyncio.sleep(period)
+            # Asked before the look: what is ready by now was saved by then.
+            load = self._load if self._load is not None and self._load.is_ready() else None
             reported = self._reported
-            now = await asyncio.to_thread(self._cache.look, self.folder, self._given)
+            now = await asyncio.to_thread(self._cache.look, self.folder, self._given_hashes)
             for name in self._whole.names(now, reported):
                 if name not in self._kept:
                     self._kept.add(name)
                     whole.put_nowait(name)
+            if load is not None and now.files.keys() == self._linked and reported == len(self._linked):
+                self._load = None
+                saved = frozenset(f"{name}.{size}" for name, (size, _) in now.files.items())
+                await asyncio.to_thread(self._cache.loaded, load.part, load.lease_bytes, saved, self._given)
 
     async def _keep(self, whole: asyncio.Queue[str]) -> None:
         while True:
-            await asyncio.to_thread(self._cache.keep, self.folder / "rpc" / await whole.get())
+            name = await whole.get()
+            await asyncio.to_thread(self._cache.keep, self.folder / "rpc" / name)
+            self._linked.add(name)
+
+
+def _read(path: Path) -> tuple[KeptPart, ...]:
+    try:
+        return KeptParts.model_validate(read_json_or_none(path) or {}).parts
+    except ValidationError:
+        return ()
 
 
 def _free_bytes(folder: Path) -> int:

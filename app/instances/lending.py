@@ -16,6 +16,7 @@ from app.instances.leases import LeaseBook
 from app.schema.errors import CaravanError, LeaseRefused, NotAllowed, NotFound
 from app.schema.event import LeasesChanged
 from app.schema.instance import Lease, LeaseRequest, WorkerState, WorkerStatus
+from app.schema.model import ModelPart
 from app.schema.plan import DeviceResources
 from app.schema.record import NodeId
 
@@ -54,13 +55,14 @@ class _Started:
 
 @dataclass(frozen=True)
 class Lender:
-    """What lending needs to know of its node."""
+    """What lending needs to know of its node. `kept` is what its workers have on its disk, None for nothing."""
 
     name: Callable[[], str]
     sharing: Callable[[], bool]
     measure: Callable[[], tuple[DeviceResources, ...]]
     make_worker: Callable[[Lease], Worker]
     gate: Gate
+    kept: Callable[[], tuple[ModelPart, ...] | None] = lambda: None
 
 
 class Lending:
@@ -80,6 +82,11 @@ class Lending:
     def leases(self) -> tuple[Lease, ...]:
         """The leases that hold now."""
         return self._book.leases
+
+    @property
+    def kept(self) -> tuple[ModelPart, ...] | None:
+        """The parts of models that a worker here need not be sent whole; None when nothing is kept here."""
+        return self._lender.kept()
 
     def offers(self) -> tuple[DeviceResources, ...]:
         """The devices with the bytes that may still be promised.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.schema.errors import InputError
 from app.schema.instance import LeaseRequest
+from app.schema.model import ModelFile, ModelPart
 from app.schema.plan import CPU_DEVICE, Plan, Role, Stage
 from app.schema.record import InstanceId
 
@@ -18,11 +19,13 @@ class Seat:
     needs_worker: bool
 
 
-def seats(plan: Plan, instance_id: InstanceId, head_name: str, epoch: int) -> tuple[Seat, ...]:
+def seats(
+    plan: Plan, instance_id: InstanceId, head_name: str, epoch: int, model: ModelFile | None = None
+) -> tuple[Seat, ...]:
     """The seats of a plan in layer order, at last those of devices of the head that hold no blocks but something else.
 
     The head's own devices are leased too, but need no worker. A device has one lease: a draft model beside a stage is
-    in that stage's, and so are experts.
+    in that stage's, and so are experts. Leases of workers say what of `model` will lie there, as far as that is known.
     """
     staged = {stage.device for stage in plan.stages if stage.node == plan.head}
     beside = (
@@ -39,9 +42,27 @@ def seats(plan: Plan, instance_id: InstanceId, head_name: str, epoch: int) -> tu
                 device=stage.device,
                 size_bytes=stage.total_bytes + (beside_bytes(stage, plan) if stage.layers else 0),
                 epoch=epoch,
+                part=_part(stage, plan, model),
             ),
         )
         for stage in (*plan.stages, *beside)
+    )
+
+
+def _part(stage: Stage, plan: Plan, model: ModelFile | None) -> ModelPart | None:
+    """What of a model a worker is sent; None on the head itself, and where the model does not tell large tensors."""
+    if model is None or model.shape is None or stage.node == plan.head:
+        return None
+    large = model.shape.large_bytes(stage.first_layer, stage.last_layer, output=stage.holds_output)
+    if large is None:
+        return None
+    return ModelPart(
+        model_id=model.id,
+        model_bytes=model.size_bytes,
+        first_layer=stage.first_layer,
+        last_layer=stage.last_layer,
+        holds_output=stage.holds_output,
+        large_bytes=large,
     )
 
 

@@ -60,7 +60,8 @@ class InstanceRun:
         self._launch = launch
         self._place = place
         plan = launch.request.plan
-        self._crew = Crew(seats(plan, launch.instance_id, place.node.name, launch.epoch), place.link_to)
+        placed = seats(plan, launch.instance_id, place.node.name, launch.epoch, launch.model)
+        self._crew = Crew(placed, place.link_to)
         self._observed = Observed()
         self._head: Head | None = None
         self._wanted = True

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from app.engine.commands import WorkerSpec, worker_command
 from app.engine.hello import HelloProblem, WorkerHello, probe_worker
 from app.engine.output import diagnose_worker
-from app.instances.engine_cache import CACHE_PROTOCOL, CacheSession, EngineCache
+from app.instances.engine_cache import CACHE_PROTOCOL, CacheSession, EngineCache, Load
 from app.instances.process import EngineProcess, LineSink
 from app.schema.engine import EngineBuild
 from app.schema.errors import CaravanError, PortInUse, WorkerFailed
 from app.schema.instance import Lease, WorkerState, WorkerStatus
+from app.schema.record import InstanceId
 from app.system.ports import LOOPBACK, free_port, owns_port
 
 START_SECONDS = 45.0
@@ -28,7 +29,8 @@ _POLL_SECONDS = 0.05
 class WorkerPlace:
     """Where and with what a worker runs. `open_log` makes the file for its output by a name.
 
-    `first_port` is where the search for a free port begins, None for any. `cache` keeps weights for the next load.
+    `first_port` is where the search for a free port begins, None for any. `cache` keeps weights for the next load;
+    `is_ready` tells whether an instance answers.
     """
 
     node_name: str
@@ -37,6 +39,7 @@ class WorkerPlace:
     first_port: int | None
     open_log: Callable[[str], LineSink]
     cache: EngineCache | None = None
+    is_ready: Callable[[InstanceId], bool] = lambda _: False
 
 
 class RpcWorker:
@@ -83,9 +86,15 @@ class RpcWorker:
         on_line = self._cached.heard if self._cached is not None else None
         self._process = EngineProcess(worker_command(self._place.build, spec), self._place.node_name, log, on_line)
         if self._cached is not None:
-            self._cached.begin()
+            self._cached.begin(load=self._load())
         await self._process.start()
         return await self._until_serving(self._process, port)
+
+    def _load(self) -> Load | None:
+        lease = self._lease
+        if lease.part is None:
+            return None
+        return Load(lease.part, lease.size_bytes, lambda: self._place.is_ready(lease.instance_id))
 
     async def _open_cache(self) -> None:
         cache, build = self._place.cache, self._place.build.identity

@@ -12,7 +12,7 @@ from app.modelstore.gguf_header import GgufHeader, TensorInfo
 from app.modelstore.layer_kinds import idle_layers
 from app.modelstore.memory_shape import memory_shape
 from app.modelstore.metadata import Metadata
-from app.schema.model import ModelShape
+from app.schema.model import LARGE_TENSOR_BYTES, ModelShape
 
 _BLOCK: Final = re.compile(r"(?:enc\.|dec\.)?blk\.(\d{1,5})\.")
 _EXPERT: Final = re.compile(r"\.ffn_\w+_c?h?exps(?:\.|_|$)|\.ffn_(?:gate|down|up)\.\d+\.")
@@ -31,8 +31,10 @@ class _Weights:
 
     layers: list[int]
     experts: list[int]
+    large: list[int]
     embedding: int = 0
     output: int = 0
+    large_output: int = 0
     other: int = 0
     largest: int = 0
     largest_expert: int = 0
@@ -53,8 +55,10 @@ class _Weights:
     def _place(self, tensor: TensorInfo) -> None:
         block = _BLOCK.match(tensor.name)
         layer = int(block[1]) if block else None
+        large = tensor.size_bytes if tensor.size_bytes > LARGE_TENSOR_BYTES else 0
         if layer is not None and layer < len(self.layers):
             self.layers[layer] += tensor.size_bytes
+            self.large[layer] += large
             if _EXPERT.search(tensor.name):
                 self.experts[layer] += tensor.size_bytes
                 self.largest_expert = max(self.largest_expert, tensor.size_bytes)
@@ -62,6 +66,7 @@ class _Weights:
             self.embedding += tensor.size_bytes
         elif tensor.name.startswith(_OUTPUT):
             self.output += tensor.size_bytes
+            self.large_output += large
         else:
             self.other += tensor.size_bytes
 
@@ -99,7 +104,7 @@ def _layers(metadata: Metadata) -> int:
 
 
 def _weigh(tensors: Iterable[TensorInfo], layers: int) -> _Weights:
-    weights = _Weights([0] * layers, [0] * layers)
+    weights = _Weights([0] * layers, [0] * layers, [0] * layers)
     for tensor in tensors:
         weights.add(tensor)
     return weights
@@ -113,6 +118,7 @@ def _check_tensor_count(metadata: Metadata, count: int) -> None:
 
 def _general(metadata: Metadata, weights: _Weights, projector: bool) -> dict[str, object]:
     tied = not projector and not weights.has_output and weights.embedding > 0
+    tied_bytes = weights.embedding if tied else 0
     return {
         "architecture": metadata.architecture,
         "name": metadata.text("general.name"),
@@ -122,8 +128,10 @@ def _general(metadata: Metadata, weights: _Weights, projector: bool) -> dict[str
         "layer_bytes": tuple(weights.layers),
         "layer_expert_bytes": tuple(weights.experts),
         "largest_expert_bytes": weights.largest_expert,
+        "layer_large_bytes": tuple(weights.large),
+        "output_large_bytes": weights.large_output + (tied_bytes if tied_bytes > LARGE_TENSOR_BYTES else 0),
         "embedding_bytes": weights.embedding,
-        "output_bytes": weights.output + (weights.embedding if tied else 0),
+        "output_bytes": weights.output + tied_bytes,
         "other_bytes": weights.other,
         "tied_embeddings": tied,
         "largest_tensor_bytes": weights.largest,

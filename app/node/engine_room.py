@@ -22,6 +22,8 @@ from app.node.settings import SettingsStore
 from app.schema.engine import EngineBuild, EngineStatus
 from app.schema.errors import CaravanError, EngineMissing, InputError
 from app.schema.instance import Lease
+from app.schema.model import ModelPart
+from app.schema.record import InstanceId
 from app.system.logs import LineFile, Secrets, prune
 from app.system.paths import Paths, bundled_engine_folder
 
@@ -31,11 +33,15 @@ CHILD_LOGS_KEPT = 40
 """Logs of llama.cpp programs that are kept, the newest; each has at most 2 MB."""
 
 
+KEPT_SECONDS = 5.0
+"""Time between two looks at the kept weights, which somebody may delete."""
+
+
 class EngineRoom:
     """Everything of this node that needs to know which llama.cpp it has. `build` is the one in use now.
 
     `cores` are the processor's physical ones: as many threads llama-server takes for itself, where rpc-server takes
-    half of the logical ones. None leaves it the choice.
+    half of the logical ones. None leaves it the choice. `is_ready` tells whether an instance of the cluster answers.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class EngineRoom:
         secrets: Secrets,
         build: Callable[[], EngineBuild | None],
         cores: Callable[[], int | None],
+        is_ready: Callable[[InstanceId], bool],
     ) -> None:
         self._node_name = node_name
         self._paths = paths
@@ -53,6 +60,7 @@ class EngineRoom:
         self._secrets = secrets
         self._build = build
         self._cores = cores
+        self._is_ready = is_ready
         self._prober = Prober()
         self._cache = EngineCache(paths.cache / "engine")
         self._legacy = legacy_settings(os.environ)
@@ -98,8 +106,22 @@ class EngineRoom:
             first_port=self._legacy.worker_port,
             open_log=self._open_log,
             cache=self._cache if self._settings.current.engine_cache else None,
+            is_ready=self._is_ready,
         )
         return RpcWorker(lease, place)
+
+    def kept(self) -> tuple[ModelPart, ...] | None:
+        """The parts of models that a worker here would find on the disk, as of the last look; None without a cache."""
+        build = self._build()
+        if build is None or not self._settings.current.engine_cache:
+            return None
+        return self._cache.kept(build.identity)
+
+    async def watch_kept(self) -> None:
+        """Look again and again whether what is kept is still there, until cancelled."""
+        while True:
+            await asyncio.to_thread(self._cache.refresh)
+            await asyncio.sleep(KEPT_SECONDS)
 
     async def make_head(self, place: HeadPlace, phases: Phases) -> Head:
         """The llama-server for an instance, not started yet."""

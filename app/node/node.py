@@ -151,6 +151,7 @@ class Node:
             members_digest=self.cluster.digest,
             catalogue_revision=status.catalogue.revision,
             unload_after=self.settings.unload_after,
+            kept=self.lending.kept,
         )
 
     def log_names(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from app.schema.errors import ErrorInfo
+from app.schema.model import ModelPart
 from app.schema.plan import Plan, PlanRequest
 from app.schema.record import Bytes, InstanceId, ModelId, NodeId, Record
 
@@ -133,7 +134,10 @@ class LastLaunch(Record):
 
 
 class LeaseRequest(Record):
-    """A head asks a worker for `size_bytes` on `device`. `epoch` grows with every launch of that head."""
+    """A head asks a worker for `size_bytes` on `device`. `epoch` grows with every launch of that head.
+
+    `part` is what of which model will lie there; None from a head that does not tell, or on its own device.
+    """
 
     instance_id: InstanceId
     head: NodeId
@@ -141,6 +145,7 @@ class LeaseRequest(Record):
     device: str
     size_bytes: Bytes
     epoch: Annotated[int, Field(ge=0)]
+    part: ModelPart | None = None
 
 
 class Lease(LeaseRequest):

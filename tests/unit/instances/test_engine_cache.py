@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,12 @@ from app.instances.engine_cache import (
     RESERVE_BYTES,
     CacheSession,
     EngineCache,
+    Load,
     Look,
     Whole,
 )
+from app.schema.model import ModelPart
+from app.schema.record import ModelId
 
 PLENTY = 1 << 40
 ONE, TWO, THREE = ("000000000000000" + digit for digit in "123")
@@ -192,3 +196,98 @@ async def test_a_running_worker_is_followed(tmp_path: Path) -> None:
     await until_there(tmp_path / "weights" / f"{ONE}.7")
     await session.close()
     assert await asyncio.to_thread(kept, tmp_path) == {f"{ONE}.7"}
+
+
+def the_part(count: int, last: int = 0) -> ModelPart:
+    return ModelPart(
+        model_id=ModelId("camel"), model_bytes=99, first_layer=0, last_layer=last, holds_output=False, large_bytes=count
+    )
+
+
+def with_kept(folder: Path, disk: Disk) -> EngineCache:
+    """A cache with a file, and a part that is all of it."""
+    cache = EngineCache(folder, free_bytes=disk)
+    session = opened(cache)
+    (session.folder / "rpc" / ONE).write_bytes(b"weights")
+    cache.keep(session.folder / "rpc" / ONE)
+    cache.loaded(the_part(7), 100, frozenset({f"{ONE}.7"}), frozenset())
+    cache.close(session.folder)
+    cache.refresh()
+    return cache
+
+
+def test_a_part_is_told_until_a_file_of_it_is_gone(tmp_path: Path) -> None:
+    with_kept(tmp_path, Disk())
+    cache = EngineCache(tmp_path, free_bytes=Disk())
+    assert cache.kept("b1") == ()
+    cache.refresh()
+    assert cache.kept("b1") == (the_part(7),)
+    (tmp_path / "weights" / f"{ONE}.7").unlink()
+    cache.refresh()
+    assert cache.kept("b1") == ()
+    again = EngineCache(tmp_path, free_bytes=Disk())
+    again.refresh()
+    assert again.kept("b1") == ()
+
+
+def test_a_folder_that_is_deleted_is_noticed_and_none_is_made_for_a_look(tmp_path: Path) -> None:
+    cache = with_kept(tmp_path / "engine", Disk())
+    assert cache.kept("b1") == (the_part(7),)
+    shutil.rmtree(tmp_path / "engine")
+    cache.refresh()
+    assert cache.kept("b1") == ()
+    assert not (tmp_path / "engine").exists()
+
+
+def test_a_part_is_told_only_while_a_worker_would_get_it(tmp_path: Path) -> None:
+    disk = Disk()
+    cache = with_kept(tmp_path, disk)
+    disk.free = RESERVE_BYTES + 99
+    cache.refresh()
+    assert cache.kept("b1") == ()
+    disk.free = RESERVE_BYTES + 100
+    cache.refresh()
+    assert cache.kept("b1") == (the_part(7),)
+    cache.refuse("b1")
+    assert cache.kept("b1") is None
+
+
+def test_what_went_for_room_is_no_longer_told(tmp_path: Path) -> None:
+    disk = Disk()
+    cache = with_kept(tmp_path, disk)
+    disk.free = RESERVE_BYTES - 1
+    assert cache.open("next", "b1", 1) is None
+    disk.free = PLENTY
+    assert kept(tmp_path) == set()
+    assert cache.kept("b1") == ()
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"parts": [{}]}', b"[]"])
+def test_a_damaged_memory_of_parts_costs_a_load_and_nothing_else(tmp_path: Path, content: bytes) -> None:
+    with_kept(tmp_path, Disk())
+    (tmp_path / "parts.json").write_bytes(content)
+    cache = EngineCache(tmp_path, free_bytes=Disk())
+    cache.refresh()
+    assert cache.kept("b1") == ()
+    assert kept(tmp_path) == {f"{ONE}.7"}
+
+
+@pytest.mark.parametrize("reports", [1, 2, 3])
+async def test_a_part_is_told_once_it_is_ready_and_all_that_was_saved_is_kept(tmp_path: Path, reports: int) -> None:
+    """Fewer reports than files: one is still written. More: one could not be written."""
+    cache = EngineCache(tmp_path, free_bytes=Disk())
+    session = await asyncio.to_thread(opened, cache)
+    ready = asyncio.Event()
+    session.begin(period=0.01, load=Load(the_part(14), 100, ready.is_set))
+    for name in (ONE, TWO):
+        await asyncio.to_thread((session.folder / "rpc" / name).write_bytes, b"weights")
+    for _ in range(reports):
+        session.heard(SAVED)
+    await until_there(tmp_path / "weights" / f"{ONE}.7")
+    await asyncio.sleep(0.1)
+    await asyncio.to_thread(cache.refresh)
+    assert cache.kept("b1") == ()
+    ready.set()
+    await asyncio.sleep(0.3)
+    await session.close()
+    assert cache.kept("b1") == ((the_part(14),) if reports == 2 else ())

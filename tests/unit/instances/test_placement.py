@@ -15,9 +15,11 @@ from app.instances.placement import (
     stages_by_engine_device,
 )
 from app.schema.errors import InputError, OutOfMemory
+from app.schema.model import ModelFile, ModelShape
 from app.schema.plan import ExpertShare, Plan, Speculation, SpeculationKind
 from app.schema.record import InstanceId, ModelId
 from tests.unit.instances.plans import MEBIBYTE, plan, stage
+from tests.unit.planner.samples import shape
 
 WORKERS_FIRST = plan(stage("a", "CPU", 0, 3), stage("b", "CUDA0", 4, 7), stage("h", "CUDA0", 8, 11, output=True))
 
@@ -150,3 +152,26 @@ def test_a_head_guesses_as_its_plan_says() -> None:
     assert place(guessing("CUDA0")).guessing is None
     repeated = Speculation(kind=SpeculationKind.NGRAM, guesses=8, sentence="Text that repeats is guessed ahead.")
     assert place(plan().model_copy(update={"speculation": repeated})).guessing == Guessing(8)
+
+
+def model_of(shape: ModelShape | None) -> ModelFile:
+    return ModelFile(
+        id=ModelId("tiny"), path="t.gguf", folder="f", size_bytes=1234, modified=0.0, parts=("t.gguf",), shape=shape
+    )
+
+
+def test_a_lease_says_what_a_worker_will_be_sent() -> None:
+    known = shape((100,) * 12, layer_large_bytes=(10,) * 12, output_large_bytes=7, idle_layers=1)
+    own, first, last = (seat.request.part for seat in seats(plan(), InstanceId("i"), "HEAD", 3, model_of(known)))
+    assert own is None
+    assert first is not None
+    assert last is not None
+    assert (first.model_bytes, first.first_layer, first.last_layer, first.holds_output) == (1234, 4, 7, False)
+    # The last block is idle: the engine does not load it.
+    assert (first.large_bytes, last.large_bytes, last.holds_output) == (40, 37, True)
+
+
+@pytest.mark.parametrize("known", [None, shape((100,) * 12)])
+def test_of_a_model_whose_tensors_are_not_known_a_lease_says_nothing(known: ModelShape | None) -> None:
+    found = seats(plan(), InstanceId("i"), "HEAD", 3, model_of(known))
+    assert [seat.request.part for seat in found] == [None] * 3

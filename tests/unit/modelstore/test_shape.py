@@ -393,3 +393,22 @@ def test_a_vocabulary_alone_is_no_model(tmp_path: Path) -> None:
     keys = {"llama.block_count": 2, "llama.embedding_length": 64}
     with pytest.raises(GgufUnsupported, match="no weights"):
         read_shape(write_file(tmp_path / "m.gguf", "llama", keys, {}))
+
+
+def test_large_tensors_are_those_that_a_worker_may_keep(tmp_path: Path) -> None:
+    keys = {"llama.block_count": 2, "llama.embedding_length": 1024, "llama.attention.head_count": 4}
+    # 5 120 x 1 024 halves are exactly the limit, which does not count.
+    tensors = {
+        "token_embd.weight": ((1024, 5121), F16),
+        "blk.0.ffn_up.weight": ((1024, 5120), F16),
+        "blk.1.ffn_up.weight": ((1024, 5120), F16),
+        "blk.1.ffn_down.weight": ((5121, 1024), F16),
+        "output_norm.weight": ((1024,), F32),
+    }
+    large = 2 * 1024 * 5121
+    shape = read_shape(write_file(tmp_path / "m.gguf", "llama", keys, tensors))
+    assert (shape.layer_large_bytes, shape.output_large_bytes) == ((0, large), large)
+    assert shape.large_bytes(0, 1, output=True) == 2 * large
+    assert shape.large_bytes(0, 0, output=False) == 0
+    own = read_shape(write_file(tmp_path / "n.gguf", "llama", keys, {**tensors, "output.weight": ((1024, 5120), F16)}))
+    assert own.output_large_bytes == 0
