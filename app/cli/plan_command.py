@@ -98,6 +98,8 @@ def show_answer(to: Session, found: Plan) -> None:
         to.say("  Its speed is not known: no device was measured yet.")
     else:
         to.say(f"  {speed_line(found.prediction)}")
+    if (load := words.load(found)) is not None:
+        to.say(f"  {load}")
     if (most := context_line(found)) is not None:
         to.say(f"  {most}")
     if found.speculation is not None:
@@ -122,8 +124,6 @@ def speed_line(found: Prediction) -> str:
         f"first token after {words.duration(found.first_token)}",
         f"prompt {found.prefill:.0f} tok/s",
     ]
-    if found.load is not None:
-        parts.append(f"ready after {words.duration(found.load)}")
     mix = f"{words.number(found.prompt_tokens)} tokens in, {words.number(found.answer_tokens)} out"
     if found.throughput is not None:
         parts.append(f"{found.throughput:.1f} tok/s of {found.conversations} conversations together")

@@ -68,6 +68,9 @@ def planned(answer: Plan | Refusal) -> Plan:
 def show_plan(to: Session, found: Plan) -> None:
     """A plan as a table of its stages, the comparison with other numbers of PCs, and who is left out."""
     show_stages(to, found)
+    load = words.load(found)
+    if load is not None:
+        to.say(f"  {load}")
     for note in found.notes:
         to.say(f"  ! {note}")
     for each in found.alternatives:

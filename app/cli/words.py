@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from app.schema.download import Download, DownloadPhase
 from app.schema.engine import EngineInstall, InstallPhase
 from app.schema.instance import InstanceStatus, Phase, PhaseName, Progress, Unit
+from app.schema.plan import Plan
 
 PHASE_WORDS = {
     PhaseName.LEASES: "memory reserved",
@@ -56,6 +57,15 @@ def speed(instance: InstanceStatus) -> str:
         return f"predicted {told.decode:.1f} tok/s" if told is not None else ""
     predicted = f" (predicted {told.decode:.1f})" if told is not None else ""
     return f"{instance.decode:.1f} tok/s at the last answer{predicted}"
+
+
+def load(plan: Plan) -> str | None:
+    """`Ready in about 12 s; WORKSHOP keeps 3.1 GB of it on its disk.`, or what of it is known; None when nothing is."""
+    told = plan.prediction
+    parts = [f"ready in about {duration(told.load)}"] if told is not None and told.load is not None else []
+    kept = (f"{name} keeps {size(count)} of it on its disk" for name, count in plan.kept_on)
+    said = "; ".join((*parts, *kept))
+    return f"{said[0].upper()}{said[1:]}." if said else None
 
 
 def progress(step: Progress) -> str:

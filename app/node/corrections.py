@@ -16,9 +16,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from app.schema.instance import InstanceStatus
-from app.schema.plan import ClusterView, DeviceResources, LinkMeasure, NodeResources, Plan, Prediction
+from app.schema.plan import ClusterView, DeviceResources, LinkMeasure, LoadFactor, NodeResources, Plan, Prediction
 from app.schema.record import NodeId
-from app.schema.speed import Correction, CorrectionBook, Mix
+from app.schema.speed import Correction, CorrectionBook, LoadRatios, Mix
 from app.system.files import plain_reason, read_json_or_none, write_atomically
 
 logger = logging.getLogger("caravan.node.corrections")
@@ -26,14 +26,14 @@ logger = logging.getLogger("caravan.node.corrections")
 REMEMBERED = 5
 """Runs of a placement that make its factor, the newest ones."""
 
-LOAD_LEARNING = 0.3
-"""Weight of the newest launch in what a placement's loading takes."""
-
 MIX_LEARNING = 0.05
 """Weight of the newest exchange in the mix: a few dozen shape it."""
 
 LEAST, MOST = 0.2, 5.0
 """No factor leaves these bounds: beyond them something else was wrong than the speed."""
+
+LOAD_LEAST, LOAD_MOST = 0.1, 10.0
+"""The same for loads: disks differ more than what they were taken for."""
 
 LEAST_ANSWER = 16
 """Tokens of an answer below which an exchange says nothing of the placement's speed."""
@@ -110,12 +110,40 @@ def _usable(speed: float | None) -> float | None:
 
 
 def after_load(book: CorrectionBook, plan: Plan, seconds: float, now: float) -> CorrectionBook:
-    """PURE: the book after a launch that took so many seconds until ready."""
-    if plan.prediction is None or not plan.prediction.load or seconds <= 0:
+    """PURE: the book after a launch that took so many seconds until ready.
+
+    It teaches only what waits for the same as it did: a launch that had to send all says nothing of one that finds all
+    on the workers' disks, nor one that read its file from the disk of one that finds it in RAM.
+    """
+    told = plan.prediction
+    if told is None or not told.load or told.load_kind is None or not 0 < seconds < math.inf:
         return book
+    ratio = seconds * (told.load_corrected_by or 1.0) / told.load
     known = _find(book, plan)
-    load = _step(known.load or 1.0, seconds / plan.prediction.load, is_first=known.load is None)
-    return _with(book, known.model_copy(update={"load": load, "changed_at": now}))
+    recent = next((each.recent for each in known.loads if each.kind is told.load_kind), ())
+    bounded = min(max(ratio, LOAD_LEAST), LOAD_MOST)
+    learned = LoadRatios(kind=told.load_kind, recent=(*recent, bounded)[-REMEMBERED:])
+    loads = (*(each for each in known.loads if each.kind is not told.load_kind), learned)
+    return _with(book, known.model_copy(update={"loads": loads, "changed_at": now}))
+
+
+def usual_load(ratios: Sequence[float]) -> float:
+    """PURE: the middle one, of two middle ones the larger.
+
+    A file that happened to be in RAM, as a new download is, makes one launch fast and says nothing of the disk.
+    """
+    return sorted(ratios)[len(ratios) // 2]
+
+
+def _loads(head: NodeId, book: CorrectionBook) -> tuple[LoadFactor, ...]:
+    """What launches with that head taught, for the planner."""
+    return tuple(
+        LoadFactor(devices=each.devices, kind=load.kind, factor=usual_load(load.recent))
+        for each in book.corrections
+        if each.head == head
+        for load in each.loads
+        if load.recent
+    )
 
 
 def next_mix(mix: Mix, prompt: int, answer: int) -> Mix:
@@ -132,7 +160,10 @@ def next_mix(mix: Mix, prompt: int, answer: int) -> Mix:
 def with_corrections(view: ClusterView, book: CorrectionBook) -> ClusterView:
     """PURE: the cluster with what was learned of its devices and links, for the planner. None stays without runs."""
     known = [each for each in book.corrections if each.runs]
-    nodes = tuple(node.model_copy(update={"devices": _devices(node, known)}) for node in view.nodes)
+    nodes = tuple(
+        node.model_copy(update={"devices": _devices(node, known), "loads": _loads(node.node, book)})
+        for node in view.nodes
+    )
     links = tuple(link.model_copy(update={"correction": _link_factor(link, known)}) for link in view.links)
     return view.model_copy(update={"nodes": nodes, "links": links})
 
@@ -182,12 +213,6 @@ def exchange_seconds(prediction: Prediction, prompt: int, answer: int) -> float:
     return prompt / prediction.prefill + answer / prediction.decode
 
 
-def _step(old: float, ratio: float, is_first: bool) -> float:
-    """The moving average of ratios, as that of their logarithms: twice and half as fast cancel out."""
-    bounded = min(max(ratio, LEAST), MOST)
-    return bounded if is_first else math.exp((1 - LOAD_LEARNING) * math.log(old) + LOAD_LEARNING * math.log(bounded))
-
-
 def _find(book: CorrectionBook, plan: Plan) -> Correction:
     devices = devices_of(plan)
     found = (each for each in book.corrections if (each.head, each.devices) == (plan.head, devices))
@@ -220,12 +245,6 @@ class Corrections:
     def factor(self, plan: Plan) -> float:
         """How many times longer a plan's placement takes than the cost model says; 1 before its first run."""
         return _find(self._book, plan).factor
-
-    def load_seconds(self, plan: Plan) -> float | None:
-        """Seconds from launch to ready, as earlier launches of the placement say; None without a prediction."""
-        if plan.prediction is None or plan.prediction.load is None:
-            return None
-        return plan.prediction.load * (_find(self._book, plan).load or 1.0)
 
     def with_corrections(self, view: ClusterView) -> ClusterView:
         """The cluster with what was learned of its devices and links, for the planner."""

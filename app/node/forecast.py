@@ -11,10 +11,12 @@ from typing import Any
 
 from app.engine.commands import can_guess
 from app.instances.lending import Lending
+from app.instances.placement import expected_bytes
 from app.node.bus import Bus, Closed, Overflowed
 from app.node.corrections import Corrections
 from app.node.library import Library
-from app.node.resources import links_of, own_resources, peer_resources, with_freed
+from app.node.read_files import ReadFiles
+from app.node.resources import links_of, own_resources, peer_resources, with_freed, with_model
 from app.node.shared_models import SharedModels
 from app.node.smaller import with_smaller
 from app.node.speeds import Speeds, for_model
@@ -61,6 +63,7 @@ class Forecast:
         self._speeds = speeds
         self._corrections = corrections
         self._answered = answered
+        self._read = ReadFiles()
 
     def factor(self, plan: Plan) -> float:
         """How many times longer a plan's placement took so far than the cost model says; 1 before its first run."""
@@ -115,11 +118,15 @@ class Forecast:
                         found = (await changes.next()).instance
                         if found is not None and found.state is InstanceState.READY and found.id not in known:
                             known.add(found.id)
-                            await self._corrections.observe_ready(found)
+                            await self._observe_ready(found)
                 except Overflowed:
                     continue
                 except Closed:
                     return
+
+    async def _observe_ready(self, instance: InstanceStatus) -> None:
+        await self._corrections.observe_ready(instance)
+        self._read.read(instance.model_id, expected_bytes(instance.plan))
 
     async def observe_answer(self, instance: InstanceStatus, tail: bytes) -> None:
         """Learn from the end of an answer that passed by; without the engine's figures in it, nothing."""
@@ -155,7 +162,14 @@ class Forecast:
             peer.node: peer.report.speeds for peer in status.peers if peer.report is not None
         }
         measured = for_model(view, shape, {**told, status.node.id: self._speeds.current})
-        return self._corrections.with_corrections(measured)
+        return self._corrections.with_corrections(self._with_model(measured, model))
+
+    def _with_model(self, view: ClusterView, model: ModelFile) -> ClusterView:
+        status = self._bus.status
+        kept = {peer.node: peer.report.kept for peer in status.peers if peer.report is not None}
+        free = status.load.ram_free_bytes if status.load is not None else 0
+        in_ram = {status.node.id} if self._read.has(model.id, free) else set()
+        return with_model(view, model, {**kept, status.node.id: self._lending.kept}, in_ram)
 
 
 def drafts_on(disks: Iterable[tuple[NodeId, EngineBuild | None, Iterable[ModelFile]]]) -> tuple[Draft, ...]:

@@ -1,11 +1,12 @@
 """PURE: what a node can offer the planner, from its hardware, its load and its engine's device list."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 
 from app.schema.engine import EngineBuild, EngineStatus
 from app.schema.hardware import Accelerator, HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus
+from app.schema.model import ModelFile, ModelPart
 from app.schema.node import NodeInfo, Peer, PeerReport, Reachability, Status
 from app.schema.plan import CPU_DEVICE, ClusterView, DeviceResources, LinkMeasure, NodeResources
 from app.schema.record import NodeId
@@ -139,3 +140,18 @@ def links_of(status: Status) -> tuple[LinkMeasure, ...]:
     for link in told:
         known.setdefault(frozenset((link.a, link.b)), link)
     return tuple(known.values())
+
+
+def with_model(
+    view: ClusterView,
+    model: ModelFile,
+    kept: Mapping[NodeId, tuple[ModelPart, ...] | None],
+    in_ram: Container[NodeId] = (),
+) -> ClusterView:
+    """The cluster with what it has of one model beside the file: parts on workers' disks, the file in a head's RAM."""
+    nodes = []
+    for node in view.nodes:
+        parts = kept.get(node.node)
+        own = None if parts is None else tuple(part for part in parts if part.is_of(model))
+        nodes.append(node.model_copy(update={"kept": own, "has_in_ram": node.node in in_ram}))
+    return view.model_copy(update={"nodes": tuple(nodes)})

@@ -175,7 +175,8 @@ class Demand:
     """What a model asks of a cluster at one context. Prefix sums have one entry more than there are blocks.
 
     `prefix[i]` is weights plus cache of blocks 0..i-1 in bytes; `weights` and `cache` are its two parts. `experts[i]`
-    is what of the weights is experts, `expert_copy` their largest tensor.
+    is what of the weights is experts, `expert_copy` their largest tensor. `large` is what of the weights is in tensors
+    that a worker may keep on its disk, `output_large` of the output layer; empty when that is unknown.
     """
 
     context: int
@@ -189,6 +190,8 @@ class Demand:
     output_bytes: int
     head_ram_bytes: int
     buffers: Buffers
+    large: tuple[int, ...] = ()
+    output_large: int = 0
 
     @property
     def layers(self) -> int:
@@ -246,11 +249,20 @@ def demand(shape: ModelShape, context: int, slots: int, kv_type: KvType) -> Dema
         output_bytes=shape.output_bytes,
         head_ram_bytes=head_ram_bytes(shape),
         buffers=buffers(shape, context, slots),
+        large=_large(shape, loaded),
+        output_large=shape.output_large_bytes,
     )
 
 
 def _experts(shape: ModelShape, loaded: int) -> tuple[int, ...]:
     sizes = (_at(shape.layer_expert_bytes, i) if i < loaded else 0 for i in range(shape.layers))
+    return tuple(accumulate(sizes, initial=0))
+
+
+def _large(shape: ModelShape, loaded: int) -> tuple[int, ...]:
+    if len(shape.layer_large_bytes) != shape.layers:
+        return ()
+    sizes = (size if i < loaded else 0 for i, size in enumerate(shape.layer_large_bytes))
     return tuple(accumulate(sizes, initial=0))
 
 

@@ -8,6 +8,7 @@ from app.planner.contexts import Contexts
 from app.planner.eligibility import Offer, eligible
 from app.planner.holding import expert_holding, holdings, spilled_blocks
 from app.planner.line import head_processor, on_head_processor
+from app.planner.loading import kept_bytes
 from app.planner.memory import Demand, head_ram_bytes, reserve_bytes
 from app.planner.prediction import predict
 from app.planner.question import Question
@@ -65,11 +66,12 @@ def stages(needs: Demand, placement: Placement) -> tuple[Stage, ...]:
     held = zip(offers, placement.counts, holdings(needs, placement), strict=True)
     for i, (offer, count, holding) in enumerate(held):
         end = first + count
+        own = offer.node.node == head.node.node
         stage = Stage(
             node=offer.node.node,
             node_name=offer.node.name,
             device=offer.device.device,
-            role=Role.HEAD if offer.node.node == head.node.node else Role.WORKER,
+            role=Role.HEAD if own else Role.WORKER,
             first_layer=first,
             last_layer=end - 1,
             holds_output=i == len(offers) - 1,
@@ -77,6 +79,7 @@ def stages(needs: Demand, placement: Placement) -> tuple[Stage, ...]:
             kv_bytes=holding.cache,
             compute_bytes=holding.compute,
             free_bytes=offer.device.free_bytes,
+            kept_bytes=0 if own else kept_bytes(needs, offer, first, end, output=i == len(offers) - 1),
         )
         found.append(stage)
         first = end

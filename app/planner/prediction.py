@@ -3,10 +3,11 @@
 from dataclasses import replace
 from itertools import accumulate, pairwise
 
+from app.planner.loading import LoadTime, Transfer, kept_bytes, large_bytes, load_time
 from app.planner.memory import Demand
 from app.planner.search import Placement
-from app.planner.speed import Hop, Mix, StageCost, Timing, Work, load_seconds, repriced, timing
-from app.schema.plan import Prediction
+from app.planner.speed import Mix, StageCost, Timing, Work, repriced, timing
+from app.schema.plan import LoadKind, Prediction
 
 
 def timed(placement: Placement, mix: Mix) -> Timing:
@@ -19,6 +20,8 @@ def predict(placement: Placement, demand: Demand, work: Work) -> Prediction | No
     mix, found = work.mix, timed(placement, work.mix)
     if not any(cost.pace.is_known for cost in placement.costs) or found.step <= 0.0 or found.prompt <= 0.0:
         return None
+    load = _load(placement, demand)
+    load_factor = _load_factor(placement, load.kind)
     return Prediction(
         prompt_tokens=mix.prompt,
         answer_tokens=mix.answer,
@@ -26,7 +29,9 @@ def predict(placement: Placement, demand: Demand, work: Work) -> Prediction | No
         prefill=mix.prompt / found.prompt,
         first_token=found.prompt,
         answer=found.prompt + mix.answer * found.step,
-        load=_load(placement, demand),
+        load=load.seconds * (load_factor or 1.0),
+        load_kind=load.kind,
+        load_corrected_by=load_factor,
         conversations=mix.slots,
         throughput=mix.slots * mix.answer / found.exchange(mix) if mix.slots > 1 else None,
         is_measured=not any(placement.spilled) and all(_is_measured(cost) for cost in placement.costs),
@@ -38,18 +43,29 @@ def _is_measured(cost: StageCost) -> bool:
     return cost.pace.is_measured and (cost.hop is None or cost.hop.is_measured)
 
 
-def _load(placement: Placement, demand: Demand) -> float:
+def _load(placement: Placement, demand: Demand) -> LoadTime:
     ends = list(accumulate(placement.counts, initial=0))
-    weights = [demand.weights[end] - demand.weights[first] for first, end in pairwise(ends)]
-    weights[-1] += demand.output_bytes
-    local = demand.head_ram_bytes
-    remote: list[tuple[Hop, int]] = []
-    for cost, count in zip(placement.costs, weights, strict=True):
+    last = len(placement.counts) - 1
+    local, transfers = demand.head_ram_bytes, []
+    for i, (offer, cost, (first, end)) in enumerate(
+        zip(placement.offers, placement.costs, pairwise(ends), strict=True)
+    ):
+        output = i == last
+        count = demand.weights[end] - demand.weights[first] + (demand.output_bytes if output else 0)
         if cost.hop is None:
             local += count
-        else:
-            remote.append((cost.hop, count))
-    return load_seconds(local, remote)
+            continue
+        large = large_bytes(demand, first, end, output=output)
+        kept = kept_bytes(demand, offer, first, end, output=output)
+        transfers.append(Transfer(cost.hop, count, large, kept, saves=offer.node.kept is not None))
+    return load_time(local, transfers, in_ram=placement.head.node.has_in_ram)
+
+
+def _load_factor(placement: Placement, kind: LoadKind) -> float | None:
+    """What earlier launches of this kind on this placement taught, None without any."""
+    devices = tuple(sorted({f"{offer.node.node}/{offer.device.device}" for offer in placement.offers}))
+    found = (each for each in placement.head.node.loads if (each.devices, each.kind) == (devices, kind))
+    return next((each.factor for each in found), None)
 
 
 def _corrected_by(placement: Placement, work: Work, found: Timing) -> float | None:

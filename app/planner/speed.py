@@ -1,4 +1,4 @@
-"""How long a model takes on given devices and links: reading the prompt, writing the answer, loading.
+"""How long a model takes on given devices and links: reading the prompt, writing the answer.
 
 Pure formulas; design.md, "Speed", has their derivation. Seconds, bytes, bytes/s, FLOP/s throughout.
 """
@@ -38,14 +38,8 @@ LINK_ROUND_TRIP = 1e-3
 LINK_THROUGHPUT = 117e6
 """Seconds and bytes/s taken for a link nobody measured: gigabit Ethernet."""
 
-READ_RATE = 500e6
-"""Bytes/s the head is taken to read the file at while it loads: a SATA solid-state disk."""
-
 PROMPT_ROUND_TRIPS = 4
 """Round trips per worker and prompt beside the one per micro-batch: about ten for two workers on b11434."""
-
-LOAD_ROUND_TRIPS = 51
-"""Round trips per worker while loading: about 102 for two workers on b11434."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,14 +410,3 @@ def timing(
 def overlapped(stages: Sequence[float], batches: int) -> float:
     """Seconds of a pipeline of stages over equal batches; `stages[i]` is what stage i takes for all of them."""
     return sum(stages) / batches + max(stages, default=0.0) * (batches - 1) / batches
-
-
-def load_seconds(local_bytes: int, remote: Sequence[tuple[Hop, int]]) -> float:
-    """From launch to ready with nothing cached on the workers, which are filled one after the other.
-
-    The head reads every byte from its disk; what goes to a worker takes the longer of reading and sending.
-    """
-    sent = sum(
-        max(count / READ_RATE, hop.seconds(0, count)) + hop.seconds(LOAD_ROUND_TRIPS, 0.0) for hop, count in remote
-    )
-    return local_bytes / READ_RATE + sent

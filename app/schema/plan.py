@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from app.schema.model import ModelPart
 from app.schema.record import Bytes, ModelId, NodeId, Record
 
 CPU_DEVICE = "CPU"
@@ -45,6 +46,22 @@ class Preference(StrEnum):
     THROUGHPUT = "throughput"
 
 
+class LoadKind(StrEnum):
+    """What a launch mostly waits for: the head's disk, the head's work on a file that is in its RAM already, a link."""
+
+    READ = "read"
+    REREAD = "reread"
+    SEND = "send"
+
+
+class LoadFactor(Record):
+    """How many times longer than predicted launches of one kind took on a head with these devices (`node/device`)."""
+
+    devices: tuple[str, ...]
+    kind: LoadKind
+    factor: Rate
+
+
 class DeviceResources(Record):
     """A device a node offers. `device` is its engine name there (`CUDA0`, `CPU`).
 
@@ -66,7 +83,12 @@ class DeviceResources(Record):
 
 
 class NodeResources(Record):
-    """A node as the planner sees it. `problem` says in a sentence why it cannot be used, None when it can."""
+    """A node as the planner sees it. `problem` says in a sentence why it cannot be used, None when it can.
+
+    `kept` are the parts of the model in question that a worker there has on its disk, in tensors above
+    `LARGE_TENSOR_BYTES`; None when it keeps nothing of what it is sent. `has_in_ram`: it read the file lately, and has
+    RAM for it still to be there. `loads` is what earlier launches with this head taught.
+    """
 
     node: NodeId
     name: str
@@ -74,6 +96,9 @@ class NodeResources(Record):
     engine_build: str | None
     devices: tuple[DeviceResources, ...]
     problem: str | None = None
+    kept: tuple[ModelPart, ...] | None = None
+    has_in_ram: bool = False
+    loads: tuple[LoadFactor, ...] = ()
 
 
 class LinkMeasure(Record):
@@ -138,7 +163,7 @@ class Prediction(Record):
     all of them get together, from the first question to the last answer. `first_token` (from question to first token),
     `load` (from launch to ready) and `answer` (the whole exchange) are seconds. `is_measured`: every
     device and link in it was measured, else some are the planner's estimates. `corrected_by` is the factor learned from
-    earlier runs of this placement, None without.
+    earlier runs of this placement, None without; `load_corrected_by` that of `load` from launches of its `load_kind`.
     """
 
     prompt_tokens: int
@@ -148,6 +173,8 @@ class Prediction(Record):
     first_token: float
     answer: float
     load: float | None = None
+    load_kind: LoadKind | None = None
+    load_corrected_by: float | None = None
     conversations: int = 1
     throughput: float | None = None
     is_measured: bool = False
@@ -181,7 +208,7 @@ class Stage(Record):
     """A contiguous layer range on one device. `first_layer`..`last_layer` are inclusive block numbers.
 
     `holds_output` adds the output layer. `free_bytes` is what the device had before, `compute_bytes` the planner's
-    estimate of the engine's compute buffers there.
+    estimate of the engine's compute buffers there. `kept_bytes` of the weights are on its PC's disk and are not sent.
     """
 
     node: NodeId
@@ -195,6 +222,7 @@ class Stage(Record):
     kv_bytes: Bytes
     compute_bytes: Bytes
     free_bytes: Bytes
+    kept_bytes: Bytes = 0
 
     @property
     def layers(self) -> int:
@@ -296,6 +324,13 @@ class Plan(Record):
     def pcs(self) -> int:
         """Number of PCs that hold layers or run the head."""
         return len({stage.node for stage in self.stages} | {self.head})
+
+    @property
+    def kept_on(self) -> tuple[tuple[str, int], ...]:
+        """The PCs that have some of what they would be sent on their disks, by name, with its bytes."""
+        nodes = dict.fromkeys((stage.node, stage.node_name) for stage in self.stages)
+        sums = ((name, sum(stage.kept_bytes for stage in self.stages if stage.node == node)) for node, name in nodes)
+        return tuple((name, count) for name, count in sums if count)
 
 
 class Refusal(Record):

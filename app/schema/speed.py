@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from app.schema.plan import LoadKind
 from app.schema.record import Bytes, NodeId, Record
 
 
@@ -61,19 +62,26 @@ class Mix(Record):
     runs: int = 0
 
 
+class LoadRatios(Record):
+    """How many times longer than predicted the last launches of one kind took, oldest first."""
+
+    kind: LoadKind
+    recent: tuple[float, ...]
+
+
 class Correction(Record):
     """How many times longer one placement took than the cost model says: what is typical of the `recent` ones of `runs`
     exchanges, oldest first.
 
-    A placement is its head and its `devices` as `node/device`, sorted. `load` says the same of loading, a moving
-    average, None before the first launch. `changed_at` is seconds since the epoch.
+    A placement is its head and its `devices` as `node/device`, sorted. `loads` says the same of loading. `changed_at`
+    is seconds since the epoch.
     """
 
     head: NodeId
     devices: tuple[str, ...]
     factor: float = 1.0
     recent: tuple[float, ...] = ()
-    load: float | None = None
+    loads: tuple[LoadRatios, ...] = ()
     runs: int = 0
     changed_at: float = 0.0
 

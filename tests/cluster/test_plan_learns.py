@@ -4,54 +4,20 @@ import asyncio
 import math
 import os
 import signal
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.schema.node import Status
-from app.schema.plan import CPU_DEVICE
-from app.schema.speed import DeviceSpeed, FormatSpeed, SpeedBook, WeightFormat
-from app.system.paths import Paths
-from app.system.spawn import Finished
 from tests.cluster.bed import Bed
 from tests.cluster.pcs import PROMPT, Pc, as_cluster, lan_of, over, until_all_know_all
+from tests.cluster.speeds import believing, caravan
 
 WRONG = 0.2e9
 """Bytes/s that a processor is said to read at: every one of today reads many times as much."""
 
 STANDSTILL = 2.0
 """Seconds that the worker stands still in the middle of an answer."""
-
-
-async def caravan(pc: Pc, *arguments: str) -> Finished:
-    """A command as a user of that PC gives it."""
-    return await pc.host.run(sys.executable, "-m", "app", "--data-dir", str(pc.folder), *arguments)
-
-
-async def with_wrong_speeds(pc: Pc) -> None:
-    """Let a PC believe a measurement that was never made."""
-    status = Status.model_validate_json((await caravan(pc, "status", "--json")).stdout)
-    assert status.hardware is not None
-    assert status.engine.build is not None
-    processor = status.hardware.processor
-    speed = DeviceSpeed(
-        key=f"cpu:{processor.name}:{processor.logical_cores}",
-        device=CPU_DEVICE,
-        name=processor.name,
-        engine=status.engine.build.identity,
-        threads=1,
-        measured_at=time.time(),
-        token_seconds=1e-4,
-        block_seconds=0.0,
-        formats=tuple(FormatSpeed(format=each, bandwidth=WRONG, compute=50 * WRONG) for each in WeightFormat),
-    )
-    await pc.end()
-    path = Paths.under(pc.folder).cache / "speeds.json"
-    path.write_bytes(SpeedBook(speeds=(speed,)).model_dump_json().encode())
-    await pc.start("--measure")
 
 
 async def predicted(pc: Pc, wish: dict[str, Any]) -> float:
@@ -70,7 +36,7 @@ async def test_an_answer_brings_the_next_plan_nearer_and_a_disturbed_one_not_awa
     async with lan_of(lan, tmp_path, "a", "b") as (a, b):
         await as_cluster((a, b))
         for pc in (a, b):
-            await with_wrong_speeds(pc)
+            await believing(pc, WRONG)
         await until_all_know_all((a, b))
         wish = over(a, b)
         first = await predicted(a, wish)

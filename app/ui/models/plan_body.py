@@ -43,7 +43,8 @@ class PlanBody(QWidget):
         self.mode = _Mode()
         self.choice, self.sliders = PcsChoice(), HandSliders()
         self.automatic = Button(tr("Let Caravan choose"), Role.QUIET, is_small=True)
-        self.bars, self.head, self.guessing = BarsView(theme), Quiet(wraps=True), Quiet(wraps=True)
+        self.bars = BarsView(theme)
+        self.head, self.kept, self.guessing = Quiet(wraps=True), Quiet(wraps=True), Quiet(wraps=True)
         self.left_out = LeftOutList()
         self._lay_out()
         self._connect()
@@ -67,8 +68,8 @@ class PlanBody(QWidget):
         if isinstance(answer, Plan):
             self._show_plan(answer, pcs)
         self.bars.setVisible(isinstance(answer, Plan))
-        self.head.setVisible(isinstance(answer, Plan) and bool(self.head.text()))
-        self.guessing.setVisible(isinstance(answer, Plan) and bool(self.guessing.text()))
+        for note in (self.head, self.kept, self.guessing):
+            note.setVisible(isinstance(answer, Plan) and bool(note.text()))
 
     def complain(self, error: ErrorInfo) -> None:
         """Show an error above what is there."""
@@ -79,7 +80,7 @@ class PlanBody(QWidget):
     def show_error(self, error: ErrorInfo) -> None:
         """Show why there is no answer."""
         self.complain(error)
-        notes = (self.head, self.guessing, self.left_out)
+        notes = (self.head, self.kept, self.guessing, self.left_out)
         for each in (self.mode, self.choice, self.automatic, self.sliders, self.bars, *notes):
             each.hide()
 
@@ -117,6 +118,7 @@ class PlanBody(QWidget):
         rows.addLayout(where)
         rows.addWidget(self.bars)
         rows.addWidget(self.head)
+        rows.addWidget(self.kept)
         rows.addWidget(self.guessing)
         rows.addWidget(self.left_out)
 
@@ -128,6 +130,7 @@ class PlanBody(QWidget):
     def _show_plan(self, plan: Plan, pcs: Sequence[Pc]) -> None:
         self.bars.show_bars(plan_view.bars(plan, pcs))
         self.head.say(plan_view.head_note(plan) or "")
+        self.kept.say(plan_view.kept_note(plan) or "")
         self.guessing.say(plan_view.guessing_note(plan) or "")
 
     def _show_banner(self, answer: Plan | Refusal) -> None:

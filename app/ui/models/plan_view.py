@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from app.schema.plan import (
     CPU_DEVICE,
@@ -125,7 +126,7 @@ def used_anyway(request: PlanRequest, node: NodeId) -> PlanRequest:
 
 
 def headline(answer: Plan) -> Phrase:
-    """`~21 tok/s · first word in 1.4 s after 1 000 tokens · ready in 9 s`, as far as it is known."""
+    """`~21 tok/s · first word in 1.4 s after 1 000 tokens · ready in about 9 s`, as far as it is known."""
     known = answer.prediction
     if known is None:
         return tr("Speed not known yet: not every PC in it has been measured.")
@@ -140,7 +141,7 @@ def headline(answer: Plan) -> Phrase:
         parts = tr("{parts} · {speed} of all {count} together", parts=parts, speed=together, count=known.conversations)
     if known.load is None:
         return parts
-    return tr("{parts} · ready in {load}", parts=parts, load=figures.duration(known.load))
+    return tr("{parts} · ready in about {load}", parts=parts, load=figures.duration(known.load))
 
 
 def launch_words(plan: Plan) -> Phrase:
@@ -275,6 +276,15 @@ def head_note(plan: Plan) -> Phrase | None:
     if name is None:
         return None
     return tr("{pc} also keeps {size} in RAM.", pc=name, size=figures.size(plan.head_ram_bytes))
+
+
+def kept_note(plan: Plan) -> Phrase | None:
+    """Which PCs have how much of the model on their disks, so that it need not be sent."""
+    phrases = [
+        tr("{pc} keeps {size} of it on its disk.", pc=shortened(name, _BUTTON_COLUMNS), size=figures.size(count))
+        for name, count in plan.kept_on
+    ]
+    return reduce(lambda one, other: tr("{one} {other}", one=one, other=other), phrases) if phrases else None
 
 
 def guessing_note(plan: Plan) -> Phrase | None:

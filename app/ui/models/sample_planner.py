@@ -138,6 +138,7 @@ def _stages(model: ModelFile, context: int, counts: dict[NodeId, int], layers: i
     first, found = 0, []
     for node, count in counts.items():
         name, free = rooms[node]
+        weights = model.size_bytes * count // layers
         found.append(
             Stage(
                 node=node,
@@ -147,10 +148,11 @@ def _stages(model: ModelFile, context: int, counts: dict[NodeId, int], layers: i
                 first_layer=first,
                 last_layer=first + count - 1,
                 holds_output=first + count == layers,
-                weight_bytes=model.size_bytes * count // layers,
+                weight_bytes=weights,
                 kv_bytes=round(context * _kv_mebi(model) * MEBI * count / layers),
                 compute_bytes=round(0.5 * GIBI),
                 free_bytes=round((free + 0.6) * GIBI),
+                kept_bytes=weights * 9 // 10 if node == LIVING_ROOM else 0,
             )
         )
         first += count

@@ -5,6 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
+from app.cli import words
 from app.cli.console import Session
 from app.cli.plan_command import comparison, context_line, show_answer, speed_line
 from app.cli.wishes import Wishes, find_pc, pcs_of_status
@@ -49,11 +50,22 @@ def test_an_unknown_pc_is_told_with_the_nearest_name() -> None:
 
 def test_a_speed_says_what_it_is_for_and_what_it_rests_on() -> None:
     line = speed_line(told(20.0))
-    assert line.startswith("Expected: 20.0 tok/s, first token after 2.0 s, prompt 500 tok/s, ready after 12 s")
+    assert line.startswith("Expected: 20.0 tok/s, first token after 2.0 s, prompt 500 tok/s (")
     assert "1 000 tokens in, 400 out; partly estimated" in line
     assert "measured devices and links, corrected by earlier runs" in speed_line(
         told(20.0, is_measured=True, corrected_by=0.9)
     )
+
+
+def test_the_time_to_ready_is_told_with_what_pcs_keep() -> None:
+    found = plan().model_copy(update={"prediction": told(20.0)})
+    assert words.load(found) == "Ready in about 12 s."
+    kept = tuple(each.model_copy(update={"kept_bytes": 3 << 30}) for each in found.stages[1:])
+    with_kept = found.model_copy(update={"stages": (found.stages[0], *kept)})
+    wanted = "ATTIC keeps 3.0 GB of it on its disk; BARN keeps 3.0 GB of it on its disk."
+    assert words.load(with_kept) == f"Ready in about 12 s; {wanted}"
+    assert words.load(with_kept.model_copy(update={"prediction": None})) == wanted
+    assert words.load(found.model_copy(update={"prediction": None})) is None
 
 
 def test_several_conversations_are_told_together() -> None:

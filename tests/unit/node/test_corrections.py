@@ -22,14 +22,21 @@ from app.node.corrections import (
     with_corrections,
 )
 from app.schema.instance import InstanceState, InstanceStatus
-from app.schema.plan import ClusterView, DeviceResources, LinkMeasure, NodeResources, Plan, Prediction
+from app.schema.plan import ClusterView, DeviceResources, LinkMeasure, LoadKind, NodeResources, Plan, Prediction
 from app.schema.record import InstanceId, ModelId, NodeId
 from app.schema.speed import CorrectionBook, Mix
 from tests.unit.instances.plans import HEAD, plan, stage
 
 ATTIC, BARN = NodeId("a" * 64), NodeId("b" * 64)
 SPEED = Prediction(
-    prompt_tokens=1000, answer_tokens=400, decode=20.0, prefill=500.0, first_token=2.0, answer=22.0, load=10.0
+    prompt_tokens=1000,
+    answer_tokens=400,
+    decode=20.0,
+    prefill=500.0,
+    first_token=2.0,
+    answer=22.0,
+    load=10.0,
+    load_kind=LoadKind.SEND,
 )
 SPLIT = plan().model_copy(update={"prediction": SPEED})
 ALONE = plan(stage("h", "CPU", 0, 11, output=True)).model_copy(update={"prediction": SPEED})
@@ -159,7 +166,52 @@ def test_a_device_that_ran_alone_has_its_own_factor() -> None:
 
 def test_without_runs_nothing_is_corrected() -> None:
     seen = with_corrections(view(), after_load(CorrectionBook(), SPLIT, 20.0, now=1.0))
-    assert seen == view()
+    assert (
+        seen.model_copy(update={"nodes": tuple(each.model_copy(update={"loads": ()}) for each in seen.nodes)}) == view()
+    )
+
+
+def launched(of: LoadKind, predicted: float, corrected_by: float | None = None) -> Plan:
+    told = {"load": predicted, "load_kind": of, "load_corrected_by": corrected_by}
+    return SPLIT.model_copy(update={"prediction": SPEED.model_copy(update=told)})
+
+
+def load_factors(book: CorrectionBook) -> dict[LoadKind, float]:
+    head, *others = with_corrections(view(), book).nodes
+    assert all(not each.loads for each in others)
+    assert all(each.devices == devices_of(SPLIT) for each in head.loads)
+    return {each.kind: each.factor for each in head.loads}
+
+
+times = st.lists(st.tuples(st.sampled_from(LoadKind), st.floats(0.2, 5.0)), min_size=1, max_size=20)
+
+
+@given(times)
+def test_launches_of_one_kind_say_nothing_of_another(order: list[tuple[LoadKind, float]]) -> None:
+    both, alone = CorrectionBook(), {kind: CorrectionBook() for kind in LoadKind}
+    for now, (kind, slower) in enumerate(order):
+        # What is shown is corrected already; what is learned is against the bare model.
+        corrected = load_factors(both).get(kind)
+        shown = launched(kind, 10.0 * (corrected or 1.0), corrected)
+        both = after_load(both, shown, 10.0 * slower, float(now))
+        alone[kind] = after_load(alone[kind], launched(kind, 10.0), 10.0 * slower, float(now))
+    for kind in LoadKind:
+        assert load_factors(both).get(kind) == pytest.approx(load_factors(alone[kind]).get(kind))
+
+
+@given(st.floats(0.2, 0.9), st.floats(1.0, 5.0))
+def test_one_launch_that_found_its_file_in_ram_is_forgotten_with_the_next(fast: float, usual: float) -> None:
+    book = after_load(CorrectionBook(), launched(LoadKind.READ, 10.0), 10.0 * fast, 1.0)
+    book = after_load(book, launched(LoadKind.READ, 10.0), 10.0 * usual, 2.0)
+    assert load_factors(book) == {LoadKind.READ: pytest.approx(usual)}
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf])
+def test_a_launch_without_a_time_teaches_nothing(seconds: float) -> None:
+    assert after_load(CorrectionBook(), SPLIT, seconds, 1.0) == CorrectionBook()
+    assert after_load(CorrectionBook(), launched(LoadKind.SEND, 0.0), 5.0, 1.0) == CorrectionBook()
+    older = SPLIT.model_copy(update={"prediction": SPEED.model_copy(update={"load_kind": None})})
+    assert after_load(CorrectionBook(), older, 5.0, 1.0) == CorrectionBook()
 
 
 def test_another_split_must_win_by_fifteen_percent() -> None:
@@ -195,7 +247,7 @@ async def test_it_is_all_there_after_a_restart(tmp_path: Path) -> None:
     second = await asyncio.to_thread(Corrections, path)
     assert second.factor(SPLIT) == pytest.approx(2.0)
     assert second.factor(ALONE) == 1.0
-    assert second.load_seconds(SPLIT) == pytest.approx(20.0)
+    assert [load.factor for load in second.with_corrections(view()).nodes[0].loads] == [pytest.approx(2.0)]
     assert second.mix == first.mix
     assert second.with_corrections(view()) == first.with_corrections(view())
 

@@ -61,6 +61,16 @@ def test_several_conversations_are_told_together() -> None:
     assert "of all 4 together" in str(plan_view.headline(found.model_copy(update={"prediction": told})))
 
 
+def test_what_pcs_keep_is_told() -> None:
+    found = plan()
+    (kept,) = (stage for stage in found.stages if stage.kept_bytes)
+    stages = tuple(each.model_copy(update={"kept_bytes": each.kept_bytes and 3 << 30}) for each in found.stages)
+    told = plan_view.kept_note(found.model_copy(update={"stages": stages}))
+    assert str(told) == f"{kept.node_name} keeps 3 GB of it on its disk."
+    none = tuple(each.model_copy(update={"kept_bytes": 0}) for each in found.stages)
+    assert plan_view.kept_note(found.model_copy(update={"stages": none})) is None
+
+
 def test_layers_are_counted_from_one_without_a_gap() -> None:
     first, last = (str(pc.devices[0].layers) for pc in plan_view.bars(plan(), PCS))
     end = int(first.rsplit("-", 1)[1])

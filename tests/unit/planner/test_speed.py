@@ -2,8 +2,9 @@
 
 import pytest
 
+from app.planner.loading import DISK_RATE, LAUNCH_SECONDS, WORKER_SECONDS
 from app.planner.plan import plan
-from app.planner.speed import TOKEN_SECONDS, Mix, hop_of, load_seconds, mix_of, overlapped, pace_of, work_of
+from app.planner.speed import TOKEN_SECONDS, Mix, hop_of, mix_of, overlapped, pace_of, work_of
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView, DeviceResources, KvType, LinkMeasure, Plan, Prediction
 from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
@@ -35,7 +36,7 @@ def test_one_card_alone() -> None:
     assert told.prefill == pytest.approx(1000 / told.first_token)
     assert told.answer == pytest.approx(told.first_token + 400 / told.decode)
     assert (told.prompt_tokens, told.answer_tokens) == (1000, 400)
-    assert told.load == pytest.approx(8 * GIB / 500e6)
+    assert told.load == pytest.approx(LAUNCH_SECONDS + 8 * GIB / DISK_RATE)
     assert told.is_measured
     assert told.corrected_by is None
 
@@ -69,7 +70,7 @@ def test_a_hop_costs_a_round_trip_the_activations_and_the_mask() -> None:
     prompt = 2 * 8 * GIB / 400e9 + 2 * 998 * 16 * GIB / 20e12 + 6 * 4e-3 + (2 * 4096 * 4 * 1000 + masks) / 100e6
     assert told.first_token == pytest.approx(prompt)
     # A worker without a cache gets 8 GiB at the link's 100 MB/s.
-    assert told.load == pytest.approx(8 * GIB / 100e6 + 51 * 4e-3)
+    assert told.load == pytest.approx(LAUNCH_SECONDS + WORKER_SECONDS + 8 * GIB / 100e6 + 51 * 4e-3)
 
 
 def test_each_stage_costs_its_time_per_token() -> None:
@@ -131,12 +132,6 @@ def test_what_earlier_runs_taught_is_multiplied_in() -> None:
     link = LinkMeasure(a="a", b="b", round_trip=1e-3, throughput=1e8, correction=2.0)
     assert hop_of(link).seconds(1, 1e6) == pytest.approx(2 * (1e-3 + 1e-2))
     assert pace_of(late).seconds(400e9, 0) == pytest.approx(1.25)
-
-
-def test_workers_load_one_after_the_other() -> None:
-    hop = hop_of(LinkMeasure(a="a", b="b", round_trip=0.0, throughput=1e9))
-    # Reading at 500 MB/s is slower than sending at 1 GB/s.
-    assert load_seconds(500_000_000, [(hop, 500_000_000), (hop, 500_000_000)]) == pytest.approx(3.0)
 
 
 def stages(view: ClusterView, model: ModelShape = EIGHT, **wishes: object) -> list[tuple[str, str, int]]:
