@@ -162,4 +162,5 @@ def _memory(plan: Plan) -> dict[str, int]:
     totals = {plan.head: plan.head_ram_bytes}
     for stage in plan.stages:
         totals[stage.node] = totals.get(stage.node, 0) + stage.total_bytes
+    totals[plan.head] += plan.encoder.total_bytes if plan.encoder is not None else 0
     return {str(name): size for name, size in totals.items()}

@@ -34,7 +34,7 @@ from app.cli.wishes import (
 from app.client import ChatPiece, NodeClient
 from app.schema.errors import InputError, InstanceNotFound, NodeNotRunning, PlacementRefused, from_info
 from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest, PhaseState
-from app.schema.plan import CPU_DEVICE, ExpertShare, KvType, Plan, Refusal
+from app.schema.plan import CPU_DEVICE, EncoderShare, ExpertShare, KvType, Plan, Refusal
 from app.schema.record import InstanceId, ModelId
 
 Model = Annotated[str, typer.Argument(help="Name of a model, its file name, or a path.")]
@@ -92,7 +92,15 @@ def show_stages(to: Session, found: Plan) -> None:
         table.add_row(stage.node_name, stage.device, held, *(words.size(each) for each in sizes))
     if found.experts is not None:
         table.add_row(*_expert_row(found, found.experts))
+    if found.encoder is not None:
+        table.add_row(*_encoder_row(found.encoder))
     to.out.print(table)
+
+
+def _encoder_row(encoder: EncoderShare) -> tuple[str, ...]:
+    """The picture encoder of the head, as a row of the stages."""
+    sizes = (encoder.weight_bytes, 0, encoder.compute_bytes, encoder.free_bytes)
+    return (encoder.node_name, encoder.device, "picture encoder", *(words.size(each) for each in sizes))
 
 
 def _expert_row(found: Plan, experts: ExpertShare) -> tuple[str, ...]:

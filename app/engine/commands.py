@@ -70,7 +70,8 @@ class HeadSpec:
 
     `rpc_endpoints` (`host:port`) are numbered RPC0, RPC1... in their order, one device each. `gpu_layers` and
     `tensor_split` are those of the plan. `context` counts tokens over all `slots`. No devices means the processor
-    alone. The experts of the blocks in `expert_layers` stay in RAM and the processor computes them.
+    alone. The experts of the blocks in `expert_layers` stay in RAM and the processor computes them. The projector goes
+    on `projector_device`, one of the head's own (`CPU` for its processor); None leaves it to where it was always put.
     """
 
     model_path: str
@@ -86,6 +87,7 @@ class HeadSpec:
     api_key: str
     threads: int | None = None
     projector_path: str | None = None
+    projector_device: str | None = None
     guessing: Guessing | None = None
     expert_layers: tuple[int, ...] = ()
     extra_arguments: tuple[str, ...] = ()
@@ -206,10 +208,14 @@ def _serving(build: EngineBuild, spec: HeadSpec) -> tuple[str, ...]:
 
 
 def _projector(build: EngineBuild, spec: HeadSpec) -> tuple[str, ...]:
-    """The projector goes to the head's own first device: by default it would go to the first of `-dev`, a worker."""
+    """The projector goes where the plan says, by default to the head's own first device: the engine itself would put it
+    on the first of `-dev`, a worker.
+    """
     if spec.projector_path is None:
         return ()
-    own = next((device for device in spec.devices if not device.startswith("RPC")), None)
+    own = spec.projector_device or next((device for device in spec.devices if not device.startswith("RPC")), None)
+    if own == CPU_DEVICE:
+        return ("-mm", spec.projector_path, "--no-mmproj-offload")
     if own is not None and build.accepts("-mmdev"):
         return ("-mm", spec.projector_path, "-mmdev", own)
     local = own is not None and not spec.rpc_endpoints

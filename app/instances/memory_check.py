@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app.engine.fit import DeviceMemory
-from app.instances.placement import draft_bytes, stages_by_engine_device
+from app.instances.placement import stages_by_engine_device, unprojected_bytes
 from app.schema.errors import OutOfMemory
 from app.schema.plan import CPU_DEVICE, Plan, Stage
 
@@ -16,8 +16,8 @@ MEBIBYTE = 1 << 20
 def judge(plan: Plan, measured: Mapping[str, DeviceMemory], remote_indexes: Mapping[int, int]) -> str:
     """What each PC will hold by the engine's own word, as a sentence part: `worker-1 44 MB, head 61 MB`.
 
-    `remote_indexes` is as in `engine_devices`. A draft model beside a stage counts at the planner's
-    figure. Raises OutOfMemory that names the PC when a device has less free.
+    `remote_indexes` is as in `engine_devices`. Draft model and picture encoder count at the planner's figures.
+    Raises OutOfMemory that names the PC when a device has less free.
     """
     told = []
     staged = stages_by_engine_device(plan, remote_indexes)
@@ -25,12 +25,12 @@ def judge(plan: Plan, measured: Mapping[str, DeviceMemory], remote_indexes: Mapp
         memory = measured.get(HOST if name == CPU_DEVICE else name)
         if memory is None:
             continue
-        _check(stage, memory.total * MEBIBYTE + draft_bytes(stage, plan), plan, measured)
+        _check(stage, memory.total * MEBIBYTE + unprojected_bytes(stage, plan), plan, measured)
         told.append(f"{stage.node_name} {memory.total} MB")
     ram = measured.get(HOST)
     if plan.experts is not None and CPU_DEVICE not in staged and ram is not None:
         place = plan.stages[-1].model_copy(update={"device": CPU_DEVICE, "free_bytes": plan.experts.free_bytes})
-        _check(place, ram.total * MEBIBYTE, plan, measured)
+        _check(place, ram.total * MEBIBYTE + unprojected_bytes(place, plan), plan, measured)
         told.append(f"{place.node_name} {ram.total} MB of RAM")
     return ", ".join(told)
 

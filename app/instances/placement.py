@@ -25,7 +25,8 @@ def seats(
     """The seats of a plan in layer order, at last those of devices of the head that hold no blocks but something else.
 
     The head's own devices are leased too, but need no worker. A device has one lease: a draft model beside a stage is
-    in that stage's, and so are experts. Leases of workers say what of `model` will lie there, as far as that is known.
+    in that stage's, and so are experts and the picture encoder. Leases of workers say what of `model` will lie there,
+    as far as that is known.
     """
     staged = {stage.device for stage in plan.stages if stage.node == plan.head}
     beside = (
@@ -67,7 +68,7 @@ def _part(stage: Stage, plan: Plan, model: ModelFile | None) -> ModelPart | None
 
 
 def beside_bytes(stage: Stage, plan: Plan) -> int:
-    """What the draft model and the experts that the head's processor computes take on the device of a stage."""
+    """What draft model, picture encoder and the experts that the head's processor computes take on a stage's device."""
     return _beside(plan).get(stage.device, 0) if stage.node == plan.head else 0
 
 
@@ -77,14 +78,18 @@ def _beside(plan: Plan) -> dict[str, int]:
     drafted = plan.speculation
     if drafted is not None and drafted.draft_device is not None:
         found[drafted.draft_device] = found.get(drafted.draft_device, 0) + drafted.draft_bytes
+    if plan.encoder is not None:
+        found[plan.encoder.device] = found.get(plan.encoder.device, 0) + plan.encoder.total_bytes
     return found
 
 
-def draft_bytes(stage: Stage, plan: Plan) -> int:
-    """What the draft model takes on the device of a stage, beside the stage."""
-    found = plan.speculation
-    seated = found is not None and stage.node == plan.head and stage.device == found.draft_device and stage.layers > 0
-    return found.draft_bytes if found is not None and seated else 0
+def unprojected_bytes(stage: Stage, plan: Plan) -> int:
+    """What the engine's projection knows nothing of on the device of a stage: draft model and picture encoder."""
+    if stage.node != plan.head:
+        return 0
+    drafted, encoder = plan.speculation, plan.encoder
+    draft = drafted.draft_bytes if drafted is not None and drafted.draft_device == stage.device else 0
+    return draft + (encoder.total_bytes if encoder is not None and encoder.device == stage.device else 0)
 
 
 def _stage_beside(plan: Plan, head_name: str, device: str, count: int) -> Stage:

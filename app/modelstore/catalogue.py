@@ -1,6 +1,6 @@
 """The catalogue: every GGUF model on this PC's disks, each with its shape or the reason it cannot be read."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from app.modelstore.gguf import part_paths, read_shape
@@ -10,7 +10,7 @@ from app.modelstore.ollama import OllamaModel, ollama_models
 from app.modelstore.shape_memory import Reading, ShapeMemory
 from app.modelstore.walk import Walk, found_file
 from app.schema.errors import CaravanError, ModelNotFound
-from app.schema.model import ModelFile, ModelShape
+from app.schema.model import EncoderShape, ModelFile, ModelShape
 from app.schema.record import ModelId
 
 
@@ -47,12 +47,26 @@ class Catalogue:
         blobs, ollama_projectors = _ollama_groups(list(named))
         groups = [*group_parts(Walk().gguf_files(self._folders)), *blobs]
         readings = [self._reading(group) for group in groups]
-        self._memory.save()
         projectors = {**_projectors(groups, readings), **ollama_projectors}
+        encoders = self._encoders(set(projectors.values()), groups, readings)
+        self._memory.save()
         listed = zip(unique_ids(groups), groups, readings, strict=True)
-        models = (_model_file(name, group, reading, projectors) for name, group, reading in listed)
+        models = (_model_file(name, group, reading, projectors, encoders) for name, group, reading in listed)
         self._models = tuple(sorted(models, key=lambda model: model.id.casefold()))
         return self._models
+
+    def _encoders(
+        self, wanted: Iterable[Path], groups: Sequence[Group], readings: Sequence[Reading]
+    ) -> dict[Path, EncoderShape]:
+        """What the wanted projectors are, by path, as far as they can be read. Ollama's are in no group."""
+        known = {group.path: reading for group, reading in zip(groups, readings, strict=True)}
+        found = {}
+        for path in sorted(wanted):
+            file = found_file(path)
+            reading = known.get(path) or (self._reading(Group(path.name, (file,))) if file is not None else None)
+            if reading is not None and reading.shape is not None and reading.shape.encoder is not None:
+                found[path] = reading.shape.encoder
+        return found
 
     def _reading(self, group: Group) -> Reading:
         remembered = self._memory.recall(group)
@@ -73,7 +87,7 @@ def read_model(path: Path) -> ModelFile:
     if not files:
         raise ModelNotFound(f"There is no file {path}.", "Check the path; `caravan models` lists what was found.")
     group = Group(base_name(whole.name), files)
-    return _model_file(group.name, group, _read_group(group, read_shape), {})
+    return _model_file(group.name, group, _read_group(group, read_shape), {}, {})
 
 
 def _read_group(group: Group, read: Callable[[Path], ModelShape]) -> Reading:
@@ -105,7 +119,13 @@ def _projectors(groups: Sequence[Group], readings: Sequence[Reading]) -> dict[Pa
     return pair_projectors(models, [group for group, projector in zip(groups, kinds, strict=True) if projector])
 
 
-def _model_file(name: str, group: Group, reading: Reading, projectors: dict[Path, Path]) -> ModelFile:
+def _model_file(
+    name: str,
+    group: Group,
+    reading: Reading,
+    projectors: dict[Path, Path],
+    encoders: dict[Path, EncoderShape],
+) -> ModelFile:
     projector = projectors.get(group.path)
     return ModelFile(
         id=ModelId(name),
@@ -117,4 +137,5 @@ def _model_file(name: str, group: Group, reading: Reading, projectors: dict[Path
         shape=reading.shape,
         problem=reading.problem,
         projector_path=str(projector) if projector else None,
+        encoder=encoders.get(projector) if projector else None,
     )

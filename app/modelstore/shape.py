@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from app.modelstore.encoder_shape import encoder_shape
 from app.modelstore.file_types import file_type_name
 from app.modelstore.gguf_errors import hostile, unsupported
 from app.modelstore.gguf_header import GgufHeader, TensorInfo
@@ -52,6 +53,11 @@ class _Weights:
         self.has_output = self.has_output or tensor.name == "output.weight"
         self._place(tensor)
 
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.layers) + self.embedding + self.output + self.other
+
     def _place(self, tensor: TensorInfo) -> None:
         block = _BLOCK.match(tensor.name)
         layer = int(block[1]) if block else None
@@ -85,7 +91,7 @@ def shape_of(headers: Sequence[GgufHeader]) -> ModelShape:
     if weights.count == 0:
         raise unsupported(metadata.path, "holds no weights, only a vocabulary", "Choose the file with the weights.")
     _check_tensor_count(metadata, weights.count)
-    facts = {} if projector else _facts(metadata, layers)
+    facts = _projector_facts(metadata, headers, weights) if projector else _facts(metadata, layers)
     return ModelShape(**_general(metadata, weights, projector), **facts, split_count=len(headers))
 
 
@@ -170,6 +176,11 @@ def _facts(metadata: Metadata, layers: int) -> dict[str, object]:
         "has_chat_template": metadata.general("tokenizer.chat_template") is not None,
         "has_thinking_switch": "enable_thinking" in (metadata.text("tokenizer.chat_template") or ""),
     }
+
+
+def _projector_facts(metadata: Metadata, headers: Sequence[GgufHeader], weights: _Weights) -> dict[str, object]:
+    names = [tensor.name for header in headers for tensor in header.tensors]
+    return {"encoder": encoder_shape(metadata, names, weights.total)}
 
 
 def _state_space_width(metadata: Metadata) -> int | None:

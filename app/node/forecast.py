@@ -16,7 +16,7 @@ from app.node.bus import Bus, Closed, Overflowed
 from app.node.corrections import Corrections
 from app.node.library import Library
 from app.node.read_files import ReadFiles
-from app.node.resources import links_of, own_resources, peer_resources, with_freed, with_model
+from app.node.resources import links_of, own_resources, peer_resources, with_encoders, with_freed, with_model
 from app.node.shared_models import SharedModels
 from app.node.smaller import with_smaller
 from app.node.speeds import Speeds, for_model
@@ -96,9 +96,12 @@ class Forecast:
         view = self._view(model, shape, is_here=True)
         return make_plan(self._with_mix(request), shape, view, self._drafts())
 
-    def plan_for(self, request: PlanRequest, shape: ModelShape, cluster: ClusterView) -> Plan | Refusal:
+    def plan_for(
+        self, request: PlanRequest, model: ModelFile, shape: ModelShape, cluster: ClusterView
+    ) -> Plan | Refusal:
         """Where the model would run in a cluster that somebody describes; nothing that was learned here counts."""
-        return make_plan(self._with_mix(request), shape, cluster)
+        beside = {node.node: model.encoder for node in cluster.nodes if model.encoder is not None}
+        return make_plan(self._with_mix(request), shape, with_encoders(cluster, beside))
 
     def _drafts(self) -> tuple[Draft, ...]:
         status = self._bus.status
@@ -156,8 +159,12 @@ class Forecast:
 
     def _view(self, model: ModelFile, shape: ModelShape, is_here: bool = False) -> ClusterView:
         status = self._bus.status
-        own = {status.node.id} if is_here or self._library.holds(model) else set()
-        view = self.cluster(self._models.holders(model) | own)
+        here = self._library.same(model) or (model if is_here else None)
+        encoders = self._models.encoders(model)
+        if here is not None and here.encoder is not None:
+            encoders[status.node.id] = here.encoder
+        own = {status.node.id} if here is not None else set()
+        view = with_encoders(self.cluster(self._models.holders(model) | own), encoders)
         told: dict[Any, tuple[DeviceSpeed, ...]] = {
             peer.node: peer.report.speeds for peer in status.peers if peer.report is not None
         }

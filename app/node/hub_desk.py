@@ -14,7 +14,7 @@ from app.node.hub_token import HubTokens
 from app.schema.download import ESTIMATED, HubAccess, HubFile, HubModel, HubQuestion, HubRepository, HubSort
 from app.schema.errors import HubFileNotFound, InputError
 from app.schema.hub_reference import HubReference, is_revision, read_reference
-from app.schema.model import ModelFile, ModelShape
+from app.schema.model import EncoderShape, ModelFile, ModelShape
 from app.schema.plan import ClusterView, Plan, Refusal
 from app.schema.record import ModelId
 
@@ -81,6 +81,7 @@ class HubDesk:
             parts=tuple(part.path for part in file.parts),
             shape=shape,
             projector_path=projector.parts[0].path if projector is not None else None,
+            encoder=EncoderShape(weight_bytes=projector.size_bytes or 0) if projector is not None else None,
         )
         asked = question.plan.model_copy(update={"model_id": model.id})
         answer = await asyncio.to_thread(self._forecast.plan_if_here, asked, model, shape)

@@ -101,7 +101,7 @@ class InstanceDesk:
             return await self.plan(question.request)
         model, shape = await self._readable(question.request.model_id)
         known = question.request.model_copy(update={"model_id": model.id})
-        return await asyncio.to_thread(self._forecast.plan_for, known, shape, question.cluster)
+        return await asyncio.to_thread(self._forecast.plan_for, known, model, shape, question.cluster)
 
     async def observe(self, instance: InstanceStatus, tail: bytes) -> None:
         """Learn from the end of an answer of an instance of this node."""

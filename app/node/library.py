@@ -52,10 +52,10 @@ class Library:
                 raise
         return await self._open(Path(name))
 
-    def holds(self, model: ModelFile) -> bool:
-        """Whether this very file is on this PC, as far as name and size tell."""
+    def same(self, model: ModelFile) -> ModelFile | None:
+        """This very file as it lies on this PC, as far as name and size tell; None when it is not here."""
         known = (*self._models, *self._opened.values())
-        return any(each.is_same(model) for each in known)
+        return next((each for each in known if each.is_same(model)), None)
 
     async def _open(self, path: Path) -> ModelFile:
         model = await asyncio.to_thread(read_model, path)

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping
 from app.schema.engine import EngineBuild, EngineStatus
 from app.schema.hardware import Accelerator, HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus
-from app.schema.model import ModelFile, ModelPart
+from app.schema.model import EncoderShape, ModelFile, ModelPart
 from app.schema.node import NodeInfo, Peer, PeerReport, Reachability, Status
 from app.schema.plan import CPU_DEVICE, ClusterView, DeviceResources, LinkMeasure, NodeResources
 from app.schema.record import NodeId
@@ -101,6 +101,8 @@ def with_freed(view: ClusterView, gone: Iterable[InstanceStatus]) -> ClusterView
             freed[stage.node, stage.device] += stage.total_bytes
         if instance.plan.experts is not None:
             freed[instance.plan.head, CPU_DEVICE] += instance.plan.experts.total_bytes
+        if instance.plan.encoder is not None:
+            freed[instance.plan.head, instance.plan.encoder.device] += instance.plan.encoder.total_bytes
     nodes = (
         node.model_copy(update={"devices": tuple(_freed(each, freed[node.node, each.device]) for each in node.devices)})
         for node in view.nodes
@@ -110,6 +112,12 @@ def with_freed(view: ClusterView, gone: Iterable[InstanceStatus]) -> ClusterView
 
 def _freed(device: DeviceResources, more: int) -> DeviceResources:
     return device.model_copy(update={"free_bytes": min(device.total_bytes, device.free_bytes + more)})
+
+
+def with_encoders(view: ClusterView, encoders: Mapping[NodeId, EncoderShape]) -> ClusterView:
+    """The cluster with the picture encoder that each node loads beside the model in question."""
+    nodes = (node.model_copy(update={"encoder": encoders.get(node.node, node.encoder)}) for node in view.nodes)
+    return view.model_copy(update={"nodes": tuple(nodes)})
 
 
 def own_links(status: Status) -> tuple[LinkMeasure, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from app.cluster.link import PeerLink
 from app.schema.errors import CaravanError, ModelNotFound
-from app.schema.model import HeldModel, ModelFile
+from app.schema.model import EncoderShape, HeldModel, ModelFile
 from app.schema.node import Peer
 from app.schema.record import NodeId
 
@@ -58,6 +58,11 @@ class SharedModels:
     def holders(self, model: ModelFile) -> frozenset[NodeId]:
         """The peers whose disks hold this very file, as far as name and size tell."""
         return frozenset(node for node, models in self._models.items() if any(each.is_same(model) for each in models))
+
+    def encoders(self, model: ModelFile) -> dict[NodeId, EncoderShape]:
+        """The picture encoders that lie beside this file on the peers' disks."""
+        copies = ((node, each) for node, models in self._models.items() for each in models if each.is_same(model))
+        return {node: each.encoder for node, each in copies if each.encoder is not None}
 
     def held(self, own: NodeId, models: tuple[ModelFile, ...]) -> tuple[HeldModel, ...]:
         """All models of the cluster, this PC's `models` first, each once with the PCs that hold it."""

@@ -36,7 +36,7 @@ def _alternative(
     question: Question, search: Search, contexts: Contexts, pcs: int, chosen: Placement | None
 ) -> Alternative:
     context = search.demand.context
-    placement = chosen if chosen is not None and len(chosen.nodes) == pcs else search.on(pcs)
+    placement = chosen if chosen is not None and len(chosen.nodes) == pcs else question.on(search, pcs)
     if placement is not None:
         largest = contexts.as_asked(context) if placement is chosen and question.request.shares else None
         largest = largest or contexts.on(pcs, fits=context)
@@ -56,7 +56,7 @@ def _alternative(
 def names(question: Question, placement: Placement) -> list[str]:
     """The names of a placement's PCs: the head, then the others best first."""
     head = placement.head
-    others = [c for c in question.eligibility.kept if c.node.node in placement.nodes and c is not head]
+    others = [c for c in question.eligibility.kept if c.node.node in placement.nodes and c.node is not head.node]
     return [head.node.name, *(candidate.node.name for candidate in others)]
 
 
@@ -97,6 +97,8 @@ def spare_devices(placement: Placement) -> tuple[DeviceReason, ...]:
     processor = head_processor(placement.head)
     if any(placement.spilled) and processor is not None:
         used.add((processor.node.node, processor.device.device))
+    if placement.head.encoder is not None:
+        used.add((placement.head.node.node, placement.head.encoder.device.device))
     nodes = {node.node: node for node in (placement.head.node, *(offer.node for offer in placement.offers))}
     slowest = min(cost.pace.bandwidth / cost.pace.correction for cost in placement.costs)
     found = []

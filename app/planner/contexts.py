@@ -31,7 +31,10 @@ class Contexts:
 
     def __init__(self, question: Question, search: Search) -> None:
         self._question = question
-        self._search = search
+        self._searches = [
+            search if heads == search.heads else question.search(search.demand.context, heads=heads)
+            for heads in question.seatings
+        ]
         self._required = frozenset(question.request.use)
         trained = question.shape.context_length
         self._limit = trained * question.request.slots if trained else MOST_TOKENS
@@ -41,13 +44,14 @@ class Contexts:
         """On whatever split of the numbers of PCs and under the heads that the request allows."""
         if self._question.request.shares:
             return self._largest([lambda step: share_fits(self._question, self._reach(step).demand)], fits, below)
-        heads = [self._asked_under(head, self._search.lines(head)) for head in self._question.heads]
-        return self._largest(heads, fits, below)
+        ways = [(head, search.lines(head)) for search in self._searches for head in search.heads]
+        return self._largest([self._asked_under(head, lines) for head, lines in ways], fits, below)
 
     def on(self, pcs: int, fits: int = 0, below: int | None = None) -> int | None:
         """On exactly that many PCs, whatever number was asked for."""
-        able = [head for head in self._question.heads if len(self._question.eligibility.workers(head)) >= pcs - 1]
-        return self._largest([self._on_under(head, pcs) for head in able], fits, below)
+        ways = [(head, search) for search in self._searches for head in search.heads]
+        able = [way for way in ways if len(self._question.eligibility.workers(way[0])) >= pcs - 1]
+        return self._largest([self._on_under(head, search.lines(head), pcs) for head, search in able], fits, below)
 
     def in_place(self, placement: Placement, fits: int, below: int | None = None) -> int | None:
         """On no other devices than those of a placement, under its head."""
@@ -57,7 +61,8 @@ class Contexts:
         processor = head_processor(placement.head)
         if any(placement.spilled) and processor is not None:
             used.add(_key(processor))
-        lines = [_among(line, used) for line in self._search.lines(placement.head)]
+        search = next(each for each in self._searches if placement.head in each.heads)
+        lines = [_among(line, used) for line in search.lines(placement.head)]
         kept = [line for line in lines if line is not None]
         return self._largest([self._asked_under(placement.head, kept)], fits, below)
 
@@ -74,7 +79,7 @@ class Contexts:
 
     def _asked_under(self, head: Candidate, lines: Sequence[Line]) -> Callable[[int], bool]:
         pcs, least = self._question.request.pcs, self._question.request.min_pcs
-        budget = self._budget(head, self._search.most_pcs if pcs is None else pcs)
+        budget = self._budget(head, self._searches[0].most_pcs if pcs is None else pcs)
 
         def test(step: int) -> bool:
             reach = self._reach(step)
@@ -86,8 +91,8 @@ class Contexts:
 
         return test
 
-    def _on_under(self, head: Candidate, pcs: int) -> Callable[[int], bool]:
-        lines, budget = self._search.lines(head), self._budget(head, pcs)
+    def _on_under(self, head: Candidate, lines: Sequence[Line], pcs: int) -> Callable[[int], bool]:
+        budget = self._budget(head, pcs)
 
         def test(step: int) -> bool:
             reach = self._reach(step)

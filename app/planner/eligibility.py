@@ -1,8 +1,9 @@
 """Which nodes may take part: each is kept with the memory it offers, or dropped with a reason."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.planner import sentences
+from app.planner.encoder import Encoder, encoder_on
 from app.planner.memory import reserve_bytes
 from app.schema.plan import ClusterView, DeviceResources, NodeReason, NodeResources, PlanRequest
 from app.schema.record import NodeId
@@ -22,10 +23,14 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A node that may take part. One that offers nothing can still be the head. Offers are in the node's order."""
+    """A node that may take part. One that offers nothing can still be the head. Offers are in the node's order.
+
+    `encoder` is the picture encoder that it holds as the head; what it takes is off the offer of its device.
+    """
 
     node: NodeResources
     offers: tuple[Offer, ...]
+    encoder: Encoder | None = None
 
     @property
     def has_gpu(self) -> bool:
@@ -37,6 +42,30 @@ class Candidate:
         cpus = tuple(offer for offer in self.offers if offer.device.is_cpu)
         gpus = tuple(offer for offer in self.offers if not offer.device.is_cpu)
         return cpus + gpus if processors or not self.has_gpu else gpus
+
+    def leading(self, *, in_ram: bool = False) -> "Candidate | None":
+        """The node as the head, with its picture encoder on its first card that has room for it, else in its RAM.
+
+        With `in_ram` the other way round. None when no device has room.
+        """
+        if self.node.encoder is None:
+            return self
+        bare = self._without_encoder()
+        for offer in sorted(bare.offers, key=lambda each: each.device.is_cpu != in_ram):
+            encoder = encoder_on(offer.device, self.node.encoder)
+            if offer.budget > encoder.total:
+                return bare._with(offer.device, -encoder.total, encoder)
+        return None
+
+    def _without_encoder(self) -> "Candidate":
+        return self if self.encoder is None else self._with(self.encoder.device, self.encoder.total, None)
+
+    def _with(self, device: DeviceResources, more: int, encoder: Encoder | None) -> "Candidate":
+        """The candidate with that many bytes more on offer on a device."""
+        offers = (
+            replace(offer, budget=offer.budget + more) if offer.device is device else offer for offer in self.offers
+        )
+        return replace(self, offers=tuple(offers), encoder=encoder)
 
     @property
     def rank(self) -> tuple[bool, int, NodeId]:
@@ -64,7 +93,8 @@ class Eligibility:
 
     def workers(self, head: Candidate) -> tuple[Candidate, ...]:
         """Nodes that may work for `head`: the identical engine build and memory on offer. Best first."""
-        return tuple(c for c in self.kept if c is not head and not worker_problem(c, head))
+        others = (c for c in self.kept if c.node.node != head.node.node)
+        return tuple(c for c in others if not worker_problem(c, head))
 
 
 def eligible(request: PlanRequest, cluster: ClusterView) -> Eligibility:

@@ -5,19 +5,30 @@ from collections.abc import Sequence
 from app.planner import sentences
 from app.planner.comparison import alternatives, least_short, left_out, spare_devices
 from app.planner.contexts import Contexts
-from app.planner.eligibility import Offer, eligible
+from app.planner.eligibility import eligible
 from app.planner.holding import expert_holding, holdings, spilled_blocks
 from app.planner.line import head_processor, on_head_processor
 from app.planner.loading import kept_bytes
 from app.planner.memory import Demand, head_ram_bytes, reserve_bytes
 from app.planner.prediction import predict
 from app.planner.question import Question
-from app.planner.refusals import DOES_NOT_FIT, reasons, unplannable
+from app.planner.refusals import DOES_NOT_FIT, no_room_for_encoder, reasons, unplannable
 from app.planner.search import Placement, Search
 from app.planner.shares import share_problem, shared, too_full
 from app.planner.speculation import Draft, speculate
 from app.schema.model import ModelShape
-from app.schema.plan import Alternative, ClusterView, ExpertShare, Plan, PlanRequest, Refusal, Role, Stage
+from app.schema.plan import (
+    Alternative,
+    ClusterView,
+    DeviceResources,
+    EncoderShare,
+    ExpertShare,
+    Plan,
+    PlanRequest,
+    Refusal,
+    Role,
+    Stage,
+)
 
 DEFAULT_CONTEXT = 4096
 """Tokens of context when the user names none, unless the model was trained for fewer."""
@@ -32,9 +43,14 @@ def plan(request: PlanRequest, shape: ModelShape, cluster: ClusterView, drafts: 
     codes: `app.planner.refusals`. `drafts` are models that may draft for it where the head has them.
     """
     eligibility = eligible(request, cluster)
-    heads = eligibility.heads(request, cluster.this_node)
+    able = eligibility.heads(request, cluster.this_node)
+    heads = tuple(head for head in (each.leading() for each in able) if head is not None)
     links = {frozenset((link.a, link.b)): link for link in cluster.links}
-    refusal = unplannable(request, shape, cluster, eligibility, heads)
+    refusal = (
+        unplannable(request, shape, cluster, eligibility, able)
+        or no_room_for_encoder(request, able, heads)
+        or unplannable(request, shape, cluster, eligibility, heads)
+    )
     if refusal is not None:
         return refusal
     question = Question(request, shape, eligibility, heads, links)
@@ -99,6 +115,20 @@ def expert_share(needs: Demand, placement: Placement) -> ExpertShare | None:
     )
 
 
+def encoder_share(placement: Placement) -> EncoderShare | None:
+    """The picture encoder on a device of the head, None when the model has none."""
+    found = placement.head.encoder
+    if found is None:
+        return None
+    return EncoderShare(
+        node_name=placement.head.node.name,
+        device=found.device.device,
+        weight_bytes=found.weights,
+        compute_bytes=found.compute,
+        free_bytes=found.device.free_bytes,
+    )
+
+
 def tensor_split(placement: Placement) -> tuple[int, ...]:
     """The engine's `-ts`: layer counts of the stages beside the head's processor, output layer with the last."""
     paired = zip(placement.offers, placement.counts, strict=True)
@@ -107,10 +137,13 @@ def tensor_split(placement: Placement) -> tuple[int, ...]:
 
 
 def _placed(question: Question, context: int) -> tuple[Search, Placement | None]:
-    if not question.request.shares:
-        return question.placed(context)
+    return _shared(question, context) if question.request.shares else question.placed(context)
+
+
+def _shared(question: Question, context: int) -> tuple[Search, Placement | None]:
     search = question.search(context)
-    return search, shared(question, search)
+    placements = (shared(question, search, heads) for heads in question.seatings)
+    return search, next((found for found in placements if found is not None), None)
 
 
 def _plan(
@@ -130,9 +163,10 @@ def _plan(
         stages=stages(search.demand, placement),
         gpu_layers=sum(counts),
         tensor_split=counts,
-        reserve_bytes=sum(reserve_bytes(offer.device) for offer in _used(placement)),
+        reserve_bytes=sum(map(reserve_bytes, _used(placement))),
         head_ram_bytes=head_ram_bytes(question.shape),
         experts=expert_share(search.demand, placement),
+        encoder=encoder_share(placement),
         left_out=left_out(question, search, placement),
         spare_devices=spare_devices(placement),
         alternatives=compared,
@@ -156,18 +190,28 @@ def _in_place(search: Search, contexts: Contexts, placement: Placement, largest:
     return max(contexts.in_place(placement, fits=context, below=largest + 1) or 0, context)
 
 
-def _used(placement: Placement) -> tuple[Offer, ...]:
-    """The devices of a placement, the processor that only computes experts included."""
-    processor = head_processor(placement.head)
-    beside = any(placement.spilled) and processor is not None and processor not in placement.offers
-    return (*placement.offers, *((processor,) if beside and processor is not None else ()))
+def _used(placement: Placement) -> list[DeviceResources]:
+    """The devices of a placement, those of the head that only hold experts or the picture encoder included."""
+    head, found = placement.head, [offer.device for offer in placement.offers]
+    own = {offer.device.device for offer in placement.offers if offer.node is head.node}
+    processor = head_processor(head)
+    beside = [processor.device] if any(placement.spilled) and processor is not None else []
+    beside += [head.encoder.device] if head.encoder is not None else []
+    return found + list({each.device: each for each in beside if each.device not in own}.values())
 
 
 def _notes(question: Question, search: Search, placement: Placement) -> tuple[str, ...]:
     request, default = question.request, default_context(question.shape)
     asked = request.context is not None
     shrunk = None if asked else sentences.context_note(request.model_id, search.demand.context, default)
-    return tuple(note for note in (shrunk, _idle_head(request, placement)) if note)
+    return tuple(note for note in (shrunk, _idle_head(request, placement), _slow_pictures(placement)) if note)
+
+
+def _slow_pictures(placement: Placement) -> str | None:
+    """What to say when a head with cards has no room on them for its picture encoder."""
+    encoder = placement.head.encoder
+    in_ram = encoder is not None and encoder.device.is_cpu and placement.head.has_gpu
+    return sentences.encoder_in_ram(placement.head.node) if in_ram else None
 
 
 def _idle_head(request: PlanRequest, placement: Placement) -> str | None:
@@ -183,7 +227,8 @@ def _refusal(question: Question, search: Search, contexts: Contexts, largest: in
     pcs = request.pcs or search.most_pcs
     head, counted = least_short(question, search, pcs)
     memories = [sentences.memory(node, devices) for node, devices in counted.nodes]
-    numbers = sentences.does_not_fit(request.model_id, counted.needed, counted.short, search.demand.context, memories)
+    told = (request.model_id, counted.needed, counted.short, search.demand.context, memories, counted.encoder)
+    numbers = sentences.does_not_fit(*told)
     fitting: Sequence[int] = [alternative.pcs for alternative in compared if alternative.fits]
     return Refusal(
         model_id=request.model_id,

@@ -16,7 +16,9 @@ from app.schema.record import NodeId
 
 @dataclass(frozen=True)
 class Question:
-    """What every step of planning needs. `heads` is not empty; `links` are by the pair of their ends."""
+    """What every step of planning needs. `heads` is not empty, each with its picture encoder on a card where one has
+    room for it; `links` are by the pair of their ends.
+    """
 
     request: PlanRequest
     shape: ModelShape
@@ -34,15 +36,33 @@ class Question:
 
         Who asks for N PCs means that N share the blocks: on N, a head without any is taken only when nothing else fits.
         """
-        search = self.search(context, {self.request.pcs or self.request.min_pcs})
-        found = search.best(self.numbers(search))
-        if found is None:
-            search = self.search(context)
-            found = search.best(self.numbers(search))
-        return search, found
+        search = self.search(context)
+        for shared in ({self.request.pcs or self.request.min_pcs}, ()):
+            for heads in self.seatings:
+                search = self.search(context, shared, heads)
+                found = search.best(self.numbers(search))
+                if found is not None:
+                    return search, found
+        return search, None
 
-    def search(self, context: int, shared: Collection[int] = ()) -> Search:
-        """A search at a context of that many tokens; on `shared` numbers of PCs the head must hold blocks too."""
+    @cached_property
+    def seatings(self) -> tuple[tuple[Candidate, ...], ...]:
+        """The heads, and where that is something else, the heads with their picture encoders in RAM."""
+        moved = tuple(head.leading(in_ram=True) or head for head in self.heads)
+        return (self.heads,) if moved == self.heads else (self.heads, moved)
+
+    def on(self, search: Search, pcs: int) -> Placement | None:
+        """The best placement on exactly that many PCs, for comparison."""
+        found = search.on(pcs)
+        others = self.seatings[1:] if found is None else ()
+        moved = (self.search(search.demand.context, heads=heads).on(pcs) for heads in others)
+        return found or next((each for each in moved if each is not None), None)
+
+    def search(self, context: int, shared: Collection[int] = (), heads: tuple[Candidate, ...] | None = None) -> Search:
+        """A search at a context of that many tokens; on `shared` numbers of PCs the head must hold blocks too.
+
+        `heads` None: those whose picture encoders are on cards.
+        """
         request, mix = self.request, mix_of(self.request, context)
         if not self.by_speed:
             # One micro-batch: nothing overlaps, so that more devices than needed promise nothing.
@@ -53,7 +73,8 @@ class Question:
             links=self.links,
         )
         wish = Wish(frozenset(request.use), frozenset(shared))
-        return Search(ground, self.eligibility, self.heads, by_speed=self.by_speed, wish=wish)
+        led = self.heads if heads is None else heads
+        return Search(ground, self.eligibility, led, by_speed=self.by_speed, wish=wish)
 
     def numbers(self, search: Search) -> Sequence[int]:
         """The numbers of PCs the request allows, fewest first."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from app.planner import sentences
 from app.planner.eligibility import Candidate, Eligibility, worker_problem
+from app.planner.encoder import encoder_compute
 from app.planner.line import MOST_PCS
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView, NodeReason, PlanRequest, Refusal
@@ -33,11 +34,33 @@ def unplannable(
     )
 
 
+def no_room_for_encoder(request: PlanRequest, able: Sequence[Candidate], heads: Sequence[Candidate]) -> Refusal | None:
+    """The refusal when no PC that could be the head has room for the picture encoder; None when one of them has."""
+    if heads:
+        return None
+    encoder, _, head = min((_encoder_bytes(each), number, each) for number, each in enumerate(able))
+    memories = [sentences.memory(each.node, each.node.devices) for each in able]
+    return Refusal(
+        model_id=request.model_id,
+        code=DOES_NOT_FIT,
+        sentence=sentences.no_room_for_encoder(request.model_id, encoder, memories),
+        hint="Close programs that use memory there. Or move the encoder's file away: then it runs without pictures.",
+        needed_bytes=encoder,
+        free_bytes=max((device.free_bytes for device in head.node.devices), default=0),
+    )
+
+
+def _encoder_bytes(head: Candidate) -> int:
+    shape = head.node.encoder
+    return 0 if shape is None else shape.weight_bytes + encoder_compute(shape)
+
+
 def reasons(eligibility: Eligibility, head: Candidate | None) -> tuple[NodeReason, ...]:
     """Why each node that cannot take part under this head is out, sorted by node id."""
     found = list(eligibility.dropped)
     for candidate in eligibility.kept:
-        sentence = worker_problem(candidate, head) if head is not None and candidate is not head else None
+        can_work = head is not None and candidate.node is not head.node
+        sentence = worker_problem(candidate, head) if head is not None and can_work else None
         if sentence is not None:
             node = candidate.node
             found.append(NodeReason(node=node.node, node_name=node.name, sentence=sentence))

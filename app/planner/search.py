@@ -98,6 +98,11 @@ class Search:
         return self.ground.demand
 
     @property
+    def heads(self) -> Sequence[Candidate]:
+        """The heads it is about."""
+        return self._heads
+
+    @property
     def most_pcs(self) -> int:
         """The largest number of PCs that can work together, over all heads; 0 without a head."""
         most = max((1 + len(self._eligibility.workers(head)) for head in self._heads), default=0)

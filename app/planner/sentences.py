@@ -233,12 +233,26 @@ def memory(node: NodeResources, devices: Sequence[DeviceResources]) -> str:
     return f"{node.name} has {_free(gpus)} on {card} and {_free(processors)} of RAM"
 
 
-def does_not_fit(model: str, needed: int, short: int, context: int, memories: Sequence[str]) -> str:
-    """The refusal for lack of memory, with all its numbers."""
+def does_not_fit(model: str, needed: int, short: int, context: int, memories: Sequence[str], encoder: int = 0) -> str:
+    """The refusal for lack of memory, with all its numbers. `encoder` is the part of the picture encoder, 0 without."""
     asked = f"{model} needs {size(needed, up=True)} for {number(context)} tokens of context"
+    asked += f" and its picture encoder ({size(encoder, up=True)})" if encoder else ""
     if short:
         return f"{asked}; {', '.join(memories)}: {size(short, up=True)} short."
     return f"{asked}; {', '.join(memories)}: enough in all, but no division into whole layers fits every device."
+
+
+def no_room_for_encoder(model: str, needed: int, memories: Sequence[str]) -> str:
+    """No device of any PC that could run the model has room for its picture encoder."""
+    told = f"The picture encoder of {model} needs {size(needed, up=True)} on one device of the PC that runs the model"
+    return f"{told}; {', '.join(memories)}, part of which is kept in reserve."
+
+
+def encoder_in_ram(node: NodeResources) -> str:
+    """The picture encoder of a head with cards lies in its RAM."""
+    return (
+        f"The picture encoder lies in the RAM of {node.name}: with it on a card the model does not fit. It is slower."
+    )
 
 
 def memory_hint(largest: int | None, fitting_pcs: int | None, asked_pcs: int | None) -> str:

@@ -29,9 +29,13 @@ def share_problem(question: Question) -> Refusal | None:
     )
 
 
-def shared(question: Question, search: Search) -> Placement | None:
-    """The placement the shares ask for; None when a device has too little memory. `share_problem` must be None."""
-    head, offers = _head(question), _offers(question, _taken(question))
+def shared(question: Question, search: Search, heads: Sequence[Candidate]) -> Placement | None:
+    """The placement the shares ask for under one of these heads; None when a device has too little memory.
+
+    `share_problem` must be None.
+    """
+    head = _head(question, heads)
+    offers = _offers(question, _taken(question), head)
     if head is None or not _fits(search.demand, capacities(search.demand, head, offers), _taken(question)):
         return None
     counts = tuple(share.layers for share in _taken(question))
@@ -44,15 +48,17 @@ def shared(question: Question, search: Search) -> Placement | None:
 
 def share_fits(question: Question, demand: Demand) -> bool:
     """Whether each device has the memory for its share of that demand. `share_problem` must be None."""
-    head, shares = _head(question), _taken(question)
-    return head is not None and _fits(demand, capacities(demand, head, _offers(question, shares)), shares)
+    shares = _taken(question)
+    led = [head for head in (_head(question, heads) for heads in question.seatings) if head is not None]
+    return any(_fits(demand, capacities(demand, head, _offers(question, shares, head)), shares) for head in led)
 
 
 def too_full(question: Question, search: Search) -> str | None:
     """The first device that cannot hold its share, as a sentence; None when all can."""
-    head, offers, shares = _head(question), _offers(question, _taken(question)), _taken(question)
+    head, shares = _head(question, question.heads), _taken(question)
     if head is None:
         return None
+    offers = _offers(question, shares, head)
     rooms = capacities(search.demand, head, offers)
     for offer, share, room, need in zip(offers, shares, rooms, _needs(search.demand, shares), strict=True):
         if need > room:
@@ -73,16 +79,17 @@ def _taken(question: Question) -> tuple[Share, ...]:
     return tuple(share for share in question.request.shares if share.layers)
 
 
-def _offers(question: Question, shares: Sequence[Share]) -> list[Offer]:
-    """What the devices of these shares offer; those that offer nothing are missing."""
-    known = {(o.node.node, o.device.device): o for c in question.eligibility.kept for o in c.offers}
+def _offers(question: Question, shares: Sequence[Share], head: Candidate | None = None) -> list[Offer]:
+    """What the devices of these shares offer under that head; those that offer nothing are missing."""
+    candidates = (*question.eligibility.kept, *((head,) if head is not None else ()))
+    known = {(o.node.node, o.device.device): o for c in candidates for o in c.offers}
     return [known[share.node, share.device] for share in shares if (share.node, share.device) in known]
 
 
-def _head(question: Question) -> Candidate | None:
+def _head(question: Question, heads: Sequence[Candidate]) -> Candidate | None:
     """The preferred head under which every share's PC can work and its own processor, if used, comes first."""
     offers = _offers(question, _taken(question))
-    for head in question.heads:
+    for head in heads:
         others = {offer.node.node for offer in offers if offer.node.node != head.node.node}
         able = {worker.node.node for worker in question.eligibility.workers(head)}
         if others <= able and not any(on_head_processor(offer, head) for offer in offers[1:]):
@@ -100,7 +107,7 @@ def _unusable(question: Question) -> str | None:
         problem = _share_unusable(question, share)
         if problem is not None:
             return problem
-    return None if _head(question) else _no_head(question)
+    return None if _head(question, question.heads) else _no_head(question)
 
 
 def _share_unusable(question: Question, share: Share) -> str | None:
@@ -119,7 +126,7 @@ def _no_head(question: Question) -> str:
     head = question.heads[0]
     shared_nodes = {share.node for share in _taken(question)}
     for candidate in question.eligibility.kept:
-        problem = None if candidate is head else worker_problem(candidate, head)
+        problem = None if candidate.node is head.node else worker_problem(candidate, head)
         if problem is not None and candidate.node.node in shared_nodes:
             return problem
     return sentences.processor_first(head.node)

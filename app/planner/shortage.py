@@ -15,11 +15,13 @@ class Shortage:
 
     `needed` is everything that has to lie on the devices: blocks, cache, output layer, compute buffers and the
     reserves. `free` is what the devices have free, reserve included, so that the numbers match what a person sees.
+    `encoder` is what of `needed` the picture encoder takes.
     """
 
     needed: int
     free: int
     nodes: tuple[tuple[NodeResources, tuple[DeviceResources, ...]], ...]
+    encoder: int = 0
 
     @property
     def short(self) -> int:
@@ -28,8 +30,11 @@ class Shortage:
 
 
 def shortage(demand: Demand, head: Candidate, workers: Sequence[Candidate]) -> Shortage:
-    """Count what a model needs and what these PCs have, processors included: they are the last resort."""
-    pcs = (head, *workers)
+    """Count what a model needs and what these PCs have, processors included: they are the last resort.
+
+    A picture encoder is off the budget of its device, so it is counted with the reserves.
+    """
+    pcs, encoder = (head, *workers), head.encoder
     offers = [offer for pc in pcs for offer in pc.usable(processors=True)]
     counted = [offer for offer in offers if _holds_a_block(demand, offer)] or offers
     processor = any(on_head_processor(offer, head) for offer in counted)
@@ -40,6 +45,7 @@ def shortage(demand: Demand, head: Candidate, workers: Sequence[Candidate]) -> S
         needed=demand.placed_bytes + buffers + reserves + embedding,
         free=sum(offer.device.free_bytes for offer in counted),
         nodes=tuple((pc.node, tuple(offer.device for offer in counted if offer.node is pc.node)) for pc in pcs),
+        encoder=sum(encoder.total for offer in counted if encoder is not None and offer.device is encoder.device),
     )
 
 

@@ -7,6 +7,29 @@ LARGE_TENSOR_BYTES = 10 << 20
 """A worker may keep what the head sends of a tensor above this (`HASH_THRESHOLD` in llama.cpp's `ggml-rpc.cpp`)."""
 
 
+class Tower(Record):
+    """One encoder of a projector file, for pictures or for sound: what its compute buffer follows from.
+
+    `patches` are the pieces of what the engine reserves it for, `pixels` the numbers that one piece is read from,
+    `width` and `feed_forward` the elements of one piece. `gated`: the feed-forward network has a gate. `windowed`: most
+    blocks attend to windows, by a mask over all pairs of pieces.
+    """
+
+    patches: int
+    pixels: int = 0
+    width: int
+    feed_forward: int
+    gated: bool = False
+    windowed: bool = False
+
+
+class EncoderShape(Record):
+    """A projector file (mmproj) as far as its memory goes. `towers` is None where the header does not tell."""
+
+    weight_bytes: Bytes
+    towers: tuple[Tower, ...] | None = None
+
+
 class ModelShape(Record):
     """The facts of a GGUF header. Tuples named `layer_*`, `*_widths` have one entry per block, in order.
 
@@ -19,8 +42,8 @@ class ModelShape(Record):
     `recurrent_elements[i]` is the f32 state per sequence of block i. `sliding_layers` is empty when no block slides.
     `tokenizer` names its kind and how it splits text (`gpt2/qwen2`).
     `has_thinking_switch` says that the chat template reads `enable_thinking`.
-    `state_space_width` is what passes the convolution of a state-space block. The last `idle_layers` blocks only
-    predict further tokens: the engine does not load them unless it is told to.
+    `encoder` is there only when `is_projector`. `state_space_width` is what passes the convolution of a state-space
+    block. The last `idle_layers` blocks only predict further tokens: the engine does not load them unless told to.
     """
 
     architecture: str
@@ -59,6 +82,7 @@ class ModelShape(Record):
     has_chat_template: bool = False
     has_thinking_switch: bool = False
     is_projector: bool = False
+    encoder: EncoderShape | None = None
     split_count: int = 1
 
     @property
@@ -86,7 +110,8 @@ class ModelShape(Record):
 class ModelFile(Record):
     """One model on this node's disks: all its parts, and either its shape or the reason it cannot be read.
 
-    `modified` is seconds since the epoch, the newest of the parts.
+    `modified` is seconds since the epoch, the newest of the parts. `encoder` is the file at `projector_path`, None when
+    there is none or it cannot be read.
     """
 
     id: ModelId
@@ -98,6 +123,7 @@ class ModelFile(Record):
     shape: ModelShape | None = None
     problem: ErrorInfo | None = None
     projector_path: str | None = None
+    encoder: EncoderShape | None = None
 
     def is_same(self, other: "ModelFile") -> bool:
         """Whether two files, maybe on two PCs, are the same model, as far as name and size tell."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.schema.model import ModelPart
+from app.schema.model import EncoderShape, ModelPart
 from app.schema.record import Bytes, ModelId, NodeId, Record
 
 CPU_DEVICE = "CPU"
@@ -88,6 +88,7 @@ class NodeResources(Record):
     `kept` are the parts of the model in question that a worker there has on its disk, in tensors above
     `LARGE_TENSOR_BYTES`; None when it keeps nothing of what it is sent. `has_in_ram`: it read the file lately, and has
     RAM for it still to be there. `loads` is what earlier launches with this head taught.
+    `encoder` is the picture encoder that the node loads beside the model when it is the head.
     """
 
     node: NodeId
@@ -99,6 +100,7 @@ class NodeResources(Record):
     kept: tuple[ModelPart, ...] | None = None
     has_in_ram: bool = False
     loads: tuple[LoadFactor, ...] = ()
+    encoder: EncoderShape | None = None
 
 
 class LinkMeasure(Record):
@@ -254,6 +256,24 @@ class ExpertShare(Record):
         return self.weight_bytes + self.compute_bytes
 
 
+class EncoderShare(Record):
+    """The picture encoder on a device of the head, whose name is `node_name`; no stage counts its bytes.
+
+    `free_bytes` is what the device had before, `compute_bytes` the planner's estimate of the encoder's buffers.
+    """
+
+    node_name: str
+    device: str
+    weight_bytes: Bytes
+    compute_bytes: Bytes
+    free_bytes: Bytes
+
+    @property
+    def total_bytes(self) -> int:
+        """Predicted use of the device."""
+        return self.weight_bytes + self.compute_bytes
+
+
 class NodeReason(Record):
     """Why one node is not part of a plan, as a sentence with its name and numbers."""
 
@@ -304,6 +324,8 @@ class Plan(Record):
     head_ram_bytes: Bytes
     experts: ExpertShare | None = None
     """None when every block lies whole on its device."""
+    encoder: EncoderShare | None = None
+    """None for a model that is launched without a picture encoder."""
     left_out: tuple[NodeReason, ...] = ()
     spare_devices: tuple[DeviceReason, ...] = ()
     """The devices of the plan's PCs that hold nothing."""

@@ -28,7 +28,11 @@ class SparseModel:
             self._add_key(f"{architecture}.{key.replace('__', '.')}", value)
 
     def _add_key(self, key: str, value: object) -> None:
-        if isinstance(value, float):
+        if isinstance(value, bool):
+            self._writer.add_bool(key, value)
+        elif isinstance(value, str):
+            self._writer.add_string(key, value)
+        elif isinstance(value, float):
             self._writer.add_float32(key, value)
         elif isinstance(value, list):
             self._writer.add_array(key, value)

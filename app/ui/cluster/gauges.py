@@ -93,7 +93,17 @@ def held_on(node: NodeId, device: str, instances: Iterable[InstanceStatus]) -> H
         for stage in instance.plan.stages:
             if (stage.node, stage.device) == (node, device):
                 held = held.plus(_measured(instance, stage) or _planned(stage))
+        held = held.plus(_encoder(instance, node, device))
     return held
+
+
+def _encoder(instance: InstanceStatus, node: NodeId, device: str) -> Held:
+    """What the picture encoder holds on a device; the engine reports its buffers with those of a stage there."""
+    plan, encoder = instance.plan, instance.plan.encoder
+    if encoder is None or (plan.head, encoder.device) != (node, device):
+        return Held()
+    told = any(_measured(instance, stage) for stage in plan.stages if (stage.node, stage.device) == (node, device))
+    return Held(weights=encoder.weight_bytes, buffers=0 if told else encoder.compute_bytes)
 
 
 def _gpu_gauge(

@@ -1,12 +1,13 @@
 """PURE: a plan or refusal as what is drawn: a bar per device, a line per number of PCs, a reason per PC left out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 from app.schema.plan import (
     CPU_DEVICE,
     Alternative,
+    EncoderShare,
     ExpertShare,
     NodeReason,
     Plan,
@@ -164,14 +165,56 @@ def _pc_bars(plan: Plan, pcs: Sequence[Pc], node: NodeId, order: int) -> PcBars:
     pc = next((each for each in pcs if each.node == node), None)
     stages = [stage for stage in plan.stages if stage.node == node]
     name = stages[0].node_name if stages else pc.name if pc else node[:8]
-    experts = (_expert_bar(plan.experts, pc),) if plan.experts is not None and node == plan.head else ()
+    found = {stage.device: _device_bar(stage, pc) for stage in stages}
+    if node == plan.head:
+        _add_beside(found, plan, pc)
     return PcBars(
         node=node,
         name=name,
         is_head=node == plan.head,
         is_this=pc is not None and pc.is_this,
         colour=pc.colour if pc else order,
-        devices=(*(_device_bar(stage, pc) for stage in stages), *experts),
+        devices=tuple(found.values()),
+    )
+
+
+def _add_beside(found: dict[str, DeviceBar], plan: Plan, pc: Pc | None) -> None:
+    """Add to the head's bars what its devices hold beside their layers."""
+    if plan.experts is not None:
+        experts = _expert_bar(plan.experts, pc)
+        found[CPU_DEVICE] = _joined(found[CPU_DEVICE], experts) if CPU_DEVICE in found else experts
+    if plan.encoder is not None:
+        encoder, name = _encoder_bar(plan.encoder, pc), plan.encoder.device
+        found[name] = _joined(found[name], encoder) if name in found else encoder
+
+
+def _joined(bar: DeviceBar, more: DeviceBar) -> DeviceBar:
+    """The bar of a device that holds both."""
+    free = bar.free - bar.over - more.used
+    return replace(
+        bar,
+        layers=tr("{some} and {others}", some=bar.layers, others=more.layers),
+        weights=bar.weights + more.weights,
+        buffers=bar.buffers + more.buffers,
+        free=max(0, free),
+        over=max(0, -free),
+    )
+
+
+def _encoder_bar(encoder: EncoderShare, pc: Pc | None) -> DeviceBar:
+    """A device of the head with nothing but the picture encoder on it."""
+    device = pc.device(encoder.device) if pc else None
+    free = encoder.free_bytes - encoder.total_bytes
+    return DeviceBar(
+        name=device_name(encoder.device, pc),
+        layers=tr("picture encoder"),
+        weights=encoder.weight_bytes,
+        kv=0,
+        buffers=encoder.compute_bytes,
+        other=max(0, device.total_bytes - encoder.free_bytes) if device else 0,
+        free=max(0, free),
+        free_before=encoder.free_bytes,
+        over=max(0, -free),
     )
 
 
@@ -197,7 +240,7 @@ def _device_bar(stage: Stage, pc: Pc | None) -> DeviceBar:
     other = max(0, device.total_bytes - stage.free_bytes) if device else 0
     free = stage.free_bytes - stage.total_bytes
     return DeviceBar(
-        name=device_name(stage, pc),
+        name=device_name(stage.device, pc),
         layers=layer_words(stage),
         weights=stage.weight_bytes,
         kv=stage.kv_bytes,
@@ -209,12 +252,12 @@ def _device_bar(stage: Stage, pc: Pc | None) -> DeviceBar:
     )
 
 
-def device_name(stage: Stage, pc: Pc | None) -> str:
+def device_name(engine_name: str, pc: Pc | None) -> str:
     """`RTX 4090`, `RAM`; the engine's own name when the PC has not told of the device."""
-    if stage.device == CPU_DEVICE:
+    if engine_name == CPU_DEVICE:
         return "RAM"
-    device = pc.device(stage.device) if pc else None
-    return short_name(device.name) if device is not None and device.name else stage.device
+    device = pc.device(engine_name) if pc else None
+    return short_name(device.name) if device is not None and device.name else engine_name
 
 
 def short_name(device: str) -> str:

@@ -134,6 +134,9 @@ def _instance(instance: InstanceStatus) -> Iterator[str]:
         sizes = ", ".join(str(size_text(each)) for each in (stage.weight_bytes, stage.kv_bytes, stage.compute_bytes))
         layers = f"layers {stage.first_layer}-{stage.last_layer}"
         yield f"  - {stage.node_name} {stage.device}: {stage.role}, {layers}, {sizes} of {size_text(stage.free_bytes)}"
+    if (encoder := plan.encoder) is not None:
+        sizes = f"{size_text(encoder.total_bytes)} of {size_text(encoder.free_bytes)}"
+        yield f"  - {encoder.node_name} {encoder.device}: picture encoder, {sizes}"
     yield from (f"  - left out {each.node_name}: {each.sentence}" for each in plan.left_out)
     yield from (f"  - {phase.name}: {phase.state} {phase.note or ''}".rstrip() for phase in instance.phases)
     yield from (f"  {line}" for line in _error(instance.error))

@@ -11,7 +11,7 @@ from app.cli.plan_command import comparison, context_line, show_answer, speed_li
 from app.cli.wishes import Wishes, find_pc, pcs_of_status
 from app.schema.errors import InputError
 from app.schema.node import Peer, Reachability
-from app.schema.plan import Alternative, ExpertShare, NodeReason, Plan, Prediction, Preference, Share
+from app.schema.plan import Alternative, EncoderShare, ExpertShare, NodeReason, Plan, Prediction, Preference, Share
 from app.schema.record import ModelId, NodeId
 from tests.unit.instances.plans import plan
 from tests.unit.node.test_speeds import HEAD, status
@@ -95,6 +95,17 @@ def test_experts_in_ram_are_a_row_of_their_own() -> None:
     row = next(line for line in out.getvalue().splitlines() if "experts" in line)
     assert "experts of 0-2, 5" in row
     assert "3.0 GB" in row
+
+
+def test_the_picture_encoder_is_a_row_of_its_own() -> None:
+    encoder = EncoderShare(
+        node_name="HEAD", device="CUDA0", weight_bytes=851 << 20, compute_bytes=131 << 20, free_bytes=20 << 30
+    )
+    out = io.StringIO()
+    to = Session(None, Console(file=out, width=160, highlight=False, markup=False), Console())
+    show_answer(to, answer().model_copy(update={"encoder": encoder}))
+    row = next(line for line in out.getvalue().splitlines() if "picture encoder" in line)
+    assert all(each in row for each in ("HEAD", "CUDA0", "851.0 MB", "131.0 MB")), row
 
 
 def answer() -> Plan:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.schema.instance import InstanceState, InstanceStatus, Phase, PhaseName, PhaseState
-from app.schema.plan import ExpertShare, NodeReason, Plan, PlanRequest, Refusal
+from app.schema.plan import EncoderShare, ExpertShare, NodeReason, Plan, PlanRequest, Refusal
 from app.schema.record import ModelId, NodeId
 from app.ui.models import launch_view, plan_view, shares
 from app.ui.models import sample_cluster as cluster
@@ -52,6 +52,27 @@ def test_experts_in_the_heads_ram_have_a_bar_there() -> None:
     bar = head.devices[-1]
     assert (bar.name, str(bar.layers)) == ("RAM", "experts of 2 layers")
     assert (bar.used, bar.free) == (experts.total_bytes, experts.free_bytes - experts.total_bytes)
+
+
+def test_the_picture_encoder_is_in_the_bar_of_its_device() -> None:
+    before = plan_view.bars(plan(), PCS)[-1].devices[0]
+    encoder = EncoderShare(
+        node_name="WORKSHOP",
+        device="CUDA0",
+        weight_bytes=800 << 20,
+        compute_bytes=130 << 20,
+        free_bytes=before.free_before,
+    )
+    bar = plan_view.bars(plan().model_copy(update={"encoder": encoder}), PCS)[-1].devices[0]
+    assert str(bar.layers) == f"{before.layers} and picture encoder"
+    assert (bar.weights, bar.buffers) == (before.weights + (800 << 20), before.buffers + (130 << 20))
+    assert bar.used + bar.free - bar.over == bar.free_before
+
+
+def test_a_picture_encoder_apart_from_the_layers_has_a_bar_of_its_own() -> None:
+    encoder = EncoderShare(node_name="WORKSHOP", device="CPU", weight_bytes=800, compute_bytes=200, free_bytes=5000)
+    bar = plan_view.bars(plan().model_copy(update={"encoder": encoder}), PCS)[-1].devices[-1]
+    assert (bar.name, str(bar.layers), bar.used, bar.free) == ("RAM", "picture encoder", 1000, 4000)
 
 
 def test_several_conversations_are_told_together() -> None:
