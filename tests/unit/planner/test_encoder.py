@@ -1,10 +1,17 @@
 """The picture encoder in a plan: on the head's card where that has room, off what the layers get, with its own name."""
 
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from app.planner.encoder import UNTOLD_BYTES, encoder_compute
+from app.planner.memory import reserve_bytes
 from app.planner.plan import plan
-from app.schema.model import EncoderShape, Tower
-from app.schema.plan import NodeResources, Plan, Refusal, Share
+from app.schema.model import EncoderShape, ModelShape, Tower
+from app.schema.plan import CPU_DEVICE, ClusterView, NodeResources, Plan, Refusal, Share
 from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
+from tests.unit.planner.test_plan_properties import clusters, shapes
 
 ENCODER = EncoderShape(weight_bytes=2 * GIB, towers=(Tower(patches=1, width=0, feed_forward=0),))
 """Two gigabytes of weights and no buffers, so that sums stay readable."""
@@ -131,3 +138,34 @@ def test_a_device_that_only_holds_the_encoder_is_not_spare() -> None:
 
 def test_buffers_of_an_encoder_whose_header_tells_nothing_are_the_stand_in() -> None:
     assert encoder_compute(EncoderShape(weight_bytes=1)) == UNTOLD_BYTES
+
+
+@settings(deadline=None)
+@given(shapes(), clusters(), st.integers(1, 12))
+def test_no_device_is_promised_more_than_it_has(model: ModelShape, view: ClusterView, size: int) -> None:
+    encoder = EncoderShape(weight_bytes=size * 100 * MIB, towers=ENCODER.towers)
+    seen = view.model_copy(update={"nodes": tuple(seeing(each, encoder) for each in view.nodes)})
+    found = plan(ask(), model, seen)
+    if isinstance(found, Refusal):
+        return
+    assert found.encoder is not None
+    held = Counter({(found.head, found.encoder.device): found.encoder.total_bytes})
+    held[found.head, CPU_DEVICE] += found.experts.total_bytes if found.experts is not None else 0
+    for stage in found.stages:
+        held[stage.node, stage.device] += stage.total_bytes
+    rooms = {
+        (each.node, one.device): one.free_bytes - reserve_bytes(one) for each in seen.nodes for one in each.devices
+    }
+    assert all(count <= rooms[place] for place, count in held.items() if count)
+
+
+@settings(deadline=None)
+@given(shapes(), clusters(), st.integers(1, 12))
+def test_what_fits_with_an_encoder_fits_without_one(model: ModelShape, view: ClusterView, size: int) -> None:
+    encoder = EncoderShape(weight_bytes=size * 100 * MIB, towers=ENCODER.towers)
+    blind = view.model_copy(
+        update={"nodes": tuple(each.model_copy(update={"holds_model": True}) for each in view.nodes)}
+    )
+    seen = view.model_copy(update={"nodes": tuple(seeing(each, encoder) for each in view.nodes)})
+    with_it, without = plan(ask(), model, seen), plan(ask(), model, blind)
+    assert isinstance(without, Plan) or isinstance(with_it, Refusal)
