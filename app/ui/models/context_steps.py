@@ -26,3 +26,11 @@ def nearest(stops: tuple[int, ...], context: int) -> int:
     if index < len(stops) and stops[index] == context:
         return index
     return max(0, index - 1)
+
+
+def place_of(stops: tuple[int, ...], context: int) -> float:
+    """Where `context` lies among the stops, as an index that may lie between two."""
+    index = nearest(stops, context)
+    if index == len(stops) - 1 or context <= stops[index]:
+        return float(index)
+    return index + (context - stops[index]) / (stops[index + 1] - stops[index])

@@ -13,6 +13,7 @@ from app.schema.record import InstanceId, NodeId
 from app.ui.desk import Desk
 from app.ui.models import plan_view
 from app.ui.models.advanced import Advanced
+from app.ui.models.context_fit import context_fit
 from app.ui.models.context_slider import ContextSlider
 from app.ui.models.fold import Fold
 from app.ui.models.pcs import Pc
@@ -49,7 +50,7 @@ class Details(Card):
         self.planning = Planning(desk, self)
         self.name, self.facts = Elided(pixels=HEADING, is_strong=True), Quiet(wraps=True, pixels=12)
         self.more = IconButton(theme, "more", tr("More about its files"), self._open_menu, size=16)
-        self.slider = ContextSlider()
+        self.slider = ContextSlider(theme)
         self.body = PlanBody(theme)
         self.advanced = Advanced()
         self.fold = Fold(theme, tr("Advanced"))
@@ -182,6 +183,7 @@ class Details(Card):
         self.body.show_answer(answer, request, self._pcs)
         shape = self._row.model.shape if self._row else None
         limit = shape.context_length * request.slots if shape and shape.context_length else None
+        self.slider.show_fit(context_fit(answer, limit))
         if request.context is not None or isinstance(answer, Plan):
             context = request.context or (answer.context if isinstance(answer, Plan) else 0)
             if not self.slider.slider.isSliderDown():

@@ -287,8 +287,7 @@ def _note(
     each: Alternative, known: Sequence[Alternative], slower_than: Alternative | None, told: Prediction | None
 ) -> Phrase | None:
     if not each.fits:
-        short = each.short_bytes
-        return tr("{size} short", size=figures.missing(short)) if short else verbatim(each.sentence)
+        return _shortage(each)
     if slower_than is not None:
         words = (
             tr("slower than 1 PC alone") if slower_than.pcs == 1 else tr("slower than {pcs} PCs", pcs=slower_than.pcs)
@@ -299,6 +298,15 @@ def _note(
         gain = round((told.decode / alone.prediction.decode - 1) * 100)
         return tr("{gain} % faster than 1 PC", gain=gain)
     return tr("speed not known yet") if told is None else None
+
+
+def _shortage(each: Alternative) -> Phrase:
+    if not each.short_bytes:
+        return verbatim(each.sentence)
+    short = tr("{size} short", size=figures.missing(each.short_bytes))
+    if each.largest_context is None:
+        return short
+    return tr("{short} (largest context that fits: {context})", short=short, context=count_text(each.largest_context))
 
 
 def _slower_than(each: Alternative, known: Sequence[Alternative]) -> Alternative | None:

@@ -90,6 +90,13 @@ def _kv_mebi(model: ModelFile) -> float:
     return _KV_PART * model.size_bytes / GIBI / 16
 
 
+def _largest(model: ModelFile, pcs: int, slots: int = 1) -> int | None:
+    """The largest multiple of 256 tokens that fits on so many PCs, or all that the model was trained for."""
+    room = sum(free - 0.8 for _, _, free, _ in _ROOMS[:pcs]) - model.size_bytes / GIBI
+    tokens = min(int(room * 1024 / _kv_mebi(model)) // 256 * 256, _limit(model) * slots)
+    return tokens if tokens >= 512 else None
+
+
 def _short(model: ModelFile, context: int, pcs: int) -> int:
     room = sum(free - 0.8 for _, _, free, _ in _ROOMS[:pcs])
     return max(0, round((_needed(model, context) - room) * GIBI))
@@ -128,7 +135,9 @@ def _plan(model: ModelFile, request: PlanRequest, context: int, counts: dict[Nod
         reserve_bytes=GIBI,
         head_ram_bytes=round(model.size_bytes / 50),
         left_out=left_out,
-        alternatives=_alternatives(model, context),
+        alternatives=_alternatives(model, context, request.slots),
+        largest_context=_largest(model, request.pcs or 3, request.slots),
+        largest_context_in_place=_largest(model, len(used), request.slots),
         prediction=_prediction(model, {stage.node: stage.weight_bytes for stage in stages}),
     )
 
@@ -165,20 +174,21 @@ def _spared(name: str) -> str:
     return f"{name} is not needed: it fits on WORKSHOP alone."
 
 
-def _alternatives(model: ModelFile, context: int) -> tuple[Alternative, ...]:
-    return tuple(_alternative(model, context, pcs) for pcs in (1, 2, 3))
+def _alternatives(model: ModelFile, context: int, slots: int = 1) -> tuple[Alternative, ...]:
+    return tuple(_alternative(model, context, pcs, _largest(model, pcs, slots)) for pcs in (1, 2, 3))
 
 
-def _alternative(model: ModelFile, context: int, pcs: int) -> Alternative:
+def _alternative(model: ModelFile, context: int, pcs: int, largest: int | None) -> Alternative:
     names, short = [name for _, name, _, _ in _ROOMS[:pcs]], _short(model, context, pcs)
     joined = names[0] + " alone" if pcs == 1 else " and ".join(names)
     if short:
         sentence = f"{joined}: {short / GIBI:.1f} GB short for {context:,} tokens of context.".replace(",", " ")
-        return Alternative(pcs=pcs, fits=False, sentence=sentence, short_bytes=short)
+        return Alternative(pcs=pcs, fits=False, sentence=sentence, short_bytes=short, largest_context=largest)
     layers = model.shape.layers if model.shape else 32
     loads = {node: model.size_bytes * count // layers for node, count in _filled(model, context, pcs).items()}
     sentence = f"Fits on {joined} with {context} tokens of context."
-    return Alternative(pcs=pcs, fits=True, sentence=sentence, prediction=_prediction(model, loads))
+    told = _prediction(model, loads)
+    return Alternative(pcs=pcs, fits=True, sentence=sentence, prediction=told, largest_context=largest)
 
 
 def _prediction(model: ModelFile, loads: dict[NodeId, int]) -> Prediction:
@@ -212,7 +222,7 @@ def _refusal(model: ModelFile, context: int) -> Refusal:
         hint="Choose a smaller quantization of the model, close programs that use memory, or add a PC.",
         needed_bytes=needed,
         free_bytes=needed - short,
-        largest_context=2048 if _short(model, 2048, 3) == 0 else None,
+        largest_context=_largest(model, 3),
         reasons=(NodeReason(node=LAPTOP, node_name="LAPTOP", sentence="LAPTOP has 3.4 GB free on its card."),),
         alternatives=alternatives,
     )

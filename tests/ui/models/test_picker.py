@@ -168,6 +168,39 @@ def test_the_largest_context_that_fits_is_one_click_away(make: Maker, until: Unt
     assert stage.page.side.details.launch.isEnabled()
 
 
+def test_more_context_than_fits_is_told_before_the_node_answers(stage: Stage, until: Until) -> None:
+    pick(stage, until, BIG)
+    control = stage.page.side.details.slider
+    assert control.room.text().startswith("Fits up to ")
+    control.slider.setValue(control.slider.maximum())
+    assert control.room.text().startswith("More than fits. It fits up to ")
+    assert control.room.property("tone") == "tight"
+    assert "More than fits" in control.slider.accessibleDescription()
+    assert not stage.page.side.details.launch.isEnabled()
+    settle(stage, until)
+    assert isinstance(stage.page.side.details.planning.answer, Refusal)
+
+
+def test_larger_contexts_that_fit_are_one_click_away(stage: Stage, until: Until) -> None:
+    pick(stage, until, BIG)
+    details = stage.page.side.details
+    first = details.planning.answer
+    assert isinstance(first, Plan)
+    assert first.largest_context is not None
+    stays, most = details.slider.offers
+    assert [each.isVisible() for each in (stays, most)] == [True, True]
+    most.click()
+    assert details.slider.context == first.largest_context
+    settle(stage, until)
+    answer = details.planning.answer
+    assert isinstance(answer, Plan)
+    assert (answer.context, answer.pcs) == (first.largest_context, 3)
+    assert not stays.isVisible()
+    assert not most.isVisible()
+    # The places where another PC is needed are stops of their own.
+    assert first.largest_context_in_place in details.slider._stops
+
+
 def test_a_file_that_cannot_be_read_says_why(stage: Stage, until: Until) -> None:
     stage.page.wish(BROKEN)
     details = stage.page.side.details

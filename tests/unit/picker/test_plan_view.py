@@ -14,6 +14,7 @@ from app.ui.models.pcs import pcs_of
 from app.ui.models.sample_cluster import LAPTOP, LIVING_ROOM, WORKSHOP
 from app.ui.models.sample_planner import planned
 from app.ui.models.shares import Portion
+from app.ui.parts.sizes import count_text
 
 STATUS = cluster.status()
 PCS = pcs_of(STATUS)
@@ -118,6 +119,13 @@ def test_the_comparison_marks_what_is_chosen_what_is_slower_and_what_is_short() 
     assert str(one.note).endswith("GB short")
     assert (two.is_chosen, two.is_slower, two.note) == (True, False, None)
     assert (three.is_slower, str(three.note)) == (True, "slower than 2 PCs")
+
+
+def test_a_number_of_pcs_that_is_short_tells_the_largest_context_that_fits_there() -> None:
+    two = plan(pcs=3, context=24576).alternatives[1]
+    line = plan_view.comparison(plan(pcs=3, context=24576))[1]
+    assert two.largest_context is not None
+    assert str(line.note).endswith(f" short (largest context that fits: {count_text(two.largest_context)})")
 
 
 def test_a_gain_over_one_pc_is_told_in_percent() -> None:
