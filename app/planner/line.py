@@ -7,7 +7,7 @@ from itertools import pairwise
 from app.planner.eligibility import Candidate, Offer
 from app.planner.endings import Endings
 from app.planner.memory import Demand
-from app.planner.room import Room, room_of
+from app.planner.room import Room, at_ease, room_of
 from app.planner.speed import (
     BlockTimes,
     Hop,
@@ -93,13 +93,6 @@ class Line:
         yield from self.own
 
 
-def turns(line: Line, nodes: frozenset[NodeId]) -> Iterator[Line]:
-    """The line with those of its workers that are among `nodes`, once for each other of them that may come last."""
-    workers = [worker for worker in line.workers if worker[0].offer.node.node in nodes]
-    for number in range(len(workers) - 1):
-        yield replace(line, workers=(*workers[:number], *workers[number + 1 :], workers[number]))
-
-
 class Ground:
     """What does not change while placements are sought: the model's demand and work, and the measured links.
 
@@ -112,7 +105,7 @@ class Ground:
         self._links = links
         self._times: dict[tuple[NodeId, str], BlockTimes] = {}
         self._seconds: dict[tuple[NodeId, str, bool], tuple[tuple[float, ...], float, float]] = {}
-        self._rooms: dict[tuple[int, bool], Room] = {}
+        self._rooms: dict[tuple[int, bool], tuple[Room, Room]] = {}
 
     def cost(self, head: Candidate, offer: Offer) -> StageCost:
         """What a device costs under that head."""
@@ -183,10 +176,12 @@ class Ground:
         """A stop; `beside` are bytes something else of the model takes on the device."""
         mix, cost, offer = self.work.mix, priced.cost, priced.offer
         seconds, per_byte, prompt_per_byte = self._exchange_seconds(offer, cost, pipelined)
+        room, eased = self._room(offer.budget - beside, pipelined)
         return Stop(
             offer=offer,
             cost=cost,
-            room=self._room(offer.budget - beside, pipelined),
+            room=room,
+            eased=eased,
             seconds=seconds,
             per_byte=per_byte,
             prompt_per_byte=prompt_per_byte,
@@ -194,9 +189,11 @@ class Ground:
             last=mix.answer * cost.output_step + mix.slots * cost.output_prompt,
         )
 
-    def _room(self, budget: int, pipelined: bool) -> Room:
+    def _room(self, budget: int, pipelined: bool) -> tuple[Room, Room]:
+        """What a device can hold, and what it could if its place made no difference."""
         if (budget, pipelined) not in self._rooms:
-            self._rooms[budget, pipelined] = room_of(self.demand, budget, pipelined=pipelined)
+            room = room_of(self.demand, budget, pipelined=pipelined)
+            self._rooms[budget, pipelined] = (room, at_ease(self.demand, room))
         return self._rooms[budget, pipelined]
 
     def _exchange_seconds(

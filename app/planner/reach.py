@@ -5,12 +5,14 @@ can lie on the devices so far. A device turns a run of bits into another, so a c
 """
 
 from collections.abc import Iterator
+from itertools import islice
 
+from app.planner.drivable import roomiest
 from app.planner.endings import Endings
 from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Line
 from app.planner.memory import Demand
-from app.planner.room import Limits, limits
-from app.planner.search import roomiest
+from app.planner.orders import FEW_DEVICES, FEW_TURNS, MOST_TURNS, turns
+from app.planner.room import Limits, eased_limits, limits
 from app.planner.stop import Stop
 from app.schema.record import NodeId
 
@@ -20,28 +22,47 @@ class Reach:
 
     def __init__(self, demand: Demand) -> None:
         self.demand = demand
-        self._limits: dict[tuple[int, bool], Limits] = {}
+        self._limits: dict[tuple[int, bool, bool], Limits] = {}
         self._inside = (1 << demand.layers) - 2
+        self._is_even = demand.largest_block == demand.smallest_block
 
     def numbers(self, line: Line, required: frozenset[NodeId], most: int) -> set[int]:
         """The numbers of PCs up to `most`, head included, on which the line holds all with `required` among them.
 
-        Over more devices than the engine drives only the roomiest are looked at.
+        Whichever of its workers come first and last. Over more devices than the engine drives only the roomiest are
+        looked at.
         """
-        return _Walk(self, _drivable(line, most), required, most).found
+        return self._in_any_order(_drivable(line, most), required, most, or_more=False)
 
     def holds(self, line: Line, required: frozenset[NodeId], least: int) -> bool:
         """Whether the line holds all on `least` PCs or more. Limits as in `numbers`."""
-        return least in _Walk(self, _drivable(line, MOST_PCS), required, least, or_more=True).found
+        return least in self._in_any_order(_drivable(line, MOST_PCS), required, least, or_more=True)
 
-    def ends(self, stop: Stop, pipelined: bool, reached: int) -> bool:
-        """Whether the device can take all that is left behind one of these numbers of blocks, and the output layer."""
-        limit = self._limit(stop, pipelined)
+    def _in_any_order(self, line: Line, required: frozenset[NodeId], most: int, *, or_more: bool) -> set[int]:
+        """The line's own order first; others only for numbers that hold all if no worker lost room by its place."""
+        found = _Walk(self, line, required, most, or_more=or_more).found
+        sought = {most} if or_more else set(range(1, most + 1))
+        if sought <= found:
+            return found
+        is_few = sum(map(len, line.workers)) <= FEW_DEVICES
+        if self._is_even or not is_few:
+            sought &= _Walk(self, line, required, most, or_more=or_more, eased=True).found
+        for order in islice(turns(self.demand, line), 1, MOST_TURNS if is_few or not found else FEW_TURNS):
+            if sought <= found or not self._has_bytes(line):
+                break
+            found |= _Walk(self, order, required, most, or_more=or_more).found
+        return found
+
+    def _has_bytes(self, line: Line) -> bool:
+        return sum(stop.room.budget for stop in line.stops()) >= self.demand.prefix[-1]
+
+    def ends(self, limit: Limits, reached: int) -> bool:
+        """Whether a device can take all that is left behind one of these numbers of blocks, and the output layer."""
         return reached >> limit.to_end > 0 or (reached & 1 == 1 and limit.is_enough)
 
-    def beyond(self, stop: Stop, pipelined: bool, reached: int) -> int:
-        """The set when the device takes one block or more and leaves one at least."""
-        limit, found = self._limit(stop, pipelined), 0
+    def beyond(self, limit: Limits, reached: int) -> int:
+        """The set when a device takes one block or more and leaves one at least."""
+        found = 0
         if reached & 1:
             found = _run(1, limit.from_start)
         for first, last in _runs(reached & ~1):
@@ -54,33 +75,44 @@ class Reach:
 
     def from_start(self, stop: Stop) -> int:
         """Blocks a device that comes first can hold where nothing overlaps."""
-        return min(self._limit(stop, False).from_start, self.demand.layers - 1)
+        return min(self.limit(stop, False).from_start, self.demand.layers - 1)
 
     def spare(self, stop: Stop, blocks: int) -> int:
         """Bytes left for experts on a processor that comes first with so many blocks."""
-        return self._limit(stop, False).capacity_first - self.demand.prefix[blocks]
+        return self.limit(stop, False).capacity_first - self.demand.prefix[blocks]
 
-    def _limit(self, stop: Stop, pipelined: bool) -> Limits:
-        key = (stop.room.budget, pipelined)
+    def limit(self, stop: Stop, pipelined: bool, *, eased: bool = False) -> Limits:
+        """What a device can hold; `eased` as if it lost no room by being first or having the output layer."""
+        key = (stop.room.budget, pipelined, eased)
         if key not in self._limits:
-            self._limits[key] = limits(self.demand, stop.room.budget, pipelined=pipelined)
+            limit = limits(self.demand, stop.room.budget, pipelined=pipelined)
+            self._limits[key] = eased_limits(self.demand, limit) if eased else limit
         return self._limits[key]
 
 
 class _Walk:
     """Goes along a line with a set for each number of workers.
 
-    `found` are the numbers of PCs up to `most`; with `or_more`, that one stands for all larger ones as well.
+    `found` are the numbers of PCs up to `most`; with `or_more`, that one stands for all larger ones as well. With
+    `eased`, no worker loses room by its place.
     """
 
     def __init__(
-        self, reach: Reach, line: Line, required: frozenset[NodeId], most: int, *, or_more: bool = False
+        self,
+        reach: Reach,
+        line: Line,
+        required: frozenset[NodeId],
+        most: int,
+        *,
+        or_more: bool = False,
+        eased: bool = False,
     ) -> None:
         self.found: set[int] = set()
         self._reach = reach
         self._line = line
         self._most = most
         self._or_more = or_more
+        self._eased = eased
         self._required = required - {line.head.node.node}
         if self._required <= {worker[0].offer.node.node for worker in line.workers}:
             self._walk()
@@ -123,9 +155,10 @@ class _Walk:
         """The set behind a worker that holds blocks."""
         used = 0
         for stop in worker:
-            if may_end and self._ends(stop, start | used):
+            limit = self._reach.limit(stop, self._line.pipelined, eased=self._eased)
+            if may_end and self._reach.ends(limit, start | used):
                 self._note(number)
-            used |= self._beyond(stop, start | used)
+            used |= self._reach.beyond(limit, start | used)
         return used
 
     def _spilling(self, endings: Endings) -> None:
@@ -153,10 +186,10 @@ class _Walk:
         return Endings(demand, known.cards, leading.room.budget - demand.buffers.experts)
 
     def _ends(self, stop: Stop, reached: int) -> bool:
-        return self._reach.ends(stop, self._line.pipelined, reached)
+        return self._reach.ends(self._reach.limit(stop, self._line.pipelined), reached)
 
     def _beyond(self, stop: Stop, reached: int) -> int:
-        return self._reach.beyond(stop, self._line.pipelined, reached)
+        return self._reach.beyond(self._reach.limit(stop, self._line.pipelined), reached)
 
     def _note(self, workers: int) -> None:
         self.found.add(workers + 1)

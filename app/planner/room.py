@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.planner.memory import Demand
 from app.planner.window import Window
@@ -18,7 +18,8 @@ class Room:
     `is_enough`: all blocks and the output layer, alone. `from_start`: so many blocks as the first stage. `to_end`: the
     first block of the longest range up to the last one, with the output layer. `window`: for each end, the first block
     of the longest range in the middle. `capacity` is what a stage in the middle has for blocks, in bytes,
-    `capacity_first` what the first has, `budget` what the device has for all of it.
+    `capacity_first` what the first has and `capacity_last` the one with the output layer, `budget` what the device has
+    for all of it. `most` is the bytes of the largest range that it can hold at any place.
     """
 
     budget: int
@@ -28,6 +29,8 @@ class Room:
     window: Window
     capacity: int
     capacity_first: int
+    capacity_last: int
+    most: int
 
     def limited(self, costs: Sequence[float], limit: float) -> "Room":
         """The ranges that also cost no more than `limit`, for costs given as prefix sums over the blocks."""
@@ -46,6 +49,8 @@ class Room:
             window=Window(lows),
             capacity=self.capacity,
             capacity_first=self.capacity_first,
+            capacity_last=self.capacity_last,
+            most=self.most,
         )
 
     def dearest(self, costs: Sequence[float]) -> float:
@@ -64,6 +69,12 @@ class Limits:
     to_end: int
     capacity: int
     capacity_first: int
+    capacity_last: int
+
+    @property
+    def most(self) -> int:
+        """Bytes of blocks it has at the place that suits it best beside other devices."""
+        return max(self.capacity, self.capacity_first, self.capacity_last)
 
 
 def limits(demand: Demand, budget: int, *, pipelined: bool) -> Limits:
@@ -78,22 +89,53 @@ def limits(demand: Demand, budget: int, *, pipelined: bool) -> Limits:
         to_end=max(demand.nearest(demand.layers, final), 1),
         capacity=budget - buffers.of(first=False, last=False, pipelined=pipelined),
         capacity_first=start,
+        capacity_last=final,
     )
+
+
+def eased_limits(demand: Demand, limit: Limits) -> Limits:
+    """The limits of the same device if it lost no room by being first or having the output layer."""
+    most = limit.most
+    start, end = demand.furthest(0, most), max(demand.nearest(demand.layers, most), 1)
+    return replace(limit, from_start=start, to_end=end, capacity=most)
 
 
 def room_of(demand: Demand, budget: int, *, pipelined: bool) -> Room:
     """The room of a device with that budget in bytes."""
     limit = limits(demand, budget, pipelined=pipelined)
-    lows = reaches(demand.prefix, limit.capacity)[:-1]
     return Room(
         budget=budget,
         is_enough=limit.is_enough,
         from_start=limit.from_start,
         to_end=limit.to_end,
-        window=Window([min(max(low, 1), end) for end, low in enumerate(lows)]),
+        window=_middle(demand, limit.capacity),
         capacity=limit.capacity,
         capacity_first=limit.capacity_first,
+        capacity_last=limit.capacity_last,
+        most=demand.prefix[-1] if limit.is_enough else _most(demand.prefix, limit.most),
     )
+
+
+def at_ease(demand: Demand, room: Room) -> Room:
+    """The same device as if it lost no room by being first or having the output layer; the room itself where it does
+    not.
+    """
+    most = max(room.capacity, room.capacity_first, room.capacity_last)
+    start, end = demand.furthest(0, most), max(demand.nearest(demand.layers, most), 1)
+    if most == room.capacity and start == room.from_start and end == room.to_end:
+        return room
+    window = room.window if most == room.capacity else _middle(demand, most)
+    return replace(room, from_start=start, to_end=end, window=window, capacity=most)
+
+
+def _middle(demand: Demand, capacity: int) -> Window:
+    """For each end, the first block of the longest range that is not the first nor the last."""
+    return Window([min(max(low, 1), end) for end, low in enumerate(reaches(demand.prefix, capacity)[:-1])])
+
+
+def _most(prefix: Sequence[int], capacity: int) -> int:
+    """Bytes of the largest range of blocks that fits in so many."""
+    return max(end - prefix[low] for end, low in zip(prefix, reaches(prefix, capacity), strict=True))
 
 
 def reaches(prefix: Sequence[float], capacity: float) -> list[int]:

@@ -6,11 +6,14 @@ from functools import cached_property
 from math import inf
 from operator import itemgetter
 
+from app.planner.bounds import least_seconds, narrowed
+from app.planner.drivable import accelerators, roomiest
 from app.planner.eligibility import Candidate, Eligibility, Offer
-from app.planner.endings import Endings
-from app.planner.fastest import TIED, Division, divisions, fastest, least_seconds, narrowed, quickly, slowest_wait
-from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Ground, Line, compute_bytes, on_head_processor, turns
+from app.planner.fastest import TIED, Division, divisions, fastest, quickly, slowest_wait
+from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Ground, Line, compute_bytes, on_head_processor
 from app.planner.memory import Demand
+from app.planner.orders import has_room, in_any_order, numbers_with_room
+from app.planner.reach import Reach
 from app.planner.speed import StageCost
 from app.planner.split import split
 from app.planner.stop import Stop
@@ -27,6 +30,9 @@ MOST_HEADS = 2
 
 COMPARED_HEADS = 3
 """With so many heads or fewer, all are looked at for the best placement on another number of PCs."""
+
+QUICK_TURNS = 2
+"""Orders of workers that are tried where only a reason for leaving a PC out is sought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,19 +197,7 @@ class Search:
             found = self._on_any(self._searched, [n for n in allowed if n <= fewer], worth, fewer)
             found += self._surveyed(survey, allowed)
         least = min((placement.seconds for placement in found), default=0.0)
-        first = next((placement for placement in found if placement.seconds <= least * (1 + TIED)), None)
-        return self._turned(first, allowed) if first is not None else None
-
-    def _turned(self, found: Placement, allowed: Sequence[int]) -> Placement:
-        """The placement, or a faster one on its PCs with another worker last, where a worker has the output layer."""
-        if found.offers[-1].node is found.head.node:
-            return found
-        for turned in [turned for line in self._lines(found.head) for turned in turns(line, found.nodes)]:
-            division = fastest(self.demand, turned, self._required, found.seconds)
-            placement = _placement(division) if division is not None else found
-            if placement.seconds < found.seconds and self._is_allowed(placement, allowed):
-                found = placement
-        return found
+        return next((placement for placement in found if placement.seconds <= least * (1 + TIED)), None)
 
     def _is_allowed(self, best: Placement, allowed: Sequence[int]) -> bool:
         nodes = best.nodes
@@ -242,13 +236,22 @@ class Search:
             if bound > worth * (1 + TIED):
                 break
             narrow = narrowed(self.demand, line, worth * (1 + TIED))
-            division = fastest(self.demand, narrow, self._required, worth)
-            if division is not None and _accelerators(division) > MOST_ACCELERATORS:
-                division = fastest(self.demand, roomiest(narrow), self._required, worth)
+            division = self._fastest_of(narrow, worth)
+            if division is not None and accelerators(division) > MOST_ACCELERATORS:
+                division = self._fastest_of(roomiest(narrow), worth)
             if division is not None and (number not in found or division.seconds < found[number].seconds):
                 found[number] = _placement(division)
                 worth = min(worth, division.seconds)
         return found
+
+    def _fastest_of(self, line: Line, worth: float) -> Division | None:
+        """The fastest division of a line, as far as it may come near `worth` seconds."""
+
+        def solve(order: Line) -> dict[int, Division]:
+            found = fastest(self.demand, order, self._required, worth)
+            return {} if found is None else {1: found}
+
+        return in_any_order(self.demand, line, solve, (1,) if has_room(self.demand, line) else ()).get(1)
 
     def _bounds(self) -> list[tuple[float, int, Line]]:
         """What the placements of each line cost at least, with the number of its head."""
@@ -266,7 +269,8 @@ class Search:
         """Whether any number of PCs holds the model under any head, wishes aside."""
         able = [head for head in self._heads if self._has_bytes(head, self.most_pcs)]
         able = [head for head in able if self._may_hold(head, self.most_pcs, processors=True)]
-        return any(_holds(self.demand, line) for head in able for line in self._lines(head))
+        reach = Reach(self.demand)
+        return any(reach.holds(line, frozenset(), 1) for head in able for line in self._lines(head))
 
     def _has_bytes(self, head: Candidate, pcs: int) -> bool:
         """Whether all that a head and its roomiest workers offer is as much as the blocks take."""
@@ -284,10 +288,17 @@ class Search:
         bounds = [least_seconds(self.demand, line) for line in lines]
         best: Division | None = None
         for bound, line in sorted(zip(bounds, lines, strict=True), key=itemgetter(0)):
-            found = quickly(self.demand, line, required, wait) if best is None or bound < best.seconds else None
+            found = self._quickly(line, required, wait) if best is None or bound < best.seconds else None
             if found is not None and (best is None or found.seconds < best.seconds):
                 best = found
         return None if best is None else _placement(best)
+
+    def _quickly(self, line: Line, required: frozenset[NodeId], wait: float) -> Division | None:
+        def solve(order: Line) -> dict[int, Division]:
+            found = quickly(self.demand, order, required, wait)
+            return {} if found is None else {1: found}
+
+        return in_any_order(self.demand, line, solve, (), QUICK_TURNS).get(1)
 
     def room(self, candidate: Candidate, *, processors: bool) -> int:
         """An upper bound of the blocks a PC can hold: the longest run on each of its devices, added up."""
@@ -418,66 +429,14 @@ def _drivable(
     demand: Demand, line: Line, wish: Wish, most: int, worth: float, wanted: Container[int]
 ) -> dict[int, Division]:
     """The divisions of a line; one over more devices than the engine drives is sought again among the roomiest."""
-    found = divisions(demand, line, wish.required, most, worth, wanted, wish.shared)
-    if all(_accelerators(division) <= MOST_ACCELERATORS for division in found.values()):
+
+    def solve(order: Line) -> dict[int, Division]:
+        return divisions(demand, order, wish.required, most, worth, wanted, wish.shared)
+
+    numbers = [pcs for pcs in numbers_with_room(demand, line, most) if pcs in wanted]
+    found = in_any_order(demand, line, solve, numbers)
+    if all(accelerators(division) <= MOST_ACCELERATORS for division in found.values()):
         return found
-    narrow = divisions(demand, roomiest(line), wish.required, most, worth, wanted, wish.shared)
-    kept = {pcs: division for pcs, division in found.items() if _accelerators(division) <= MOST_ACCELERATORS}
+    narrow = in_any_order(demand, roomiest(line), solve, numbers)
+    kept = {pcs: division for pcs, division in found.items() if accelerators(division) <= MOST_ACCELERATORS}
     return {**narrow, **kept}
-
-
-def _holds_spilling(demand: Demand, line: Line, endings: Endings) -> bool:
-    """Whether a line whose cards leave experts in RAM holds the model: any start up to the furthest can be reached."""
-    reached, used = 0, len(line.own)
-    for stop in (stop for worker in line.workers for stop in worker):
-        further = demand.furthest(reached, stop.room.capacity) if reached else stop.room.from_start
-        used += further > reached
-        reached = max(reached, min(further, demand.layers - 1))
-    if used > MOST_ACCELERATORS:
-        return bool(divisions(demand, roomiest(line), frozenset(), 2 + len(line.workers)))
-    return bool(divisions(demand, replace(line, workers=()), frozenset(), 1)) or any(
-        ending is not None for ending in endings.best[: reached + 1]
-    )
-
-
-def _accelerators(division: Division) -> int:
-    return sum(stop is not division.line.leading for stop in division.stops)
-
-
-def roomiest(line: Line) -> Line:
-    """The line with the accelerators that offer most, as many as the engine drives."""
-    stops = [stop for stop in line.stops() if stop is not line.leading]
-    kept = {id(stop) for stop in sorted(stops, key=_by_room)[:MOST_ACCELERATORS]}
-
-    def chosen(group: Sequence[Stop]) -> tuple[Stop, ...]:
-        return tuple(stop for stop in group if id(stop) in kept)
-
-    workers, own = tuple(chosen(worker) for worker in line.workers if chosen(worker)), chosen(line.own)
-    endings = replace(line.endings, cards=own) if line.endings is not None and own else None
-    return replace(line, workers=workers, own=own, endings=endings)
-
-
-def _by_room(stop: Stop) -> tuple[int, str, str]:
-    return (-stop.offer.budget, stop.offer.node.node, stop.offer.device.device)
-
-
-def _holds(demand: Demand, line: Line) -> bool:
-    """Whether a line holds the model on any number of PCs.
-
-    Each device in turn takes all it can: a later start never helps, so what is reached that way is the furthest.
-    """
-    reached, used, last = 0, 0, demand.layers - 1
-    if line.endings is not None:
-        return _holds_spilling(demand, line, line.endings)
-    for stop in line.stops():
-        room = stop.room
-        if reached == 0 and room.is_enough:
-            return True
-        if room.to_end <= min(reached, last):
-            return used < MOST_ACCELERATORS or _holds(demand, roomiest(line))
-        further = demand.furthest(reached, room.capacity) if reached else room.from_start
-        used += further > reached and stop is not line.leading
-        reached = max(reached, min(further, last))
-        if stop is line.leading and not reached:
-            return False
-    return False
