@@ -1,12 +1,15 @@
-"""Pytest in Wine: one run, and what it said. Unasked for, the test is skipped; asked for without the rig, it fails."""
+"""Pytest in Wine: runs, and what they said. Unasked for, the test is skipped; asked for without the rig, it fails."""
 
 import os
 import subprocess
-import tempfile
+import time
 import xml.etree.ElementTree as Tree
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO
 
 import pytest
 
@@ -62,8 +65,52 @@ def wanted_rig() -> Places:
 
 def windows_pytest(*arguments: str, deadline: float, room: Room | None = None) -> Report:
     """Run pytest with Windows Python in a throw-away prefix, at most `deadline` seconds."""
-    rig, room = wanted_rig(), room or Room()
-    with tempfile.TemporaryDirectory() as folder, prefix_folder(rig, None) as prefix:
+    (report,) = windows_pytests(arguments, deadline=deadline, room=room)
+    return report
+
+
+def windows_pytests(*runs: Sequence[str], deadline: float, room: Room | None = None) -> list[Report]:
+    """Run pytest once for each list of arguments, beside each other, each in a prefix of its own.
+
+    Not for tests that measure time. Each of several keeps to one core: Wine is its programs asking its server, and
+    that is quicker where neither must wake another core.
+    """
+    rig, give_up, cores = wanted_rig(), time.monotonic() + deadline, sorted(os.sched_getaffinity(0))
+    with ExitStack() as stack:
+        started = []
+        for number, arguments in enumerate(runs):
+            core = cores[number % len(cores)] if len(runs) > 1 else None
+            started.append(stack.enter_context(_started(rig, arguments, room or Room(), core)))
+        return [each.report(give_up) for each in started]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Pytest in Wine, started. `said` is what it says on both streams, `folder` what it sees at `Z:\\out`."""
+
+    program: "subprocess.Popen[bytes]"
+    said: IO[bytes]
+    folder: Path
+
+    def report(self, give_up: float) -> Report:
+        """Wait for its end. Fails the test, with the last of what it said, when that does not come in time."""
+        try:
+            self.program.wait(max(give_up - time.monotonic(), 0))
+        except subprocess.TimeoutExpired as late:
+            pytest.fail(f"Pytest in Wine did not end within {late.timeout:.0f} s. It said:\n{self._output()[-4000:]}")
+        file = self.folder / "report.xml"
+        assert file.exists(), self._output()[-6000:]
+        return _read(file, self._output())
+
+    def _output(self) -> str:
+        # The program writes on: the place in the file is its own.
+        return os.pread(self.said.fileno(), os.fstat(self.said.fileno()).st_size, 0).decode("utf-8", "replace")
+
+
+@contextmanager
+def _started(rig: Places, arguments: Sequence[str], room: Room, core: int | None) -> Iterator[_Run]:
+    """A run of pytest in a throw-away prefix, on one core if told; it ends with the block."""
+    with TemporaryDirectory() as folder, prefix_folder(rig, None) as prefix, TemporaryFile() as said:
         report = "--junitxml=Z:\\out\\report.xml"
         program = whole(["python", *PYTEST, "-q", "--no-header", "--tb=short", report, *arguments])
         variables = {**(ENGINE_VARIABLES if room.engine else {}), **room.environment}
@@ -71,20 +118,13 @@ def windows_pytest(*arguments: str, deadline: float, room: Room | None = None) -
         room.prepare(prefix)
         room.fill(Path(folder))
         argv = windows_command(rig, program, setting, prefix)
-        output = _run(argv, deadline)
-        file = Path(folder) / "report.xml"
-        assert file.exists(), output[-6000:]
-        return _read(file, output)
-
-
-def _run(argv: list[str], deadline: float) -> str:
-    """What it says on both streams. Fails the test, with the last of it, when it does not end in time."""
-    try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=deadline, check=False)
-    except subprocess.TimeoutExpired as error:
-        said = (error.stdout or b"").decode("utf-8", "replace")
-        pytest.fail(f"Pytest in Wine did not end within {deadline:g} s. It said:\n{said[-4000:]}")
-    return (done.stdout + done.stderr).decode("utf-8", "replace")
+        if core is not None:
+            argv = ["taskset", "--cpu-list", str(core), *argv]
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT) as running:
+            try:
+                yield _Run(running, said, Path(folder))
+            finally:
+                running.kill()
 
 
 PROGRAM = "C:\\Program Files\\Caravan\\Caravan.exe"

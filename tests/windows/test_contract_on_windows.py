@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("fcntl", reason="on Windows run tests/contract directly")
 
-from tests.windows.in_wine import windows_pytest
+from tests.windows.in_wine import windows_pytests
 
 MOST_SECONDS = 580
 EACH = "--timeout=150"
@@ -36,23 +36,20 @@ EXCLUDED = (
 """What is left out for its time, with the reason."""
 
 
+RUNS = {("link", "openai", "engine_cache"): 38, ("faults", "cluster_commands", "doctor"): 13}
+"""What runs beside each other, with the number of tests that must pass at least; each takes about as long."""
+
+
 @pytest.mark.timeout(MOST_SECONDS + 20)
-@pytest.mark.parametrize(
-    ("rooms", "least"),
-    [
-        (("link", "openai", "engine_cache"), 38),
-        (("faults",), 10),
-        (("cluster_commands", "doctor"), 3),
-    ],
-    ids=lambda value: "-".join(value) if isinstance(value, tuple) else "",
-)
-def test_the_contract_tests(rooms: tuple[str, ...], least: int) -> None:
+def test_the_contract_tests() -> None:
+    ignored = [f"--deselect={test}" for test in EXCLUDED]
     began = time.monotonic()
-    files = (f"tests/contract/test_{room}.py" for room in rooms)
-    ignored = (f"--deselect={test}" for test in EXCLUDED)
-    report = windows_pytest(*files, *ignored, EACH, "-ra", deadline=MOST_SECONDS)
-    took = time.monotonic() - began
-    sys.stdout.write(f"{report.passed} passed, {len(report.skipped)} skipped on Windows, {took:.0f} s\n")
-    assert report.failed == 0, told(report.output) + report.output[-8000:]
-    assert report.passed >= least
-    assert [each for each in report.skipped if LACKS not in each] == []
+    runs = ([*(f"tests/contract/test_{room}.py" for room in rooms), *ignored, EACH, "-ra"] for rooms in RUNS)
+    reports = windows_pytests(*runs, deadline=MOST_SECONDS)
+    for rooms, report in zip(RUNS, reports, strict=True):
+        sys.stdout.write(f"{rooms}: {report.passed} passed, {len(report.skipped)} skipped on Windows\n")
+    sys.stdout.write(f"contract tests under Wine: {time.monotonic() - began:.0f} s\n")
+    for (_, least), report in zip(RUNS.items(), reports, strict=True):
+        assert report.failed == 0, told(report.output) + report.output[-8000:]
+        assert report.passed >= least
+        assert [each for each in report.skipped if LACKS not in each] == []

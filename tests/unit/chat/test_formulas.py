@@ -171,12 +171,12 @@ def test_what_may_take_long_is_watched() -> None:
 
 
 def test_a_very_long_paragraph_is_read_once() -> None:
-    text = r"\frac{" * 170_000
+    text = r"\frac{" * 60_000
     start, growing = time.thread_time(), Growing()
     for at in range(0, len(text), 3_000):
         growing.add(text[at : at + 3_000])
     growing.finish()
-    assert time.thread_time() - start < 30.0
+    assert time.thread_time() - start < 12.0
     lengths = [len(plain(block.spans)) for block in growing.settled if isinstance(block, Paragraph)]
     assert max(lengths) <= LONGEST_PARAGRAPH
     assert sum(lengths) > len(text) * 0.9

@@ -158,7 +158,8 @@ async def real(tmp_path: Path) -> CalibrationPlace:
         build = await Prober().probe(await locate(Places(), os.environ))
     except CaravanError as error:
         pytest.skip(f"no real engine: {error.sentence}")
-    return CalibrationPlace(build, tmp_path, None)
+    # One thread: two would wait for each other whenever another program has one of the cores.
+    return CalibrationPlace(build, tmp_path, 1)
 
 
 LONG = CalibrationShape("short", WeightFormat.Q4_K, 16, 256, 768, 4, 2)
