@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.schema.plan import Alternative, Plan, Refusal
+from app.ui.models.context_steps import ASSUMED_LIMIT
 from app.ui.parts.sizes import count_text
 from app.ui.words import Phrase, tr
 
@@ -27,36 +28,39 @@ class ContextFit:
 
 def context_fit(answer: Plan | Refusal, limit: int | None) -> ContextFit:
     """What an answer tells; `limit` is what the model was trained for, over all slots, None when that is unknown."""
-    steps = _steps(answer.alternatives)
+    end = limit or ASSUMED_LIMIT
+    steps = _steps(answer.alternatives, end)
     if not steps:
         return ContextFit(largest=answer.largest_context)
     told = _listed(steps, limit)
     return ContextFit(
         marks=tuple(tokens for tokens, _ in steps),
         largest=answer.largest_context,
-        offers=_offers(answer, steps),
+        offers=_offers(answer, steps, end),
         words=_words(answer, steps, told, limit),
         beyond=tr("More than fits. It fits up to {list}.", list=told),
     )
 
 
-def _steps(known: Sequence[Alternative]) -> list[tuple[int, int]]:
-    """(tokens, PCs) of each number of PCs that has room for more than fewer have."""
+def _steps(known: Sequence[Alternative], end: int) -> list[tuple[int, int]]:
+    """(tokens, PCs) of each number of PCs that has room for more than fewer have, as far as the slider goes."""
     found: list[tuple[int, int]] = []
     for each in sorted(known, key=lambda one: one.pcs):
-        if each.largest_context is not None and (not found or each.largest_context > found[-1][0]):
-            found.append((each.largest_context, each.pcs))
+        tokens = min(each.largest_context or 0, end)
+        if tokens > (found[-1][0] if found else 0):
+            found.append((tokens, each.pcs))
     return found
 
 
-def _offers(answer: Plan | Refusal, steps: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+def _offers(answer: Plan | Refusal, steps: Sequence[tuple[int, int]], end: int) -> tuple[int, ...]:
     """Larger contexts than the plan's that fit as asked: where the next device or PC is needed, and the largest. A
     refusal's banner has its own.
     """
     if isinstance(answer, Refusal) or answer.largest_context is None:
         return ()
-    wanted = {answer.largest_context_in_place or 0, answer.largest_context, *(tokens for tokens, _ in steps)}
-    able = sorted(tokens for tokens in wanted if answer.context < tokens <= answer.largest_context)
+    largest = min(answer.largest_context, end)
+    wanted = {answer.largest_context_in_place or 0, largest, *(tokens for tokens, _ in steps)}
+    able = sorted(tokens for tokens in wanted if answer.context < tokens <= largest)
     return tuple(able) if len(able) <= _MOST_OFFERS else (able[0], able[-1])
 
 
@@ -66,7 +70,7 @@ def _words(answer: Plan | Refusal, steps: Sequence[tuple[int, int]], told: Phras
     else:
         fits = tr("Fits up to {list}.", list=told)
     in_place = answer.largest_context_in_place if isinstance(answer, Plan) else None
-    if in_place is None or in_place in {tokens for tokens, _ in steps}:
+    if in_place is None or in_place >= steps[-1][0] or in_place in {tokens for tokens, _ in steps}:
         return fits
     return tr("{fits} The devices below hold up to {most}.", fits=fits, most=count_text(in_place))
 

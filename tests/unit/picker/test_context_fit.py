@@ -5,7 +5,7 @@ import pytest
 from app.schema.plan import Alternative, Plan, PlanRequest, Refusal
 from app.ui.models import sample_cluster as cluster
 from app.ui.models.context_fit import ContextFit, context_fit
-from app.ui.models.context_steps import place_of
+from app.ui.models.context_steps import ASSUMED_LIMIT, place_of
 from app.ui.models.sample_planner import planned
 
 BIG = cluster.few_models()[0].model
@@ -85,6 +85,12 @@ def test_a_refusal_says_what_fits_and_offers_nothing_beside_its_banner() -> None
 def test_nothing_is_said_where_nothing_is_known() -> None:
     fit = context_fit(told(None, None, None, None), LIMIT)
     assert (fit.words, fit.beyond, fit.marks, fit.offers) == (None, None, (), ())
+
+
+def test_where_training_is_unknown_nothing_beyond_the_slider_is_offered() -> None:
+    fit = context_fit(told(1 << 24, 1 << 24, 50000 // 256 * 256, 1 << 24), None)
+    assert words(fit) == "Fits up to 49 920 on 1 PC, 131 072 on 2 PCs."
+    assert fit.offers == (49920, ASSUMED_LIMIT)
 
 
 def test_a_place_lies_between_the_stops_in_proportion() -> None:
