@@ -12,8 +12,8 @@ from app.planner.prediction import predict, timed
 from app.planner.question import Question
 from app.planner.search import MOST_COMPARED, Placement, Search
 from app.planner.shortage import Shortage, shortage
-from app.planner.speed import pace_of
-from app.schema.plan import Alternative, DeviceReason, DeviceResources, NodeReason, NodeResources
+from app.planner.speed import Hop, pace_of
+from app.schema.plan import Alternative, DeviceReason, DeviceResources, LinkMeasure, NodeReason, NodeResources
 from app.schema.record import NodeId
 
 MOST_LOOKED_AT = 8
@@ -145,13 +145,23 @@ def _slower(question: Question, search: Search, placement: Placement, candidate:
     mix = search.ground.work.mix
     now, then = timed(placement, mix), timed(other, mix)
     if then.exchange(mix) <= now.exchange(mix) * (1 + TIED):
+        if then.step < now.step / (1 + TIED):
+            return sentences.no_time_gained(candidate.node, now.exchange(mix), then.exchange(mix))
         return sentences.no_gain(candidate.node, 1.0 / now.step, 1.0 / then.step)
     if then.step <= now.step:
         return sentences.slower_prompt(candidate.node, now.prompt, then.prompt)
     hops = [c for o, c in zip(other.offers, other.costs, strict=True) if o.node.node == candidate.node.node]
     lost = 1.0 / now.step - 1.0 / then.step
-    link = sum(cost.hop_step for cost in hops)
-    trip = next((cost.hop.round_trip for cost in hops if cost.hop is not None), None)
-    if trip is not None and link >= (then.step - now.step) / 2:
-        return sentences.slow_link(candidate.node, trip, lost)
+    hop, step = next((cost.hop for cost in hops if cost.hop is not None), None), sum(cost.hop_step for cost in hops)
+    if hop is not None and step >= (then.step - now.step) / 2:
+        link = question.links.get(frozenset((placement.head.node.node, candidate.node.node)))
+        return _slow_link(candidate.node, hop, link, step / len(hops), lost)
     return sentences.slow_device(candidate.node, 1.0 / now.step, 1.0 / then.step)
+
+
+def _slow_link(node: NodeResources, hop: Hop, link: LinkMeasure | None, step: float, lost: float) -> str:
+    """A PC whose link costs most of what is lost, with what makes it slow in a step: its bytes or its round trip."""
+    by_bytes = step > 2 * hop.seconds(1, 0)
+    measured = link and (link.throughput if by_bytes else link.round_trip)
+    told = sentences.throughput(hop.throughput) if by_bytes else sentences.seconds(hop.round_trip)
+    return sentences.slow_link(node, told, measured is not None, lost)

@@ -83,13 +83,13 @@ def _context_too_long(request: PlanRequest, shape: ModelShape) -> Refusal | None
     trained = shape.context_length
     if request.context is None or trained is None or request.context <= trained * request.slots:
         return None
-    most = sentences.number(trained)
+    known, asked = sentences.number(trained), sentences.number(request.context)
+    several = "" if request.slots == 1 else f" for {request.slots} conversations together"
     return Refusal(
         model_id=request.model_id,
         code=CONTEXT_TOO_LONG,
-        sentence=f"{request.model_id} was trained for {most} tokens of context; "
-        f"{sentences.number(request.context)} were asked for.",
-        hint=f"Ask for {most} or fewer.",
+        sentence=f"{request.model_id} was trained for {known} tokens of context; {asked} were asked for{several}.",
+        hint=f"Ask for {sentences.number(trained * request.slots)} or fewer.",
     )
 
 
@@ -157,7 +157,7 @@ def _too_few(request: PlanRequest, eligibility: Eligibility, heads: Sequence[Can
             model_id=request.model_id,
             code=TOO_MANY_PCS,
             sentence=f"{sentences.pcs(asked)} were asked for; llama.cpp works on at most {MOST_PCS} together.",
-            hint=f"Ask for {sentences.pcs(min(max(available), MOST_PCS))} or fewer.",
+            hint=f"{_at_most(min(max(available), MOST_PCS))}.",
         )
     if asked <= max(available):
         return None
@@ -170,6 +170,10 @@ def _too_few(request: PlanRequest, eligibility: Eligibility, heads: Sequence[Can
         code=TOO_FEW_PCS,
         sentence=f"{sentences.pcs(asked)} were asked for; {max(available)} can take part: "
         f"{sentences.listed(names, len(names))}. {told}".strip(),
-        hint=f"Ask for {sentences.pcs(max(available))} or fewer, or add a PC.",
+        hint=f"{_at_most(max(available))}, or add a PC.",
         reasons=out,
     )
+
+
+def _at_most(count: int) -> str:
+    return "Ask for 1 PC" if count == 1 else f"Ask for {sentences.pcs(count)} or fewer"

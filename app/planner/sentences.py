@@ -100,13 +100,17 @@ def not_asked(node: NodeResources, count: int) -> str:
 
 
 def speed(rate: float) -> str:
-    """Tokens per second: `23 tokens/s`, below 10 with one decimal."""
-    return f"{rate:.0f} tokens/s" if rate >= 9.95 else f"{rate:.1f} tokens/s"
+    """Tokens per second: `23 tokens/s`, below 10 with one decimal, below 0.1 with two, never as nothing."""
+    if rate >= 0.095:
+        return f"{rate:.0f} tokens/s" if rate >= 9.95 else f"{rate:.1f} tokens/s"
+    return f"{rate:.2f} tokens/s" if rate >= 0.01 else "less than 0.01 tokens/s"
 
 
 def seconds(time: float) -> str:
-    """A time: `4.2 s`, `35 s`."""
-    return f"{time:.0f} s" if time >= 9.95 else f"{time:.1f} s"
+    """A time: `35 s`, `4.2 s`, `40 ms`, `0.3 ms`."""
+    if time >= 0.0995:
+        return f"{time:.0f} s" if time >= 9.95 else f"{time:.1f} s"
+    return f"{time * 1e3:.0f} ms" if time >= 1.95e-3 else f"{time * 1e3:.1f} ms"
 
 
 def _rates(now: float, then: float) -> tuple[str, str]:
@@ -120,10 +124,24 @@ def no_gain(node: NodeResources, now: float, then: float) -> str:
     return f"{node.name} is not needed: with it the answer comes at {speed(then)}, without it at {speed(now)}."
 
 
-def slow_link(node: NodeResources, round_trip: float, lost: float) -> str:
-    """A node whose link costs more than the node gives."""
-    trip = f"{round_trip * 1e3:.0f} ms" if round_trip >= 2e-3 else f"{round_trip * 1e3:.1f} ms"
-    return f"{node.name} is left out: its link ({trip}) would cost {speed(lost)}."
+def no_time_gained(node: NodeResources, now: float, then: float) -> str:
+    """A node with which the first token comes later and the others faster, so that the whole takes as long."""
+    return (
+        f"{node.name} is not needed: with it the answer comes faster and the first token later; "
+        f"question and answer together take {seconds(then)}, without it {seconds(now)}."
+    )
+
+
+def slow_link(node: NodeResources, told: str, is_measured: bool, lost: float) -> str:
+    """A node whose link costs more than the node gives. `told` is what of the link costs: `4 ms`, `100 Mbit/s`."""
+    known = told if is_measured else f"taken as {told}, not measured"
+    return f"{node.name} is left out: its link ({known}) would cost {speed(lost)}."
+
+
+def throughput(rate: float) -> str:
+    """Bytes per second as links are sold: `100 Mbit/s`, `2.5 Gbit/s`."""
+    megabits = rate * 8 / 1e6
+    return f"{megabits:.0f} Mbit/s" if megabits < 999.5 else f"{megabits / 1e3:.1f} Gbit/s".replace(".0 G", " G")
 
 
 def slow_device(node: NodeResources, now: float, then: float) -> str:
@@ -159,7 +177,11 @@ def device_name(node: NodeResources, device: DeviceResources) -> str:
 
 def full_device(node: NodeResources, device: DeviceResources) -> str:
     """A device whose free memory is within the reserve."""
-    return f"{device_name(node, device)} holds nothing: of its memory {size(device.free_bytes)} are free, the reserve."
+    free = (
+        f"only {size(device.free_bytes)} of its memory is free" if device.free_bytes else "none of its memory is free"
+    )
+    kept = ", which is kept in reserve" if device.free_bytes else ""
+    return f"{device_name(node, device)} holds nothing: {free}{kept}."
 
 
 def spare_device(node: NodeResources, device: DeviceResources, *, is_slower: bool) -> str:

@@ -147,6 +147,7 @@ def test_too_few_pcs() -> None:
         "2 PCs were asked for; 1 can take part: WORKSHOP. DEN has llama.cpp b7827, WORKSHOP has llama.cpp b11434: "
         "they must be the same. Update one of them."
     )
+    assert refusal.hint == "Ask for 1 PC, or add a PC."
 
 
 def test_a_number_of_pcs_that_does_not_fit_is_told_which_does() -> None:
@@ -216,7 +217,9 @@ def test_context_beyond_training_is_refused() -> None:
     refusal = refused(plan(ask(context=40000), EIGHT, view))
     assert refusal.code == "context_too_long"
     assert "32 768" in refusal.sentence
+    assert refusal.hint == "Ask for 32 768 or fewer."
     assert planned(plan(ask(context=40000, slots=2), EIGHT, view)).context == 40000
+    assert refused(plan(ask(context=70000, slots=2), EIGHT, view)).hint == "Ask for 65 536 or fewer."
 
 
 def refusal_code(view: ClusterView, model: ModelShape = EIGHT, **wishes: object) -> str:

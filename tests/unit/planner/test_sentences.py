@@ -55,3 +55,30 @@ def test_context_note_only_when_shrunk() -> None:
     assert sentences.context_note("M", 2048, 4096) == (
         "M gets 2 048 tokens of context: 4 096 do not fit in the free memory."
     )
+
+
+def test_small_figures_are_never_nothing() -> None:
+    rates = [sentences.speed(rate) for rate in (42.4, 9.96, 2.41, 0.095, 0.04, 0.004)]
+    assert rates == [
+        "42 tokens/s",
+        "10 tokens/s",
+        "2.4 tokens/s",
+        "0.1 tokens/s",
+        "0.04 tokens/s",
+        "less than 0.01 tokens/s",
+    ]
+    times = [sentences.seconds(time) for time in (35.2, 4.2, 0.0996, 0.04, 0.0004)]
+    assert times == ["35 s", "4.2 s", "0.1 s", "40 ms", "0.4 ms"]
+
+
+def test_links_are_told_as_they_are_sold() -> None:
+    rates = [sentences.throughput(rate) for rate in (12.5e6, 125e6, 312.5e6)]
+    assert rates == ["100 Mbit/s", "1 Gbit/s", "2.5 Gbit/s"]
+
+
+def test_a_device_without_room_says_how_much_is_free() -> None:
+    pc = node("WORKSHOP", gpu(0, total=GIB), cpu(900 * MIB, total=8 * GIB))
+    assert sentences.full_device(pc, pc.devices[0]) == "CUDA0 of WORKSHOP holds nothing: none of its memory is free."
+    assert sentences.full_device(pc, pc.devices[1]) == (
+        "The processor of WORKSHOP holds nothing: only 900 MB of its memory is free, which is kept in reserve."
+    )

@@ -7,6 +7,7 @@ from app.planner.plan import plan
 from app.planner.speed import TOKEN_SECONDS, Mix, hop_of, mix_of, overlapped, pace_of, work_of
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView, DeviceResources, KvType, LinkMeasure, Plan, Prediction
+from app.schema.record import NodeId
 from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
 
 EIGHT = shape((GIB,) * 8, parameters=16 * GIB, embedding_length=4096)
@@ -164,6 +165,31 @@ def test_one_pc_that_holds_all_is_not_helped_by_a_slow_one() -> None:
     assert both is not None
     assert alone.decode > both.decode
     assert found.alternatives[0].sentence == "Fits on WORKSHOP alone with 4 096 tokens of context: 47 tokens/s."
+
+
+def test_the_figure_of_a_link_that_costs_most_is_told_and_whether_it_was_measured() -> None:
+    two = cluster(node("WORKSHOP", FAST, holds=True), node("DEN", SLOW))
+    wide = EIGHT.model_copy(update={"embedding_length": 8192})
+    assert _left_out(linked(two, 9e-3), wide).startswith("DEN is left out: its link (9 ms) would cost ")
+    assert _left_out(linked(two, 2e-4, 2e5), wide).startswith("DEN is left out: its link (2 Mbit/s) would cost ")
+    slow = two.model_copy(update={"links": (LinkMeasure(a=NodeId("workshop"), b=NodeId("den"), throughput=2e5),)})
+    assert _left_out(slow, wide).startswith("DEN is left out: its link (2 Mbit/s) would cost ")
+    near = cluster(node("WORKSHOP", FAST, holds=True), node("DEN", FAST))
+    assert "link (taken as 1.0 ms, not measured) would cost" in _left_out(near, EIGHT)
+
+
+def test_a_pc_that_only_shifts_the_time_from_prompt_to_answer_says_so() -> None:
+    quick = FAST.model_copy(update={"bandwidth": 800e9, "compute": 2e12})
+    steady = FAST.model_copy(update={"compute": 4e12})
+    view = linked(cluster(node("WORKSHOP", steady, holds=True), node("DEN", quick)), 1e-6, 1e12)
+    said = _left_out(view, EIGHT, prompt_tokens=500)
+    assert said.startswith("DEN is not needed: with it the answer comes faster and the first token later;"), said
+
+
+def _left_out(view: ClusterView, model: ModelShape, **wishes: object) -> str:
+    found = plan(ask(**wishes), model, view)
+    assert isinstance(found, Plan)
+    return found.left_out[0].sentence
 
 
 def test_a_faster_card_over_a_good_link_wins_over_the_own_one() -> None:
