@@ -16,7 +16,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from app.schema.instance import InstanceStatus
-from app.schema.plan import ClusterView, DeviceResources, LinkMeasure, LoadFactor, NodeResources, Plan, Prediction
+from app.schema.plan import (
+    ClusterView,
+    DeviceResources,
+    LinkMeasure,
+    LoadFactor,
+    LoadKind,
+    NodeResources,
+    Plan,
+    Prediction,
+)
 from app.schema.record import NodeId
 from app.schema.speed import Correction, CorrectionBook, LoadRatios, Mix
 from app.system.files import plain_reason, read_json_or_none, write_atomically
@@ -127,18 +136,20 @@ def after_load(book: CorrectionBook, plan: Plan, seconds: float, now: float) -> 
     return _with(book, known.model_copy(update={"loads": loads, "changed_at": now}))
 
 
-def usual_load(ratios: Sequence[float]) -> float:
-    """PURE: the middle one, of two middle ones the larger.
+def usual_load(known: LoadRatios) -> float:
+    """PURE: the middle one, of two middle ones the smaller; of launches that read from a disk the larger.
 
     A file that happened to be in RAM, as a new download is, makes one launch fast and says nothing of the disk.
     """
-    return sorted(ratios)[len(ratios) // 2]
+    if known.kind is LoadKind.READ:
+        return sorted(known.recent)[len(known.recent) // 2]
+    return typical(known.recent)
 
 
 def _loads(head: NodeId, book: CorrectionBook) -> tuple[LoadFactor, ...]:
     """What launches with that head taught, for the planner."""
     return tuple(
-        LoadFactor(devices=each.devices, kind=load.kind, factor=usual_load(load.recent))
+        LoadFactor(devices=each.devices, kind=load.kind, factor=usual_load(load))
         for each in book.corrections
         if each.head == head
         for load in each.loads

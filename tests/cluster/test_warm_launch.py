@@ -21,7 +21,7 @@ LAYERS, WIDTH = 2, 1664
 LARGE = LAYERS * 10 * WIDTH * WIDTH * 4
 RATE = 300_000_000
 FACTOR = 2.5
-"""Times that a launch may take longer or shorter than predicted on a busy machine."""
+"""Times that a launch may take longer or shorter than predicted; half as much again where a short one is disturbed."""
 
 
 async def until_kept(head: Pc, worker: Pc, count: int) -> None:
@@ -80,8 +80,14 @@ async def test_a_launch_is_expected_to_take_less_while_the_worker_keeps_its_part
         assert warm.kept_on == ((b.name, LARGE),)
         assert again < took / 2
         assert expected(warm) < expected(cold) / 2
-        assert again / FACTOR < expected(warm) < again * FACTOR
+        assert again / FACTOR / 1.5 < expected(warm) < again * FACTOR
         await a.call("stop", instance=a.status.instances[-1].id)
+
+        assert (await caravan(b, "settings", "engine_cache", "off")).returncode == 0
+        await until_kept(a, b, 0)
+        assert Plan.model_validate(await a.call("plan", **wish)).kept_on == ()
+        assert (await caravan(b, "settings", "engine_cache", "on")).returncode == 0
+        await until_kept(a, b, LARGE)
 
         shutil.rmtree(Paths.under(b.folder).cache / "engine")
         await until_kept(a, b, 0)

@@ -332,7 +332,7 @@ def head_note(plan: Plan) -> Phrase | None:
 def kept_note(plan: Plan) -> Phrase | None:
     """Which PCs have how much of the model on their disks, so that it need not be sent."""
     phrases = [
-        tr("{pc} keeps {size} of it on its disk.", pc=shortened(name, _BUTTON_COLUMNS), size=figures.size(count))
+        tr("{pc} keeps {size} of the model on its disk.", pc=shortened(name, _BUTTON_COLUMNS), size=figures.size(count))
         for name, count in plan.kept_on
     ]
     return reduce(lambda one, other: tr("{one} {other}", one=one, other=other), phrases) if phrases else None

@@ -206,6 +206,13 @@ def test_one_launch_that_found_its_file_in_ram_is_forgotten_with_the_next(fast: 
     assert load_factors(book) == {LoadKind.READ: pytest.approx(usual)}
 
 
+@pytest.mark.parametrize("kind", [LoadKind.SEND, LoadKind.REREAD])
+@given(busy=st.floats(1.2, 5.0), usual=st.floats(0.5, 1.1))
+def test_a_busy_first_launch_is_forgotten_with_the_next(kind: LoadKind, busy: float, usual: float) -> None:
+    book = after_load(CorrectionBook(), launched(kind, 10.0), 10.0 * busy, 1.0)
+    assert load_factors(after_load(book, launched(kind, 10.0), 10.0 * usual, 2.0)) == {kind: pytest.approx(usual)}
+
+
 @pytest.mark.parametrize("seconds", [0.0, -1.0, math.nan, math.inf])
 def test_a_launch_without_a_time_teaches_nothing(seconds: float) -> None:
     assert after_load(CorrectionBook(), SPLIT, seconds, 1.0) == CorrectionBook()

@@ -88,7 +88,7 @@ def test_what_pcs_keep_is_told() -> None:
     (kept,) = (stage for stage in found.stages if stage.kept_bytes)
     stages = tuple(each.model_copy(update={"kept_bytes": each.kept_bytes and 3 << 30}) for each in found.stages)
     told = plan_view.kept_note(found.model_copy(update={"stages": stages}))
-    assert str(told) == f"{kept.node_name} keeps 3 GB of it on its disk."
+    assert str(told) == f"{kept.node_name} keeps 3 GB of the model on its disk."
     none = tuple(each.model_copy(update={"kept_bytes": 0}) for each in found.stages)
     assert plan_view.kept_note(found.model_copy(update={"stages": none})) is None
 
