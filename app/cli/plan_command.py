@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -29,7 +29,7 @@ from app.cli.wishes import (
     pcs_of_status,
 )
 from app.client import NodeClient
-from app.schema.plan import KvType, Plan, Prediction, Refusal
+from app.schema.plan import Alternative, KvType, Plan, Prediction, Refusal
 from app.schema.question import PlanQuestion
 
 ClusterFile = Annotated[
@@ -108,7 +108,7 @@ def show_answer(to: Session, found: Plan) -> None:
         to.say(f"  ! {note}")
     rows = comparison(found)
     if len(rows) > 1:
-        to.out.print(_comparison_table(rows, {each.pcs: each.largest_context for each in found.alternatives}))
+        to.out.print(_comparison_table(rows, {each.pcs: each for each in found.alternatives}))
     told = {row[0] for row in rows if row[2] is not None} if len(rows) > 1 else set()
     for each in found.alternatives:
         if each.pcs not in told or not each.fits:
@@ -122,7 +122,7 @@ def speed_line(found: Prediction) -> str:
     parts = [
         f"{found.decode:.1f} tok/s",
         f"first token after {words.duration(found.first_token)}",
-        f"prompt {found.prefill:.0f} tok/s",
+        f"prompt {words.number(round(found.prefill))} tok/s",
     ]
     mix = f"{words.number(found.prompt_tokens)} tokens in, {words.number(found.answer_tokens)} out"
     if found.throughput is not None:
@@ -153,16 +153,24 @@ def comparison(found: Plan) -> tuple[tuple[int, bool, Prediction | None], ...]:
     return tuple(sorted([*others, (found.pcs, True, found.prediction)], key=lambda row: row[0]))
 
 
-def _comparison_table(
-    rows: tuple[tuple[int, bool, Prediction | None], ...], contexts: Mapping[int, int | None]
-) -> Table:
+def _comparison_table(rows: tuple[tuple[int, bool, Prediction | None], ...], known: Mapping[int, Alternative]) -> Table:
+    """A row for each number of PCs; with several conversations also what all of them get."""
+    together = any(told is not None and told.throughput is not None for _, _, told in rows)
+    columns = ("PCs", "tok/s", *(("together",) if together else ()), "first token", "whole answer", "context up to")
     table = Table(box=None, pad_edge=False)
-    for name in ("PCs", "tok/s", "first token", "whole answer", "context up to", ""):
-        table.add_column(name, justify="left" if name == "" else "right")
+    for name in (*columns, "", "on"):
+        table.add_column(name, justify="left" if name in {"", "on"} else "right")
     for pcs, is_chosen, told in rows:
-        figures: tuple[Any, ...] = ("-", "-", "-")
-        if told is not None:
-            figures = (f"{told.decode:.1f}", words.duration(told.first_token), words.duration(told.answer))
-        most = contexts.get(pcs)
-        table.add_row(str(pcs), *figures, words.number(most) if most else "-", "planned" if is_chosen else "")
+        alternative = known.get(pcs)
+        most = alternative.largest_context if alternative is not None else None
+        names = ", ".join(alternative.names) if alternative is not None else ""
+        context = words.number(most) if most else "-"
+        table.add_row(str(pcs), *_figures(told, together), context, "planned" if is_chosen else "", names)
     return table
+
+
+def _figures(told: Prediction | None, together: bool) -> tuple[str, ...]:
+    if told is None:
+        return ("-",) * (4 if together else 3)
+    all_of_them = (f"{told.throughput:.1f}" if told.throughput is not None else "-",) if together else ()
+    return (f"{told.decode:.1f}", *all_of_them, words.duration(told.first_token), words.duration(told.answer))

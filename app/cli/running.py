@@ -81,8 +81,7 @@ def show_plan(to: Session, found: Plan) -> None:
 
 def show_stages(to: Session, found: Plan) -> None:
     """The stages of a plan as a table."""
-    pcs = f"{found.pcs} PC" + ("s" if found.pcs > 1 else "")
-    to.say(f"{found.model_id}: {found.layers} layers, {words.number(found.context)} tokens, {pcs}", "bold")
+    to.say(f"{found.model_id}: {found.layers} layers, {words.number(found.context)} tokens, {words.pcs(found)}", "bold")
     table = Table(box=None, pad_edge=False)
     for name in ("PC", "device", "layers", "weights", "KV cache", "buffers", "free"):
         table.add_column(name, justify="left" if name in {"PC", "device", "layers"} else "right")

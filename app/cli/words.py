@@ -40,9 +40,11 @@ def number(count: int | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A time as people say it: `0.4 s`, `47 s`, `3 min 5 s`; `-` when unknown."""
+    """A time as people say it: `30 ms`, `0.4 s`, `47 s`, `3 min 5 s`; `-` when unknown."""
     if seconds is None:
         return "-"
+    if 0 < seconds < 0.0995:
+        return f"{seconds * 1e3:.0f} ms" if seconds >= 1e-3 else "under 1 ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:
@@ -57,6 +59,17 @@ def speed(instance: InstanceStatus) -> str:
         return f"predicted {told.decode:.1f} tok/s" if told is not None else ""
     predicted = f" (predicted {told.decode:.1f})" if told is not None else ""
     return f"{instance.decode:.1f} tok/s at the last answer{predicted}"
+
+
+def pcs(plan: Plan) -> str:
+    """`1 PC`, `2 PCs, head DESK`, `2 PCs, head DESK, which holds no layers`."""
+    if plan.pcs == 1:
+        return "1 PC"
+    told = f"{plan.pcs} PCs"
+    if plan.head_name is None:
+        return told
+    is_idle = all(stage.node != plan.head for stage in plan.stages)
+    return f"{told}, head {plan.head_name}" + (", which holds no layers" if is_idle else "")
 
 
 def load(plan: Plan) -> str | None:
@@ -91,8 +104,8 @@ def phase(step: Phase) -> str:
 
 
 def layers(first: int, last: int, holds_output: bool) -> str:
-    """A layer range: `0-5`, `6-11 + output`."""
-    return f"{first}-{last}" + (" + output" if holds_output else "")
+    """A layer range: `0-5`, `6-11 + output`, `12`."""
+    return (str(first) if first == last else f"{first}-{last}") + (" + output" if holds_output else "")
 
 
 def blocks(numbers: Sequence[int]) -> str:

@@ -42,15 +42,27 @@ def _alternative(
         largest = largest or contexts.on(pcs, fits=context)
         prediction = predict(placement, search.demand, search.ground.work)
         decode = prediction.decode if prediction else None
-        sentence = sentences.fits(names(question, placement), context, decode)
+        used = names(question, placement)
         return Alternative(
-            pcs=pcs, fits=True, sentence=sentence, prediction=prediction, largest_context=max(largest or 0, context)
+            pcs=pcs,
+            fits=True,
+            sentence=sentences.fits(used, context, decode),
+            prediction=prediction,
+            largest_context=max(largest or 0, context),
+            names=tuple(used),
         )
     largest = contexts.on(pcs, below=context)
     _, counted = least_short(question, search, pcs)
     told = [node.name for node, _ in counted.nodes]
     sentence = sentences.falls_short(told, context, counted.short, largest)
-    return Alternative(pcs=pcs, fits=False, sentence=sentence, short_bytes=counted.short, largest_context=largest)
+    return Alternative(
+        pcs=pcs,
+        fits=False,
+        sentence=sentence,
+        short_bytes=counted.short,
+        largest_context=largest,
+        names=tuple(told),
+    )
 
 
 def names(question: Question, placement: Placement) -> list[str]:

@@ -160,6 +160,7 @@ def _plan(
         slots=request.slots,
         kv_type=request.kv_type,
         head=placement.head.node.node,
+        head_name=placement.head.node.name,
         stages=stages(search.demand, placement),
         gpu_layers=sum(counts),
         tensor_split=counts,

@@ -300,6 +300,8 @@ class Alternative(Record):
     short_bytes: Bytes = 0
     largest_context: int | None = None
     prediction: Prediction | None = None
+    names: tuple[str, ...] = ()
+    """The PCs, the head first. Empty in plans of builds that did not tell."""
 
 
 class Plan(Record):
@@ -322,6 +324,8 @@ class Plan(Record):
     tensor_split: tuple[int, ...]
     reserve_bytes: Bytes
     head_ram_bytes: Bytes
+    head_name: str | None = None
+    """None in plans of builds that did not tell."""
     experts: ExpertShare | None = None
     """None when every block lies whole on its device."""
     encoder: EncoderShare | None = None

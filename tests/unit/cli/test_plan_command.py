@@ -161,3 +161,24 @@ def test_each_number_of_pcs_tells_how_much_context_it_has_room_for() -> None:
     show_answer(to, found.model_copy(update={"alternatives": (found.alternatives[0], roomy)}))
     rows = [line.split() for line in out.getvalue().splitlines()]
     assert ["2", "11.0", "2.0", "s", "38", "s", "65", "536"] in rows
+
+
+def test_the_head_is_named_also_when_it_holds_no_layers() -> None:
+    found = plan().model_copy(update={"head_name": "HEAD"})
+    assert words.pcs(found) == "3 PCs, head HEAD"
+    idle = found.model_copy(update={"stages": found.stages[1:]})
+    assert words.pcs(idle) == "3 PCs, head HEAD, which holds no layers"
+    assert words.pcs(found.model_copy(update={"stages": found.stages[:1]})) == "1 PC"
+    assert words.pcs(plan()) == "3 PCs"
+
+
+def test_the_comparison_names_the_pcs_and_tells_all_conversations_together() -> None:
+    out, found = io.StringIO(), answer()
+    two = found.alternatives[1].model_copy(
+        update={"names": ("HEAD", "ATTIC"), "prediction": told(11.0, conversations=4, throughput=31.0)}
+    )
+    to = Session(None, Console(file=out, width=160, highlight=False, markup=False), Console())
+    show_answer(to, found.model_copy(update={"alternatives": (found.alternatives[0], two)}))
+    rows = [line.split() for line in out.getvalue().splitlines()]
+    assert ["2", "11.0", "31.0", "2.0", "s", "38", "s", "-", "HEAD,", "ATTIC"] in rows
+    assert ["3", "14.0", "-", "2.0", "s", "31", "s", "-", "planned"] in rows

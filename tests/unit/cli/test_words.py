@@ -34,7 +34,18 @@ def test_sizes_are_short_and_never_show_a_thousand(count: int) -> None:
     assert float(number) < 1024 or unit == "TB"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.44, "0.4 s"), (47.2, "47 s"), (185, "3 min 5 s"), (None, "-")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0.0 s"),
+        (4e-4, "under 1 ms"),
+        (0.031, "31 ms"),
+        (0.44, "0.4 s"),
+        (47.2, "47 s"),
+        (185, "3 min 5 s"),
+        (None, "-"),
+    ],
+)
 def test_durations(seconds: float | None, text: str) -> None:
     assert words.duration(seconds) == text
 
