@@ -100,7 +100,7 @@ class EngineCache:
         self._open: set[str] = set()
         self._refused: set[str] = set()
         self._parts: tuple[KeptPart, ...] = ()
-        self._free_now = 0
+        self._free_now: int | None = None
         self._looked_at: int | None = None
 
     def refuse(self, build: str) -> None:
@@ -112,9 +112,9 @@ class EngineCache:
 
         Asks no disk.
         """
-        if build in self._refused:
+        if build in self._refused or (self._free_now is not None and self._free_now < RESERVE_BYTES):
             return None
-        room = self._free_now - RESERVE_BYTES
+        room = (self._free_now or 0) - RESERVE_BYTES
         return tuple(each.part for each in self._parts if each.lease_bytes <= room)
 
     def refresh(self) -> None:

@@ -46,7 +46,8 @@ def _is_measured(cost: StageCost) -> bool:
 def _load(placement: Placement, demand: Demand) -> LoadTime:
     ends = list(accumulate(placement.counts, initial=0))
     last = len(placement.counts) - 1
-    local, transfers = demand.head_ram_bytes, []
+    encoder = placement.head.encoder
+    local, transfers = demand.head_ram_bytes + (encoder.weights if encoder is not None else 0), []
     for i, (offer, cost, (first, end)) in enumerate(
         zip(placement.offers, placement.costs, pairwise(ends), strict=True)
     ):

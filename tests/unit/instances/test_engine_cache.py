@@ -245,6 +245,9 @@ def test_a_part_is_told_only_while_a_worker_would_get_it(tmp_path: Path) -> None
     disk.free = RESERVE_BYTES + 99
     cache.refresh()
     assert cache.kept("b1") == ()
+    disk.free = RESERVE_BYTES - 1
+    cache.refresh()
+    assert cache.kept("b1") is None
     disk.free = RESERVE_BYTES + 100
     cache.refresh()
     assert cache.kept("b1") == (the_part(7),)

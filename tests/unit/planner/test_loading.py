@@ -16,7 +16,7 @@ from app.planner.loading import (
 )
 from app.planner.plan import plan
 from app.planner.speed import hop_of
-from app.schema.model import ModelPart
+from app.schema.model import EncoderShape, ModelPart
 from app.schema.plan import LinkMeasure, LoadFactor, LoadKind, NodeResources, Plan
 from tests.unit.planner.samples import GIB, MIB, MODEL, ask, cluster, cpu, node, shape
 
@@ -136,3 +136,13 @@ def test_earlier_launches_correct_those_of_their_kind_only() -> None:
     assert planned(warm, head_loads=(learned,)).prediction == planned(warm).prediction
     elsewhere = learned.model_copy(update={"devices": ("barn/CPU",)})
     assert planned(cold, head_loads=(elsewhere,)).prediction == bare
+
+
+def test_the_head_reads_its_picture_encoder_too() -> None:
+    fast = cpu(16 * GIB).model_copy(update={"bandwidth": 50e9, "compute": 1e12, "token_seconds": 0.0})
+    bare = node("DESK", fast, holds=True)
+    seeing = bare.model_copy(update={"encoder": EncoderShape(weight_bytes=500_000_000)})
+    found = [plan(ask(), BLOCKS, cluster(each)) for each in (bare, seeing)]
+    without, with_it = (each.prediction.load for each in found if isinstance(each, Plan) and each.prediction)
+    assert without is not None
+    assert with_it == pytest.approx(without + 500_000_000 / DISK_RATE)
