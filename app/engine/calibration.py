@@ -20,12 +20,13 @@ from app.engine.calibration_model import (
     SHORT,
     SLIM,
     VOCABULARY,
+    WIDE,
     WIDE_Q4,
-    WIDE_Q8,
     CalibrationShape,
     write_model,
 )
-from app.engine.commands import HeadSpec, head_command
+from app.engine.commands import PLAIN_WEIGHTS, HeadSpec, head_command
+from app.engine.output import BufferSize, parse_line
 from app.schema.engine import EngineBuild
 from app.schema.plan import CPU_DEVICE, KvType
 from app.schema.speed import FormatSpeed
@@ -41,7 +42,7 @@ START_SECONDS = 60.0
 REQUEST_SECONDS = 30.0
 
 DEADLINE_SECONDS = 150.0
-"""How long a device may take in all. A quiet one takes about ten seconds."""
+"""How long a device may take in all. A quiet one takes ten to fifteen seconds."""
 
 NEEDED_BYTES = 1 << 30
 """Free memory a device must have to be measured: the largest file, the driver's own and room to spare."""
@@ -63,6 +64,9 @@ AGREEMENT = 1.08
 ROUNDS = 40
 """Of the solution by turns; it is exact to a thousandth long before."""
 
+PLAIN_OWNERS = frozenset({"CPU", "CPU_Mapped"})
+"""What the engine calls buffers of a processor with weights as the file has them."""
+
 _POLL_SECONDS = 0.05
 
 
@@ -81,11 +85,15 @@ class Timing:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The cost of a device, the terms of `DeviceSpeed`: seconds per token and per block, and speeds per format."""
+    """The cost of a device, the terms of `DeviceSpeed`: seconds per token and per block, and speeds per format.
+
+    `repacked` are the speeds with weights that the engine rearranged, of those formats that it does so with.
+    """
 
     token_seconds: float
     block_seconds: float
     formats: tuple[FormatSpeed, ...]
+    repacked: tuple[FormatSpeed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,22 +106,30 @@ class CalibrationPlace:
 
 
 async def calibrate(place: CalibrationPlace, device: str) -> Calibration:
-    """Measure one device by its engine name (`CUDA0`, `CPU`); about ten seconds of its full load.
+    """Measure one device by its engine name (`CUDA0`, `CPU`); ten to fifteen seconds of its full load.
 
+    The wide files are measured once more with rearranged weights where the engine rearranges them: on a processor.
     Cancelling ends the engine at once. Raises CalibrationFailed, also when something else keeps the device busy.
     """
     timings: dict[str, Timing] = {}
+    repacked: dict[str, Timing] = {}
+    may_repack = device == CPU_DEVICE and place.build.accepts(PLAIN_WEIGHTS)
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
             for shape in SHAPES:
-                timings[shape.name] = await _timing(place, device, shape)
+                async with _file(place, device, shape) as path:
+                    timings[shape.name] = await _timing(place, device, path)
+                    found = await _repacked(place, path) if may_repack and shape in WIDE else None
+                    repacked |= {shape.name: found} if found is not None else {}
     except TimeoutError as error:
         raise CalibrationFailed(f"{device} took longer than {DEADLINE_SECONDS:g} s") from error
-    return solve(timings)
+    return solve(timings, repacked)
 
 
-def solve(timings: Mapping[str, Timing]) -> Calibration:
+def solve(timings: Mapping[str, Timing], repacked: Mapping[str, Timing] | None = None) -> Calibration:
     """PURE: the device's terms from the times of all `SHAPES`, by their name. Raises CalibrationFailed.
+
+    `repacked` are the times of those that were measured with rearranged weights too; a token and a block cost the same.
 
     A token of n blocks takes t = token + n * block + bytes / bandwidth. The wide file, where blocks are few, gives the
     bandwidth, the slim one, where they are many, the time per block, the short one the time per token. Terms that
@@ -127,12 +143,18 @@ def solve(timings: Mapping[str, Timing]) -> Calibration:
         token = max(short - SHORT.blocks * block - reads[SHORT] / bandwidth, 0.0)
         block = max((slim - token - reads[SLIM] / bandwidth) / SLIM.blocks, 0.0)
         bandwidth = _bytes_rate(reads[WIDE_Q4], wide - token - WIDE_Q4.blocks * block)
-    eight = _bytes_rate(reads[WIDE_Q8], timings[WIDE_Q8.name].token_seconds - token - WIDE_Q8.blocks * block)
-    formats = tuple(
-        FormatSpeed(format=shape.format, bandwidth=rate, compute=_compute(shape, timings[shape.name]))
-        for shape, rate in ((WIDE_Q4, bandwidth), (WIDE_Q8, eight))
+    again = repacked or {}
+    return Calibration(
+        token_seconds=token,
+        block_seconds=block,
+        formats=tuple(_format(shape, timings[shape.name], token, block) for shape in WIDE),
+        repacked=tuple(_format(shape, again[shape.name], token, block) for shape in WIDE if shape.name in again),
     )
-    return Calibration(token, block, formats)
+
+
+def _format(shape: CalibrationShape, timing: Timing, token: float, block: float) -> FormatSpeed:
+    rate = _bytes_rate(shape.described().read_bytes, timing.token_seconds - token - shape.blocks * block)
+    return FormatSpeed(format=shape.format, bandwidth=rate, compute=_compute(shape, timing))
 
 
 def _bytes_rate(count: int, seconds: float) -> float:
@@ -149,16 +171,28 @@ def _compute(shape: CalibrationShape, timing: Timing) -> float:
     return 2.0 * shape.described().parameters * (timing.prompt_tokens - 1) / seconds
 
 
-async def _timing(place: CalibrationPlace, device: str, shape: CalibrationShape) -> Timing:
+@contextlib.asynccontextmanager
+async def _file(place: CalibrationPlace, device: str, shape: CalibrationShape) -> AsyncIterator[Path]:
+    """The file of a shape while it is measured; what goes wrong with it or meanwhile is a CalibrationFailed."""
     path = place.folder / f"{shape.name}-{secrets.token_hex(4)}.gguf"
     try:
         await asyncio.to_thread(write_model, path, shape)
-        async with _server(place, device, path) as client:
-            return await _measure(client)
+        yield path
     except (OSError, httpx.HTTPError, ProgramMissing, TimeoutError) as error:
         raise CalibrationFailed(f"{shape.name} on {device}: {type(error).__name__} {error}") from error
     finally:
         await asyncio.to_thread(_remove, path)
+
+
+async def _timing(place: CalibrationPlace, device: str, path: Path) -> Timing:
+    async with _server(place, calibration_spec(place, device, str(path))) as (client, _):
+        return await _measure(client)
+
+
+async def _repacked(place: CalibrationPlace, path: Path) -> Timing | None:
+    """The processor's times with weights that the engine rearranged; None where it leaves this format as it is."""
+    async with _server(place, calibration_spec(place, CPU_DEVICE, str(path), repacks=True)) as (client, owners):
+        return await _measure(client) if owners - PLAIN_OWNERS else None
 
 
 def _remove(path: Path) -> None:
@@ -177,13 +211,13 @@ def sweep(folder: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _server(place: CalibrationPlace, device: str, path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """llama-server with the file on that device alone, ready; it ends with the block, however that ends."""
-    spec = calibration_spec(place, device, str(path), free_port(), secrets.token_urlsafe(16))
+async def _server(place: CalibrationPlace, spec: HeadSpec) -> AsyncIterator[tuple[httpx.AsyncClient, set[str]]]:
+    """llama-server, ready, and its names of the buffers with weights; it ends with the block, however that ends."""
     command = head_command(place.build, spec)
     lines: list[str] = []
+    owners: set[str] = set()
     child = await start_child(
-        command.argv, on_line=lambda _, line: _keep(lines, line), env=command.environment, with_stdin=True
+        command.argv, on_line=lambda _, line: _keep(lines, owners, line), env=command.environment, with_stdin=True
     )
     headers = {"Authorization": f"Bearer {spec.api_key}"}
     try:
@@ -191,16 +225,17 @@ async def _server(place: CalibrationPlace, device: str, path: Path) -> AsyncIter
         async with loopback_client(base_url=base, headers=headers, timeout=REQUEST_SECONDS) as client:
             async with asyncio.timeout(START_SECONDS):
                 await _until_healthy(client, lambda: child.returncode, lines)
-            yield client
+            yield client, owners
     finally:
         await child.stop(grace=0.0)
 
 
-def calibration_spec(place: CalibrationPlace, device: str, path: str, port: int, api_key: str) -> HeadSpec:
-    """PURE: a head on one device, at low priority, computing as it does together with other PCs (no repacking)."""
+def calibration_spec(place: CalibrationPlace, device: str, path: str, *, repacks: bool = False) -> HeadSpec:
+    """A head on one device, at low priority, with a port and a key of its own.
+
+    It computes as it does together with other PCs, unless it `repacks`: rearranges weights as it may when it is alone.
+    """
     is_cpu = device == CPU_DEVICE
-    wanted = (("--prio", ("--prio", "-1")), ("-nr", ("-nr",)))
-    extra = tuple(part for flag, parts in wanted if place.build.accepts(flag) for part in parts)
     return HeadSpec(
         model_path=path,
         alias="calibration",
@@ -211,14 +246,18 @@ def calibration_spec(place: CalibrationPlace, device: str, path: str, port: int,
         context=CONTEXT,
         slots=1,
         kv_type=KvType.F16,
-        port=port,
-        api_key=api_key,
+        port=free_port(),
+        api_key=secrets.token_urlsafe(16),
         threads=place.threads,
-        extra_arguments=extra,
+        repacks=repacks,
+        extra_arguments=("--prio", "-1") if place.build.accepts("--prio") else (),
     )
 
 
-def _keep(lines: list[str], line: str) -> None:
+def _keep(lines: list[str], owners: set[str], line: str) -> None:
+    told = parse_line(line)
+    if isinstance(told, BufferSize) and told.kind == "model":
+        owners.add(told.owner)
     lines.append(line)
     del lines[:-20]
 

@@ -82,6 +82,7 @@ WIDE_Q8 = CalibrationShape("wide-q8", WeightFormat.Q8_0, 4, 2048, 5632, 16, 4)
 SLIM = CalibrationShape("slim", WeightFormat.Q4_K, 20, 1024, 2816, 16, 4)
 SHORT = CalibrationShape("short", WeightFormat.Q4_K, 2, 256, 768, 4, 2)
 SHAPES = (WIDE_Q4, WIDE_Q8, SLIM, SHORT)
+WIDE = (WIDE_Q4, WIDE_Q8)
 
 
 def write_model(path: Path, shape: CalibrationShape) -> None:

@@ -21,6 +21,9 @@ ALL_LAYERS = 999
 TRACE_VERBOSITY = "--verbosity=trace"
 """Entry of `EngineBuild.flags`: log level 4 is `trace`, and the lines about devices and buffers moved there from 3."""
 
+PLAIN_WEIGHTS = "-nr"
+"""Leave the weights on the processor as the file has them: do not rearrange them for it (repack)."""
+
 SPECULATION = "--spec-type="
 """Begin of entries of `EngineBuild.flags`, one for each kind of guessing ahead: `--spec-type=ngram-mod`."""
 
@@ -72,6 +75,7 @@ class HeadSpec:
     `tensor_split` are those of the plan. `context` counts tokens over all `slots`. No devices means the processor
     alone. The experts of the blocks in `expert_layers` stay in RAM and the processor computes them. The projector goes
     on `projector_device`, one of the head's own (`CPU` for its processor); None leaves it to where it was always put.
+    `repacks`: weights on the processor may be rearranged for it, which only a head without workers does.
     """
 
     model_path: str
@@ -90,6 +94,7 @@ class HeadSpec:
     projector_device: str | None = None
     guessing: Guessing | None = None
     expert_layers: tuple[int, ...] = ()
+    repacks: bool = True
     extra_arguments: tuple[str, ...] = ()
 
 
@@ -158,7 +163,7 @@ def _engine_environment() -> dict[str, str]:
 
 def _placement(build: EngineBuild, spec: HeadSpec) -> tuple[str, ...]:
     workers = ("--rpc", ",".join(spec.rpc_endpoints)) if spec.rpc_endpoints else ()
-    return (*workers, *_devices(spec), *_experts(spec), *_loading(build, bool(spec.rpc_endpoints)))
+    return (*workers, *_devices(spec), *_experts(spec), *_loading(build, spec))
 
 
 def _experts(spec: HeadSpec) -> tuple[str, ...]:
@@ -176,13 +181,14 @@ def _devices(spec: HeadSpec) -> tuple[str, ...]:
     return ("-dev", ",".join(spec.devices), *split, "-ngl", str(spec.gpu_layers or ALL_LAYERS))
 
 
-def _loading(build: EngineBuild, distributed: bool) -> tuple[str, ...]:
+def _loading(build: EngineBuild, spec: HeadSpec) -> tuple[str, ...]:
     """With workers: read the file in pieces, so that progress is true, and compute as the workers do."""
     buffered = tuple(flag for flag in ("-ndio",) if build.accepts(flag))
-    if not distributed:
-        return buffered
+    plain = tuple(flag for flag in (PLAIN_WEIGHTS,) if build.accepts(flag))
+    if not spec.rpc_endpoints:
+        return (*buffered, *(() if spec.repacks else plain))
     unmapped = ("--load-mode", "none") if build.accepts("--load-mode") else ("--no-mmap", *buffered)
-    return (*unmapped, *(flag for flag in ("-nr",) if build.accepts(flag)))
+    return (*unmapped, *plain)
 
 
 def _model(build: EngineBuild, spec: HeadSpec) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from app.schema.model import ModelShape
 from app.schema.node import Status
 from app.schema.plan import CPU_DEVICE, ClusterView, DeviceResources
 from app.schema.record import NodeId
-from app.schema.speed import DeviceSpeed, SpeedBook, WeightFormat, nearest_format
+from app.schema.speed import DeviceSpeed, FormatSpeed, SpeedBook, WeightFormat, measured_format, nearest_format
 from app.system.files import plain_reason, read_json_or_none, write_atomically
 
 logger = logging.getLogger("caravan.node.speeds")
@@ -238,6 +238,7 @@ def speed_of(target: Target, found: Calibration, engine: str, threads: int | Non
         token_seconds=found.token_seconds,
         block_seconds=found.block_seconds,
         formats=found.formats,
+        repacked=found.repacked,
     )
 
 
@@ -252,8 +253,19 @@ def effective(speed: DeviceSpeed, shape: ModelShape | None) -> tuple[float, floa
     the used ones are read. Without a model, those of a typical one.
     """
     found = speed.at(nearest_format(shape.quantization if shape else None)) or speed.at(WeightFormat.Q4_K)
-    if found is None:
-        return None
+    return None if found is None else _with_blocks(speed, found, shape)
+
+
+def repacked(speed: DeviceSpeed, shape: ModelShape | None) -> tuple[float, float] | None:
+    """PURE: the same of a processor with rearranged weights; None where that was not measured for the model's own
+    element type, and where the engine leaves it as it is.
+    """
+    wanted = measured_format(shape.quantization) if shape is not None else WeightFormat.Q4_K
+    found = speed.repacked_at(wanted)
+    return None if found is None else _with_blocks(speed, found, shape)
+
+
+def _with_blocks(speed: DeviceSpeed, found: FormatSpeed, shape: ModelShape | None) -> tuple[float, float]:
     count = read_per_block(shape) if shape is not None else TYPICAL_BLOCK_BYTES
     if count <= 0:
         return found.bandwidth, found.compute
@@ -285,8 +297,10 @@ def _filled(device: DeviceResources, speed: DeviceSpeed | None, shape: ModelShap
     found = effective(speed, shape) if speed is not None else None
     if speed is None or found is None:
         return device
+    again = repacked(speed, shape) or (None, None)
     told = {"bandwidth": found[0], "compute": found[1], "token_seconds": speed.token_seconds}
-    return device.model_copy(update=told)
+    more = {"repacked_bandwidth": again[0], "repacked_compute": again[1]}
+    return device.model_copy(update=told | more)
 
 
 def _identity(status: Status) -> str | None:
@@ -300,4 +314,6 @@ def _has_room(target: Target) -> bool:
 def _told(speed: DeviceSpeed) -> Iterable[str]:
     for each in speed.formats:
         yield f"{each.format} {each.bandwidth / 1e9:.1f} GB/s {each.compute / 1e9:.0f} GFLOP/s"
+    for each in speed.repacked:
+        yield f"{each.format} rearranged {each.bandwidth / 1e9:.1f} GB/s {each.compute / 1e9:.0f} GFLOP/s"
     yield f"{speed.token_seconds * 1e6:.0f} us per token, {speed.block_seconds * 1e6:.0f} us per block"

@@ -18,6 +18,7 @@ from app.planner.speed import (
     block_times,
     hop_of,
     pace_of,
+    repacked_pace,
     spill_times,
     stage_cost,
 )
@@ -63,7 +64,8 @@ class Line:
     """The stops of a head in layer order: its processor when it leads, the workers' devices, its own GPUs.
 
     `pipelined`: the engine overlaps the micro-batches of a prompt. `workers` are the stops of one worker each. With
-    `endings`, experts of the head's last blocks stay in its RAM, and its processor leads only without workers.
+    `endings`, experts of the head's last blocks stay in its RAM, and its processor leads only without workers. When it
+    `repacks`, the processor is alone and has its pace with weights that the engine rearranges.
     """
 
     head: Candidate
@@ -73,6 +75,7 @@ class Line:
     workers: tuple[tuple[Stop, ...], ...]
     own: tuple[Stop, ...]
     endings: Endings | None = None
+    repacks: bool = False
 
     @property
     def batches(self) -> int:
@@ -103,19 +106,28 @@ class Ground:
         self.demand = demand
         self.work = work
         self._links = links
-        self._times: dict[tuple[NodeId, str], BlockTimes] = {}
-        self._seconds: dict[tuple[NodeId, str, bool], tuple[tuple[float, ...], float, float]] = {}
+        self._times: dict[tuple[NodeId, str, bool], BlockTimes] = {}
+        self._seconds: dict[tuple[int, bool], tuple[tuple[float, ...], float, float]] = {}
         self._rooms: dict[tuple[int, bool], tuple[Room, Room]] = {}
 
     def cost(self, head: Candidate, offer: Offer) -> StageCost:
         """What a device costs under that head."""
-        key = (offer.node.node, offer.device.device)
+        return stage_cost(self.work, self._block_times(offer, pace_of(offer.device)), self._hop(head, offer))
+
+    def repacked(self, offer: Offer) -> StageCost | None:
+        """What a head's processor costs that holds all, with weights that the engine rearranges; None if unknown."""
+        pace = repacked_pace(offer.device)
+        return None if pace is None else stage_cost(self.work, self._block_times(offer, pace, repacked=True), None)
+
+    def _block_times(self, offer: Offer, pace: Pace, *, repacked: bool = False) -> BlockTimes:
+        key = (offer.node.node, offer.device.device, repacked)
         if key not in self._times:
-            self._times[key] = block_times(self.work, pace_of(offer.device))
-        return stage_cost(self.work, self._times[key], self._hop(head, offer))
+            self._times[key] = block_times(self.work, pace)
+        return self._times[key]
 
     def lines(self, head: Candidate, workers: Sequence[Candidate], *, processors: bool) -> tuple[Line, ...]:
-        """The lines of a head with these workers (best first): over accelerators alone, and after its processor.
+        """The lines of a head with these workers (best first): over accelerators alone, and after its processor; and of
+        its processor alone, where it has another pace then.
 
         The worker where the output layer costs least comes last, then the head's own devices: design.md, "Order".
         """
@@ -134,7 +146,15 @@ class Ground:
         if processor is None:
             return (plain,)
         led = self._line(head, processor, ordered, gpus)
-        return (plain, led, self._spilling(led)) if gpus and self.demand.has_experts else (plain, led)
+        spilling = (self._spilling(led),) if gpus and self.demand.has_experts else ()
+        return (plain, led, *spilling, *self._repacking(led, processor))
+
+    def _repacking(self, led: Line, processor: "_Priced") -> tuple[Line, ...]:
+        cost = self.repacked(processor.offer)
+        if cost is None:
+            return ()
+        stop = self._stop(replace(processor, cost=cost), False, self.demand.head_ram_bytes)
+        return (replace(led, leading=stop, workers=(), own=(), repacks=True),)
 
     def _spilling(self, led: Line) -> Line:
         """The line whose cards leave experts in the head's RAM."""
@@ -175,7 +195,7 @@ class Ground:
     def _stop(self, priced: "_Priced", pipelined: bool, beside: int = 0) -> Stop:
         """A stop; `beside` are bytes something else of the model takes on the device."""
         mix, cost, offer = self.work.mix, priced.cost, priced.offer
-        seconds, per_byte, prompt_per_byte = self._exchange_seconds(offer, cost, pipelined)
+        seconds, per_byte, prompt_per_byte = self._exchange_seconds(cost, pipelined)
         room, eased = self._room(offer.budget - beside, pipelined)
         return Stop(
             offer=offer,
@@ -196,11 +216,9 @@ class Ground:
             self._rooms[budget, pipelined] = (room, at_ease(self.demand, room))
         return self._rooms[budget, pipelined]
 
-    def _exchange_seconds(
-        self, offer: Offer, cost: StageCost, pipelined: bool
-    ) -> tuple[tuple[float, ...], float, float]:
-        """`Stop.seconds`, `Stop.per_byte` and `Stop.prompt_per_byte` of a device."""
-        key = (offer.node.node, offer.device.device, pipelined)
+    def _exchange_seconds(self, cost: StageCost, pipelined: bool) -> tuple[tuple[float, ...], float, float]:
+        """`Stop.seconds`, `Stop.per_byte` and `Stop.prompt_per_byte` of a device, whose times are kept in `_times`."""
+        key = (id(cost.times), pipelined)
         if key not in self._seconds:
             mix = self.work.mix
             part = 1 / (mix.batches if pipelined else 1) + mix.slots - 1

@@ -136,6 +136,13 @@ def tensor_split(placement: Placement) -> tuple[int, ...]:
     return (*counts[:-1], counts[-1] + 1) if counts else ()
 
 
+def repacks(search: Search, placement: Placement) -> bool:
+    """Whether the engine may rearrange weights as it does of itself: unless a processor is alone and faster without."""
+    first = placement.offers[0]
+    alone = len(placement.offers) == 1 and on_head_processor(first, placement.head)
+    return placement.repacks or not alone or search.ground.repacked(first) is None
+
+
 def _placed(question: Question, context: int) -> tuple[Search, Placement | None]:
     return _shared(question, context) if question.request.shares else question.placed(context)
 
@@ -168,6 +175,7 @@ def _plan(
         head_ram_bytes=head_ram_bytes(question.shape),
         experts=expert_share(search.demand, placement),
         encoder=encoder_share(placement),
+        repacks=repacks(search, placement),
         left_out=left_out(question, search, placement),
         spare_devices=spare_devices(placement),
         alternatives=compared,

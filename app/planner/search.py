@@ -14,7 +14,7 @@ from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Ground, Line, compute_
 from app.planner.memory import Demand
 from app.planner.orders import has_room, in_any_order, numbers_with_room
 from app.planner.reach import Reach
-from app.planner.speed import StageCost
+from app.planner.speed import StageCost, timing
 from app.planner.split import split
 from app.planner.stop import Stop
 from app.schema.record import NodeId
@@ -48,7 +48,8 @@ class Placement:
     """A split that fits: `offers` in layer order, `counts[i]` blocks on each; the last holds the output layer.
 
     The experts of the first `spilled[i]` blocks of the i-th device are in the head's RAM. `costs` is what each device
-    costs, `seconds` the time of the exchanges it was chosen by.
+    costs, `seconds` the time of the exchanges it was chosen by. `repacks`: the costs are those of a processor that is
+    alone and whose weights the engine rearranges.
     """
 
     head: Candidate
@@ -57,6 +58,7 @@ class Placement:
     costs: tuple[StageCost, ...]
     seconds: float
     spilled: tuple[int, ...] = ()
+    repacks: bool = False
 
     @property
     def nodes(self) -> frozenset[NodeId]:
@@ -197,7 +199,8 @@ class Search:
             found = self._on_any(self._searched, [n for n in allowed if n <= fewer], worth, fewer)
             found += self._surveyed(survey, allowed)
         least = min((placement.seconds for placement in found), default=0.0)
-        return next((placement for placement in found if placement.seconds <= least * (1 + TIED)), None)
+        first = next((placement for placement in found if placement.seconds <= least * (1 + TIED)), None)
+        return settled(self.ground, first, least) if first is not None else None
 
     def _is_allowed(self, best: Placement, allowed: Sequence[int]) -> bool:
         nodes = best.nodes
@@ -354,6 +357,20 @@ class Search:
         return placement if counts is None else replace(placement, counts=counts)
 
 
+def settled(ground: Ground, found: Placement, least: float) -> Placement:
+    """The placement; on a processor alone with weights rearranged where that ties with `least` seconds, as the engine
+    does it of itself.
+    """
+    alone = len(found.offers) == 1 and on_head_processor(found.offers[0], found.head) and not found.repacks
+    cost = ground.repacked(found.offers[0]) if alone else None
+    if cost is None:
+        return found
+    mix = ground.work.mix
+    seconds = timing((cost,), found.counts, mix, pipelined=False).exchange(mix)
+    repacked = replace(found, costs=(cost,), seconds=seconds, repacks=True)
+    return repacked if seconds <= least * (1 + TIED) else found
+
+
 def capacities(demand: Demand, head: Candidate, offers: Sequence[Offer]) -> tuple[int, ...]:
     """Bytes each stage has for blocks: the offer less buffers, less the output layer on the last.
 
@@ -422,6 +439,7 @@ def _placement(division: Division) -> Placement:
         costs=tuple(stop.cost for stop in stops),
         seconds=division.seconds,
         spilled=division.spilled,
+        repacks=division.line.repacks,
     )
 
 

@@ -9,7 +9,7 @@ from app.planner.line import on_head_processor
 from app.planner.memory import Demand
 from app.planner.question import Question
 from app.planner.refusals import SHARES_UNUSABLE
-from app.planner.search import Placement, Search, capacities
+from app.planner.search import Placement, Search, capacities, settled
 from app.planner.speed import timing
 from app.schema.plan import Refusal, Share
 
@@ -43,7 +43,7 @@ def shared(question: Question, search: Search, heads: Sequence[Candidate]) -> Pl
     mix = search.ground.work.mix
     pipelined = len(offers) > 1 and not on_head_processor(offers[0], head)
     seconds = timing(costs, counts, mix, pipelined=pipelined).exchange(mix)
-    return Placement(head, tuple(offers), counts, costs, seconds)
+    return settled(search.ground, Placement(head, tuple(offers), counts, costs, seconds), seconds)
 
 
 def share_fits(question: Question, demand: Demand) -> bool:

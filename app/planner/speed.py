@@ -220,6 +220,14 @@ def pace_of(device: DeviceResources) -> Pace:
     )
 
 
+def repacked_pace(device: DeviceResources) -> Pace | None:
+    """The pace of a processor whose weights the engine rearranges for it; None where that was not measured."""
+    bandwidth, compute = device.repacked_bandwidth, device.repacked_compute
+    if device.bandwidth is None or bandwidth is None or compute is None:
+        return None
+    return replace(pace_of(device), bandwidth=max(bandwidth, SLOWEST), compute=max(compute, SLOWEST))
+
+
 @dataclass(frozen=True, slots=True)
 class Hop:
     """The link from the head to a worker: seconds of a round trip, bytes/s, and the factor learned so far."""

@@ -80,6 +80,9 @@ class DeviceResources(Record):
     compute: Rate | None = None
     token_seconds: Seconds | None = None
     correction: Rate | None = None
+    repacked_bandwidth: Rate | None = None
+    repacked_compute: Rate | None = None
+    """Of a processor whose weights the engine rearranges; None where it does not, or nobody measured it."""
 
 
 class NodeResources(Record):
@@ -330,6 +333,9 @@ class Plan(Record):
     """None when every block lies whole on its device."""
     encoder: EncoderShare | None = None
     """None for a model that is launched without a picture encoder."""
+    repacks: bool = True
+    """Whether the engine may rearrange weights for the head's processor. It does so of itself on a head without workers
+    and cards; False where that is slower. With workers it never does, whatever this says."""
     left_out: tuple[NodeReason, ...] = ()
     spare_devices: tuple[DeviceReason, ...] = ()
     """The devices of the plan's PCs that hold nothing."""

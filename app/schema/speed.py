@@ -42,10 +42,16 @@ class DeviceSpeed(Record):
     token_seconds: float
     block_seconds: float
     formats: tuple[FormatSpeed, ...]
+    repacked: tuple[FormatSpeed, ...] = ()
+    """With weights that the engine rearranged for a processor; empty where it does not, or nobody measured it."""
 
     def at(self, wanted: WeightFormat) -> FormatSpeed | None:
         """The figures of one element type, None when they were not measured."""
         return next((each for each in self.formats if each.format is wanted), None)
+
+    def repacked_at(self, wanted: WeightFormat | None) -> FormatSpeed | None:
+        """The same with rearranged weights."""
+        return next((each for each in self.repacked if each.format is wanted), None)
 
 
 class SpeedBook(Record):
@@ -107,3 +113,12 @@ def nearest_format(quantization: str | None) -> WeightFormat:
     name = (quantization or "").upper()
     wide = name.startswith(("Q8", "F16", "BF16", "F32", "MOSTLY_F16"))
     return WeightFormat.Q8_0 if wide else WeightFormat.Q4_K
+
+
+def measured_format(quantization: str | None) -> WeightFormat | None:
+    """The measured element type that most of a quantization's weights have (`Q4_K_M`); None where none has.
+
+    What the engine rearranges, and what that gains, differs from one element type to the next: likeness says nothing.
+    """
+    name = (quantization or "").upper().removeprefix("UD-")
+    return next((each for each in WeightFormat if name == each or name.startswith(f"{each}_")), None)

@@ -70,6 +70,7 @@ def _node(random: Random, number: int, holds: bool) -> NodeResources:
         DeviceResources(
             device=CPU_DEVICE, name="Processor", total_bytes=ram, free_bytes=ram * 2 // 3, is_cpu=True,
             bandwidth=slow, compute=slow * random.uniform(5, 15),
+            repacked_bandwidth=slow, repacked_compute=slow * 10,
         ),
     )  # fmt: skip
     return NodeResources(

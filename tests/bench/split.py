@@ -27,7 +27,7 @@ from app.engine.calibration_model import write_model
 from app.engine.capabilities import Prober
 from app.engine.locate import Places, locate
 from app.modelstore.gguf import read_shape
-from app.node.speeds import effective
+from app.node.speeds import effective, repacked
 from app.planner.plan import plan
 from app.schema.engine import EngineBuild
 from app.schema.model import ModelShape
@@ -42,7 +42,7 @@ from app.schema.plan import (
     Share,
 )
 from app.schema.record import ModelId, NodeId
-from app.schema.speed import DeviceSpeed
+from app.schema.speed import DeviceSpeed, FormatSpeed
 from app.system.files import write_atomically
 from tests.bench.split_groups import why_not
 from tests.bench.split_lab import Cluster, calibrated, cores_of, open_cluster
@@ -93,7 +93,8 @@ async def speed_of(build: EngineBuild, folder: Path, cores: float, tries: int = 
         if tries < 2:
             raise
         return await speed_of(build, folder, cores, tries - 1)
-    rates = ", ".join(f"{each.format} {each.bandwidth / 1e9:.2f} GB/s" for each in found.formats)
+    rates = ", ".join(f"{each.format} {_rates(each)}" for each in found.formats)
+    rates += "".join(f", {each.format} rearranged {_rates(each)}" for each in found.repacked)
     say(f"  {cores} of a core: {rates}, others {usage.others:.2f}, {time.monotonic() - began:.0f} s")
     return DeviceSpeed(
         key=str(cores),
@@ -104,16 +105,22 @@ async def speed_of(build: EngineBuild, folder: Path, cores: float, tries: int = 
         token_seconds=found.token_seconds,
         block_seconds=found.block_seconds,
         formats=found.formats,
+        repacked=found.repacked,
     )
+
+
+def _rates(speed: FormatSpeed) -> str:
+    return f"{speed.bandwidth / 1e9:.2f} GB/s {speed.compute / 1e9:.0f} GFLOP/s"
 
 
 def device_of(pc: Pc, speed: DeviceSpeed, model: ModelShape) -> DeviceResources:
     """A host's processor as the planner sees it."""
-    rate = effective(speed, model)
+    rate, again = effective(speed, model), repacked(speed, model) or (None, None)
     free = round(pc.room * model.weight_bytes) + RESERVE + BUFFERS
     return DeviceResources(
         device=CPU_DEVICE, name=pc.name, total_bytes=free, free_bytes=free, is_cpu=True,
         bandwidth=rate[0] if rate else None, compute=rate[1] if rate else None, token_seconds=speed.token_seconds,
+        repacked_bandwidth=again[0], repacked_compute=again[1],
     )  # fmt: skip
 
 

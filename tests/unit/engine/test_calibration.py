@@ -11,10 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.calibration import (
+    PLAIN_OWNERS,
     Calibration,
     CalibrationFailed,
     CalibrationPlace,
     Timing,
+    _file,
+    _repacked,
+    _server,
     _timing,
     calibrate,
     calibration_spec,
@@ -24,6 +28,7 @@ from app.engine.calibration import (
 )
 from app.engine.calibration_model import SHAPES, SHORT, SLIM, WIDE_Q4, CalibrationShape, write_model
 from app.engine.capabilities import Prober
+from app.engine.commands import head_command
 from app.engine.locate import Places, locate
 from app.modelstore.gguf import read_shape
 from app.schema.engine import EngineBuild
@@ -66,6 +71,20 @@ def test_the_terms_of_a_device_are_found_again(
         assert predicted[name].prompt_seconds > 0.99 * measured.prompt_seconds
         assert not tells or predicted[name].prompt_seconds < 1.01 * measured.prompt_seconds
     assert found.formats[0].bandwidth == pytest.approx(four, rel=0.05)
+
+
+@given(TOKEN, BLOCK, BANDWIDTH, COMPUTE, st.floats(0.5, 2.0))
+def test_rearranged_weights_have_a_speed_of_their_own(
+    token: float, block: float, bandwidth: float, compute: float, gain: float
+) -> None:
+    plain = timings(token, block, bandwidth, bandwidth, compute)
+    again = timings(token, block, bandwidth * gain, bandwidth * gain, compute * gain)
+    found = solve(plain, {WIDE_Q4.name: again[WIDE_Q4.name]})
+    assert found.formats == solve(plain).formats
+    (four,) = found.repacked
+    assert four.format is WeightFormat.Q4_K
+    assert four.bandwidth == pytest.approx(bandwidth * gain, rel=0.05)
+    assert solve(plain).repacked == ()
 
 
 def test_noise_makes_no_term_negative() -> None:
@@ -138,11 +157,14 @@ def engine(flags: frozenset[str]) -> EngineBuild:
 
 def test_a_processor_is_measured_alone_and_at_low_priority(tmp_path: Path) -> None:
     place = CalibrationPlace(engine(frozenset({"--prio", "-nr"})), tmp_path, threads=6)
-    spec = calibration_spec(place, "CPU", "m.gguf", 1, "key")
-    assert (spec.devices, spec.threads, spec.extra_arguments) == ((), 6, ("--prio", "-1", "-nr"))
+    spec = calibration_spec(place, "CPU", "m.gguf")
+    assert (spec.devices, spec.threads, spec.extra_arguments, spec.repacks) == ((), 6, ("--prio", "-1"), False)
+    assert "-nr" in head_command(place.build, spec).argv
+    assert "-nr" not in head_command(place.build, calibration_spec(place, "CPU", "m.gguf", repacks=True)).argv
     old = CalibrationPlace(engine(frozenset()), tmp_path, threads=None)
-    assert calibration_spec(old, "CUDA0", "m.gguf", 1, "key").extra_arguments == ()
-    assert calibration_spec(old, "CUDA0", "m.gguf", 1, "key").devices == ("CUDA0",)
+    bare = calibration_spec(old, "CUDA0", "m.gguf")
+    assert (bare.extra_arguments, bare.devices) == ((), ("CUDA0",))
+    assert "-nr" not in head_command(old.build, bare).argv
 
 
 async def test_an_engine_that_is_not_there_is_told(tmp_path: Path) -> None:
@@ -166,9 +188,14 @@ LONG = CalibrationShape("short", WeightFormat.Q4_K, 16, 256, 768, 4, 2)
 """Eight times the blocks of SHORT, so still quick where many tests run at once."""
 
 
+async def timed(place: CalibrationPlace, device: str, shape: CalibrationShape) -> Timing:
+    async with _file(place, device, shape) as path:
+        return await _timing(place, device, path)
+
+
 async def test_a_real_engine_takes_longer_for_more(real: CalibrationPlace) -> None:
     try:
-        short, long = await _timing(real, "CPU", SHORT), await _timing(real, "CPU", LONG)
+        short, long = await timed(real, "CPU", SHORT), await timed(real, "CPU", LONG)
     except CalibrationFailed as error:
         pytest.skip(f"this machine is busy: {error}") if "busy" in str(error) else pytest.fail(str(error))
     assert 0 < short.token_seconds < long.token_seconds
@@ -178,7 +205,25 @@ async def test_a_real_engine_takes_longer_for_more(real: CalibrationPlace) -> No
 
 async def test_a_device_the_engine_does_not_have_is_told(real: CalibrationPlace) -> None:
     with pytest.raises(CalibrationFailed, match="the engine ended"):
-        await _timing(real, "CUDA7", SHORT)
+        await timed(real, "CUDA7", SHORT)
+    assert list(real.folder.iterdir()) == []
+
+
+SHORT_Q8 = CalibrationShape("short", WeightFormat.Q8_0, 2, 256, 768, 4, 2)
+
+
+async def test_only_what_the_engine_rearranges_is_measured_again(real: CalibrationPlace) -> None:
+    """What the engine says of its buffers decides; on this processor it may rearrange one element type, or none."""
+    for shape in (SHORT, SHORT_Q8):
+        async with _file(real, "CPU", shape) as path:
+            spec = calibration_spec(real, "CPU", str(path), repacks=True)
+            async with _server(real, spec) as (_, owners):
+                rearranges = bool(owners - PLAIN_OWNERS)
+            async with _server(real, calibration_spec(real, "CPU", str(path))) as (_, owners):
+                assert owners
+                assert owners <= PLAIN_OWNERS
+            if not rearranges:
+                assert await _repacked(real, path) is None
     assert list(real.folder.iterdir()) == []
 
 

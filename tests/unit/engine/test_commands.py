@@ -45,6 +45,8 @@ GOLDEN = [
     (NEW, SPEC, f"{WORKERS} --load-mode none -nr {MODEL} {SERVING} -lv 4"),
     (OLD, SPEC, f"{WORKERS} --no-mmap -ndio -nr {MODEL} {SERVING} -lv 3"),
     (NEW, ALONE, f"-dev none -ngl 0 {MODEL} {SERVING} -lv 4"),
+    (NEW, replace(ALONE, repacks=False), f"-dev none -ngl 0 -nr {MODEL} {SERVING} -lv 4"),
+    (OLD, replace(ALONE, repacks=False), f"-dev none -ngl 0 -ndio -nr {MODEL} {SERVING} -lv 3"),
     (OLD, ALONE, f"-dev none -ngl 0 -ndio {MODEL} {SERVING} -lv 3"),
     (NEW, LOCAL_GPUS, f"-dev CUDA0,CUDA1 -ts 6,7 -ngl 13 {MODEL} {SERVING} -lv 4"),
     (

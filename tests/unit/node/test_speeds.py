@@ -19,6 +19,7 @@ from app.node.speeds import (
     is_idle,
     is_needed,
     read_per_block,
+    repacked,
     targets,
 )
 from app.schema.engine import EngineBuild, EngineDevice, EngineInstall, EngineStatus, InstallPhase
@@ -264,6 +265,19 @@ def test_a_models_blocks_take_their_bytes_and_a_little_more(size: int, layers: i
     assert found[1] == 2e11
 
 
+REPACKED = SPEED.model_copy(update={"repacked": (FormatSpeed(format=WeightFormat.Q4_K, bandwidth=31e9, compute=6e11),)})
+
+
+@pytest.mark.parametrize(
+    ("name", "compute"), [("Q4_K_M", 6e11), ("UD-Q4_K_XL", 6e11), ("Q4_K", 6e11), ("Q4_0", None), ("Q8_0", None)]
+)
+def test_rearranged_weights_count_for_their_own_element_type(name: str, compute: float | None) -> None:
+    found = repacked(REPACKED, shape((10**8,) * 2, quantization=name))
+    assert (found and found[1]) == compute
+    assert found is None or 10**8 / found[0] == pytest.approx(10**8 / 31e9 + 5e-5)
+    assert repacked(SPEED, shape((10**8,), quantization=name)) is None
+
+
 def test_of_experts_only_the_used_ones_are_read() -> None:
     model = shape((100, 100), layer_expert_bytes=(80, 80), expert_count=8, experts_used=2)
     assert read_per_block(model) == 40
@@ -280,3 +294,8 @@ def test_a_cluster_is_seen_as_a_model_meets_it() -> None:
     )
     assert view.nodes[0].devices[0].bandwidth == 1.0
     assert view.nodes[1].devices[0].compute == 2e11
+    assert view.nodes[1].devices[0].repacked_compute is None
+    again = for_model(view, shape((10**8,), quantization="Q4_K_M"), {NodeId("b"): [REPACKED]})
+    assert again.nodes[1].devices[0].repacked_compute == 6e11
+    # Another model of another element type has none, whatever was told before.
+    assert for_model(again, shape((10**8,)), {NodeId("b"): [REPACKED]}).nodes[1].devices[0].repacked_compute is None

@@ -69,7 +69,30 @@ def measured(random: Random, device: DeviceResources) -> DeviceResources:
     compute = bandwidth * random.uniform(5, 80)
     token = random.choice([0.0, 1e-4, 1e-2])
     facts = {"bandwidth": bandwidth, "compute": compute, "token_seconds": token, "correction": correction}
-    return device.model_copy(update=facts)
+    return with_repacking(device.model_copy(update=facts)) if device.is_cpu else device.model_copy(update=facts)
+
+
+def with_repacking(processor: DeviceResources) -> DeviceResources:
+    """Some processors with another speed for weights that the engine rearranges, slower, alike or faster."""
+    assert processor.bandwidth is not None
+    assert processor.compute is not None
+    kind = int(processor.bandwidth) % 6
+    if kind < 2:
+        return processor
+    again = (0.6, 0.99, 1.01, 1.5)[kind - 2]
+    facts = {
+        "repacked_bandwidth": processor.bandwidth * (1 + (again - 1) / 4),
+        "repacked_compute": processor.compute * again,
+    }
+    return processor.model_copy(update=facts)
+
+
+def repacked(processor: DeviceResources) -> DeviceResources | None:
+    """The processor with the speed it has then, None where that is not known."""
+    if processor.repacked_bandwidth is None:
+        return None
+    facts = {"bandwidth": processor.repacked_bandwidth, "compute": processor.repacked_compute}
+    return processor.model_copy(update=facts)
 
 
 def random_node(random: Random, name: str) -> NodeResources:
@@ -344,6 +367,9 @@ def placements(
                 ends = (0, *cuts, model.layers)
                 if within_budgets(needs, head, chosen, ends):
                     yield len(nodes), nodes == holding, reference.seconds(reference.times(head, chosen, ends))
+                    again = repacked(chosen[0][1]) if len(chosen) == 1 and chosen[0][0] is head else None
+                    if again is not None:
+                        yield 1, True, reference.seconds(reference.times(head, [(head, again)], ends))
                 for gone in spilled_choices(needs, head, chosen, ends) if needs.has_experts else ():
                     times = reference.times(head, chosen, ends, gone)
                     yield len(nodes), nodes == holding, reference.seconds(times)
@@ -405,6 +431,9 @@ def planned_times(found: Plan, view: ClusterView, reference: Reference) -> Times
         (nodes[stage.node], next(d for d in nodes[stage.node].devices if d.device == stage.device))
         for stage in found.stages
     ]
+    again = repacked(devices[0][1]) if found.pcs == len(devices) == 1 else None
+    if again is not None and found.repacks:
+        devices = [(devices[0][0], again)]
     ends = [0, *(stage.last_layer + 1 for stage in found.stages)]
     return reference.times(nodes[found.head], devices, ends, found.experts.layers if found.experts else ())
 
@@ -441,6 +470,37 @@ def test_no_placement_is_faster_where_ram_is_plenty_for_experts(seed: int) -> No
         found = check(random_request(random, view), model, view)
         spilling += isinstance(found, Plan) and found.experts is not None
     assert spilling >= 8
+
+
+def test_a_processor_alone_repacks_where_that_is_faster_or_ties() -> None:
+    """Of many random clusters some leave the weights as they are, some do not; no other placement is without it."""
+    random, told = Random(300), {True: 0, False: 0}
+    for _ in range(300):
+        model, view = random_shape(random), roomy(random, behind_a_processor(random))
+        found = check(random_request(random, view), model, view)
+        if not isinstance(found, Plan):
+            continue
+        known = repacked(view.nodes[0].devices[0])
+        if known is None or len(found.stages) > 1 or found.stages[0].node != found.head:
+            assert found.repacks
+        else:
+            told[found.repacks] += 1
+            assert known.repacked_compute is not None
+            assert found.repacks == (known.repacked_compute >= 0.99 * plain_compute(view))
+    assert min(told.values()) > 5, told
+
+
+def roomy(random: Random, view: ClusterView) -> ClusterView:
+    """The cluster with much memory at the head, and a slow network."""
+    first = node("ALPHA", measured(random, cpu(random.randint(60, 200) * 100 * MIB, 24 * GIB)), holds=True)
+    links = tuple(link.model_copy(update={"round_trip": 0.05}) for link in view.links)
+    return view.model_copy(update={"nodes": (first, *view.nodes[1:]), "links": links})
+
+
+def plain_compute(view: ClusterView) -> float:
+    compute = view.nodes[0].devices[0].compute
+    assert compute is not None
+    return compute * (1 - 1e-9)
 
 
 def with_experts(random: Random, model: ModelShape) -> ModelShape:

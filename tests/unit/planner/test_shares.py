@@ -1,5 +1,7 @@
 """What the user decides: PCs that must take part, a split of their own."""
 
+import pytest
+
 from app.planner.plan import plan
 from app.schema.plan import Plan, Refusal
 from tests.unit.planner.samples import GIB, ask, cluster, cpu, gpu, node, shape
@@ -80,3 +82,20 @@ def test_a_pc_that_must_take_part_but_cannot_is_named() -> None:
         assert isinstance(found, Refusal)
         assert found.code == "wanted_unusable"
         assert found.sentence == expected
+
+
+def test_all_blocks_on_the_heads_processor_rearranged_where_that_is_faster() -> None:
+    ram = cpu(32 * GIB).model_copy(update={"bandwidth": 50e9, "compute": 5e11, "token_seconds": 0.0})
+    for gain in (0.5, 1.0, 2.0):
+        again = {"repacked_bandwidth": 50e9, "repacked_compute": 5e11 * gain}
+        view = cluster(node("WORKSHOP", ram.model_copy(update=again), holds=True), node("DEN", gpu(6 * GIB)))
+        found = plan(ask(shares=(share("workshop", "CPU", 8),)), EIGHT, view)
+        assert isinstance(found, Plan)
+        assert found.prediction is not None
+        assert found.repacks is (gain >= 1.0)
+        prompt = 2 * 8 * GIB / 50e9 + 2 * 998 * 8 * GIB / (5e11 * max(gain, 1.0))
+        assert found.prediction.first_token == pytest.approx(prompt)
+    # With a worker, or where nobody measured it, the engine is left to what it does.
+    both = plan(ask(shares=(share("workshop", "CPU", 6), share("den", "CUDA0", 2))), EIGHT, view)
+    assert isinstance(both, Plan)
+    assert both.repacks
