@@ -5,7 +5,7 @@ knows a flag is asked of `EngineBuild.accepts`, never of its number.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from app.schema.engine import EngineBuild
 from app.schema.plan import CPU_DEVICE, KvType
@@ -148,10 +148,14 @@ def worker_command(build: EngineBuild, spec: WorkerSpec) -> Command:
 
 
 def fit_command(build: EngineBuild, spec: HeadSpec) -> Command | None:
-    """llama-fit-params for the same placement: what each device will hold. None when the build cannot tell."""
+    """llama-fit-params for the same placement: what each device will hold. None when the build cannot tell.
+
+    It leaves out weights that would be rearranged, so it is asked about them as the file has them: as many bytes.
+    """
     if build.fit_params is None:
         return None
-    argv = (build.fit_params, *_placement(build, spec), *_model(build, spec), "-fitp", "on")
+    plain = replace(spec, repacks=False)
+    argv = (build.fit_params, *_placement(build, plain), *_model(build, plain), "-fitp", "on")
     return Command(argv, _engine_environment())
 
 

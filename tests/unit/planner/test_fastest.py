@@ -476,7 +476,7 @@ def test_a_processor_alone_repacks_where_that_is_faster_or_ties() -> None:
     """Of many random clusters some leave the weights as they are, some do not; no other placement is without it."""
     random, told = Random(300), {True: 0, False: 0}
     for _ in range(300):
-        model, view = random_shape(random), roomy(random, behind_a_processor(random))
+        model, view = random_shape(random), roomy(random, random_view(random))
         found = check(random_request(random, view), model, view)
         if not isinstance(found, Plan):
             continue
@@ -491,10 +491,11 @@ def test_a_processor_alone_repacks_where_that_is_faster_or_ties() -> None:
 
 
 def roomy(random: Random, view: ClusterView) -> ClusterView:
-    """The cluster with much memory at the head, and a slow network."""
+    """The cluster with one head, a processor with much memory, on a slow network."""
     first = node("ALPHA", measured(random, cpu(random.randint(60, 200) * 100 * MIB, 24 * GIB)), holds=True)
     links = tuple(link.model_copy(update={"round_trip": 0.05}) for link in view.links)
-    return view.model_copy(update={"nodes": (first, *view.nodes[1:]), "links": links})
+    others = (pc.model_copy(update={"holds_model": False}) for pc in view.nodes[1:])
+    return view.model_copy(update={"nodes": (first, *others), "links": links})
 
 
 def plain_compute(view: ClusterView) -> float:
