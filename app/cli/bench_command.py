@@ -13,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any
 
 import typer
@@ -32,7 +33,7 @@ from app.cli.bench_report import (
     markdown,
     middle,
 )
-from app.cli.console import Session, run, session, show_json
+from app.cli.console import EXIT_FAILED, Session, run, session, show_error, show_json
 from app.cli.facts import AsJson
 from app.cli.running import ENDED, Model, follow, launch_and_follow, model_name, planned, show_stages
 from app.cli.wishes import Context
@@ -83,26 +84,33 @@ def bench(
     wish = Wish(model, tokens, runs, prompt_tokens, answer_tokens)
 
     async def work() -> int:
-        folder = await asyncio.to_thread(_folder, out or Path.cwd())
+        folder = await asyncio.to_thread(report_folder, out or Path.cwd())
         async with to.client() as client:
             with _teller(to, quiet=as_json) as tell:
                 report = await measure(client, wish, tell)
-        written = await asyncio.to_thread(_write, folder, report)
-        if as_json:
-            show_json(report)
-        else:
-            _show(to, report, written)
+        try:
+            written = await asyncio.to_thread(_write, folder, report)
+        except InputError as error:
+            _tell(to, report, as_json)
+            show_error(to, error, as_json=False)
+            return EXIT_FAILED
+        _tell(to, report, as_json)
+        if not as_json:
+            to.say(f"Report: {written[0]} and {written[1]}", "dim")
         return 0 if any(split.samples for split in report.splits) else 1
 
     run(to, work, as_json)
 
 
-def _folder(path: Path) -> Path:
+def report_folder(path: Path) -> Path:
+    """The folder, made and tried before anything is measured for it. Raises InputError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path) as file:
+            file.write(b"?")
     except OSError as error:
         raise InputError(
-            f"The folder {path} cannot be made: {plain_reason(error)}.", "Choose another with --out."
+            f"The report cannot be written to {path}: {plain_reason(error)}.", "Choose another folder with --out."
         ) from error
     return path
 
@@ -318,7 +326,10 @@ def _report(
     )
 
 
-def _show(to: Session, report: BenchReport, written: tuple[Path, Path]) -> None:
+def _tell(to: Session, report: BenchReport, as_json: bool) -> None:
+    if as_json:
+        show_json(report)
+        return
     for split in report.splits:
         to.say(", ".join(split.names), "bold")
         if split.plan is not None:
@@ -332,4 +343,3 @@ def _show(to: Session, report: BenchReport, written: tuple[Path, Path]) -> None:
         to.say("All three splits are the same here, so one was measured.")
     for name, value in gains(report):
         to.say(f"{name}: {value:.2f} times as fast")
-    to.say(f"Report: {written[0]} and {written[1]}", "dim")

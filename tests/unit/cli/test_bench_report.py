@@ -1,8 +1,10 @@
 """What a bench tells, from samples whose figures are known."""
 
+from pathlib import Path
+
 import pytest
 
-from app.cli.bench_command import add_split, prompt
+from app.cli.bench_command import add_split, prompt, report_folder
 from app.cli.bench_report import (
     BenchReport,
     BenchSettings,
@@ -14,6 +16,7 @@ from app.cli.bench_report import (
     gains,
     markdown,
 )
+from app.schema.errors import InputError
 from app.schema.model import ModelFile
 from app.schema.plan import NodeReason, Plan, Prediction, Refusal
 from app.schema.record import ModelId
@@ -124,3 +127,13 @@ def test_a_prompt_is_as_long_as_asked_and_never_the_same() -> None:
     assert {len(text.split()) for text in texts} == {200}
     assert len(set(texts)) == 100
     assert prompt(200, 7) == texts[7]
+
+
+def test_the_folder_of_a_report_is_tried_before_anything_is_measured(tmp_path: Path) -> None:
+    assert report_folder(tmp_path / "new" / "Büro").is_dir()
+    assert not list((tmp_path / "new" / "Büro").iterdir())
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError) as refused:
+        report_folder(tmp_path / "file")
+    assert "cannot be written" in refused.value.sentence
+    assert "--out" in refused.value.hint
