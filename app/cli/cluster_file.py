@@ -125,17 +125,35 @@ def read_cluster(path: Path) -> ClusterView:
             text = file.read(LARGEST_FILE + 1)
         if len(text) > LARGEST_FILE:
             raise InputError(f"{path} is too large for the description of a cluster.", EXAMPLE)
-        return cluster_view(DescribedCluster.model_validate(json.loads(text.decode("utf-8-sig"))))
+        return cluster_view(DescribedCluster.model_validate(json.loads(text)))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}.", EXAMPLE) from error
     except ValidationError as error:
         raise InputError(f"{path} does not describe a cluster: {_first(error)}", EXAMPLE) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is no text in UTF-8 or UTF-16. Save it as UTF-8.", EXAMPLE) from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise InputError(f"{path} is not JSON: {error.msg.lower().removesuffix(' at')} at {place}.", EXAMPLE) from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}.", EXAMPLE) from error
+        raise InputError(
+            f"{path} describes no cluster: it is nested too deeply, or a number is too long.", EXAMPLE
+        ) from error
+
+
+_MEANINGS = {
+    "model_type": "an object in braces is expected",
+    "tuple_type": "a list in brackets is expected",
+    "finite_number": "a number is expected",
+    "int_type": "a number is expected",
+    "missing": "this has to be there",
+}
 
 
 def _first(error: ValidationError) -> str:
     found = error.errors()[0]
+    if found["type"] in _MEANINGS:
+        found["msg"] = _MEANINGS[found["type"]]
     where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found["loc"]).lstrip(".")
     meaning = (
         "there is no such field" if found["type"] == "extra_forbidden" else found["msg"].removeprefix("Value error, ")
@@ -151,6 +169,10 @@ def cluster_view(described: DescribedCluster) -> ClusterView:
             raise InputError(f"Two PCs in the file are named {name}.", "Give each PC a name of its own.")
     if not any(pc.holds_model for pc in described.pcs):
         raise InputError("No PC in the file holds the model.", 'Write "holds_model": true for at least one.')
+    pairs = [frozenset(each.between) for each in described.links]
+    twice = next((each.between for each in described.links if pairs.count(frozenset(each.between)) > 1), None)
+    if twice is not None:
+        raise InputError(f"The file has two links between {twice[0]} and {twice[1]}.", "Leave one of them out.")
     nodes = tuple(_node(pc) for pc in described.pcs)
     return ClusterView(
         this_node=nodes[0].node, nodes=nodes, links=tuple(_link(each, names) for each in described.links)
@@ -175,12 +197,13 @@ def _device(pc: DescribedPc, each: DescribedDevice) -> DeviceResources:
     free = each.total if each.free is None else each.free
     if free > each.total:
         raise InputError(f"{each.device} of {pc.name} has more memory free than in all.", "Check `free` and `total`.")
+    is_cpu = each.device.upper() == CPU_DEVICE
     return DeviceResources(
-        device=each.device,
+        device=CPU_DEVICE if is_cpu else each.device,
         name=each.name or each.device,
         total_bytes=each.total,
         free_bytes=free,
-        is_cpu=each.device.upper() == CPU_DEVICE,
+        is_cpu=is_cpu,
         bandwidth=each.bandwidth,
         compute=each.compute,
         token_seconds=each.token,

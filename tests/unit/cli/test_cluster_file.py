@@ -15,6 +15,7 @@ from tests.unit.planner.samples import ask, shape
 
 DESK: dict[str, Any] = {"name": "desk", "holds_model": True, "devices": [{"device": "CUDA0", "total": "24 GB"}]}
 ATTIC: dict[str, Any] = {"name": "attic", "devices": [{"device": "CPU", "total": 8, "free": 4}]}
+LINK = {"between": ["desk", "attic"], "round_trip": "1 ms"}
 
 
 def written(folder: Path, content: object) -> Path:
@@ -58,7 +59,9 @@ def test_numbers_are_plain_units_and_free_defaults_to_all(tmp_path: Path) -> Non
         ({"pcs": [ATTIC]}, "No PC in the file holds the model"),
         ({"pcs": [DESK], "links": [{"between": ["desk", "cellar"]}]}, "names cellar"),
         ({"pcs": [DESK], "links": [{"between": ["desk", "desk"], "round_trip": "soon"}]}, "'soon' is no time"),
-        ([], "does not describe a cluster"),
+        ({"pcs": [DESK, ATTIC], "links": [LINK, {"between": ["attic", "desk"]}]}, "two links between desk and attic"),
+        ([], "the whole: an object in braces is expected"),
+        ({"pcs": [{"name": "desk"}]}, "pcs[0].devices: this has to be there"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(tmp_path: Path, content: object, told: str) -> None:
@@ -79,3 +82,24 @@ def test_what_is_no_json_is_told(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_cluster(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_windows_saves_as_text_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({"pcs": [DESK | {"name": "Büro"}]}, ensure_ascii=False), encoding)
+    assert read_cluster(path).nodes[0].name == "Büro"
+
+
+def test_another_encoding_is_named_as_the_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps({"pcs": [DESK | {"name": "Büro"}]}, ensure_ascii=False), "latin-1")
+    with pytest.raises(InputError, match="Save it as UTF-8"):
+        read_cluster(path)
+
+
+def test_the_processor_is_the_engines_in_any_case(tmp_path: Path) -> None:
+    (device,) = (
+        read_cluster(written(tmp_path, {"pcs": [DESK | {"devices": [{"device": "cpu", "total": 5}]}]})).nodes[0].devices
+    )
+    assert (device.device, device.is_cpu) == ("CPU", True)
