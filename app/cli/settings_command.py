@@ -11,7 +11,7 @@ from rich.table import Table
 from app.cli.console import Session, run, session, show_json
 from app.cli.facts import AsJson
 from app.schema.errors import InputError
-from app.schema.settings import Settings
+from app.schema.settings import READ_AT_START, Settings
 
 DEFAULT = "default"
 """What stands for a setting's default on the command line."""
@@ -39,8 +39,10 @@ def settings(
         shown = _NAMES if known is None else (known,)
         if as_json:
             show_json({each: now.model_dump(mode="json")[each] for each in shown})
-        else:
-            _show(to, now, shown)
+            return
+        _show(to, now, shown)
+        if value is not None and known in READ_AT_START:
+            to.say("This counts after the node has started again: `caravan node --stop`, then `caravan node`.")
 
     run(to, work, as_json)
 

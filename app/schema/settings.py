@@ -10,6 +10,9 @@ API_PORT = 52415
 PEER_PORT = 52416
 PAIR_PORT = 52417
 
+READ_AT_START = frozenset({"name", "model_folders", "use_known_folders", "engine_path"})
+"""Settings that count after the node has started again."""
+
 
 class Settings(Record):
     """The user's settings of one node, kept in `settings.json`.

@@ -6,12 +6,13 @@ from app.schema.node import Status
 from app.schema.settings import Settings
 from app.ui.words import Phrase, tr
 
-_AT_START = (
+AT_START = (
     ("name", tr("the name")),
     ("model_folders", tr("the model folders")),
     ("use_known_folders", tr("other programs' folders")),
     ("engine_path", tr("the engine's path")),
 )
+"""The settings of `READ_AT_START` in words, the name first."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Baseline:
 
 def waiting(baseline: Baseline, status: Status) -> tuple[Phrase, ...]:
     """What was changed and does not count yet, in words. The node's name tells by itself whether it is in use."""
-    found = dict(_AT_START)
-    names = [name for name, _ in _AT_START[1:] if getattr(status.settings, name) != getattr(baseline.settings, name)]
+    found = dict(AT_START)
+    names = [name for name, _ in AT_START[1:] if getattr(status.settings, name) != getattr(baseline.settings, name)]
     wanted = status.settings.name
     if wanted is None and status.hardware is not None:
         wanted = status.hardware.hostname or None

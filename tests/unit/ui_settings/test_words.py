@@ -8,11 +8,11 @@ from app.schema.engine import EngineInstall, EngineStatus, InstallPhase
 from app.schema.errors import EngineMissing, ErrorInfo
 from app.schema.node import CatalogueStatus, HealthWarning, Status
 from app.schema.record import ModelId
-from app.schema.settings import Settings
+from app.schema.settings import READ_AT_START, Settings
 from app.ui.settings.engine_words import build_name, device_words, folder_of, source_words
 from app.ui.settings.first_steps import StepState, steps, wanted
 from app.ui.settings.install_words import install_look
-from app.ui.settings.restart import Baseline, waiting, waiting_sentence
+from app.ui.settings.restart import AT_START, Baseline, waiting, waiting_sentence
 from app.ui.settings.sample import build, installing, missing_engine, status
 from app.ui.showcase import alone, home
 from app.ui.window.memory import Remembered
@@ -134,3 +134,7 @@ def test_an_engine_that_is_broken_is_to_do() -> None:
     broken = EngineStatus(problem=EngineMissing("None.").info())
     failed = EngineInstall(id="x", phase=InstallPhase.FAILED)
     assert steps(status(engine=broken, engine_install=failed))[0].state is StepState.ATTENTION
+
+
+def test_each_setting_that_waits_for_the_next_start_has_words() -> None:
+    assert {name for name, _ in AT_START} == READ_AT_START
