@@ -37,6 +37,7 @@ from app.node.corrections import Corrections
 from app.node.downloads.service import Downloads, DownloadTools
 from app.node.engine_install import EngineInstaller, InstallTools, install_place
 from app.node.engine_room import EngineRoom
+from app.node.excesses import Excesses
 from app.node.forecast import Forecast, Timings
 from app.node.health import Health, tools_here
 from app.node.hub_desk import HubDesk
@@ -64,10 +65,11 @@ from app.schema.endpoint import Endpoint
 from app.schema.engine import EngineBuild
 from app.schema.errors import ApiPortBusy
 from app.schema.event import InstanceChanged, InstanceForgotten
-from app.schema.instance import InstanceState, InstanceStatus
+from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest
+from app.schema.model import ModelFile
 from app.schema.node import NodeInfo, Status
 from app.schema.options import NodeOptions
-from app.schema.plan import DeviceResources
+from app.schema.plan import DeviceResources, Plan
 from app.schema.record import InstanceId, ModelId, NodeId
 from app.system.files import write_atomically
 from app.system.job import enter_kill_on_close_job
@@ -232,7 +234,7 @@ class Building:
         known = await asyncio.to_thread(read_launches, paths.last_launches)
         bus = Bus(Status(node=info, settings=settings.current, last_launches=known))
         board = WarningBoard(bus.publish)
-        engine = self._engine(info, settings, bus)
+        engine = await self._engine(info, settings, bus)
         speeds = Speeds(SpeedsPlace(lambda: bus.status, lambda: settings.current.cpu_threads, paths.cache))
         cluster = await self._cluster(info, bus, board)
         gate = LinkGate(info.id, cluster.link.service)
@@ -240,14 +242,14 @@ class Building:
         makes, keeps = engine.make_worker, engine.kept
         lender = Lender(lambda: info.name, lambda: settings.current.sharing, devices, makes, gate, keeps)
         lending = Lending(lender, bus.publish)
-        supervisor = _supervisor(info, bus, engine, lending, cluster)
+        supervisor = _supervisor(info, bus, engine, lending, cluster, lambda *launch: forecast.plan_anew(*launch))
         folders = await asyncio.to_thread(self._folders, settings, engine.model_folders)
         library = Library(Catalogue(folders, paths.cache), folders, bus.publish)
         inventory = Inventory(engine.find, bus.publish, lambda warnings: board.set("this PC", warnings))
         installer = self._installer(settings, inventory, bus)
         corrections = await asyncio.to_thread(Corrections, paths.cache / "corrections.json")
         answered = functools.partial(_answered, supervisor)
-        forecast = Forecast(bus, library, lending, cluster.models, speeds, corrections, answered)
+        forecast = Forecast(bus, library, lending, cluster.models, speeds, corrections, engine.excesses, answered)
         hub = Hub((tokens := self._hub_tokens(settings)).place)
         downloads = self._downloads(hub, library, bus)
         health = self._health(bus, cluster, board)
@@ -271,6 +273,7 @@ class Building:
                 remover=ModelRemover(paths.models, library, lambda: bus.status, downloads.is_downloading),
                 health=health,
                 speeds=speeds,
+                excesses=engine.excesses,
                 logs=paths.logs,
                 request_shutdown=self._ended.quit,
             )
@@ -287,7 +290,7 @@ class Building:
         )
         return Parts(info, node, bus, supervisor, lending, services)
 
-    def _engine(self, info: NodeInfo, settings: SettingsStore, bus: Bus) -> EngineRoom:
+    async def _engine(self, info: NodeInfo, settings: SettingsStore, bus: Bus) -> EngineRoom:
         def cores() -> int | None:
             hardware = bus.status.hardware
             return hardware.processor.physical_cores if hardware is not None else None
@@ -298,7 +301,8 @@ class Building:
         def build() -> EngineBuild | None:
             return bus.status.engine.build
 
-        return EngineRoom(info.name, self._paths, settings, self._secrets, build, cores, is_ready)
+        excesses = await asyncio.to_thread(Excesses, self._paths.cache / "memory.json")
+        return EngineRoom(info.name, self._paths, settings, self._secrets, build, cores, is_ready, excesses)
 
     def _installer(self, settings: SettingsStore, inventory: Inventory, bus: Bus) -> EngineInstaller:
         async def place() -> InstallPlace:
@@ -357,13 +361,19 @@ def _devices(bus: Bus, speeds: Speeds) -> tuple[DeviceResources, ...]:
     return speeds.with_speeds(measured_devices(bus.status.hardware, bus.status.load, bus.status.engine.build))
 
 
-def _supervisor(info: NodeInfo, bus: Bus, engine: EngineRoom, lending: Lending, cluster: ClusterRoom) -> Supervisor:
+PlanAnew = Callable[[LaunchRequest, ModelFile], Coroutine[Any, Any, Plan | None]]
+
+
+def _supervisor(
+    info: NodeInfo, bus: Bus, engine: EngineRoom, lending: Lending, cluster: ClusterRoom, plan_anew: PlanAnew
+) -> Supervisor:
     place = RunPlace(
         node=info,
         link_to=lambda node: _link(node, info.id, lending, cluster),
         make_head=engine.make_head,
         check_memory=engine.check_memory,
         publish=lambda instance: bus.publish(InstanceChanged(instance=instance)),
+        plan_anew=plan_anew,
     )
     return Supervisor(place, lambda instance: bus.publish(InstanceForgotten(instance_id=instance)))
 

@@ -43,7 +43,8 @@ _PUBLISH_SECONDS = 0.2
 class HeadPlace:
     """What a head is made for. `endpoints` maps the position of a stage with a worker to `host:port` on this PC.
 
-    `draft_path` is the file of the plan's draft model. `on_end` hears why the process ended when nobody asked it to.
+    `draft_path` is the file of the plan's draft model, `model_bytes` the size of the model's.
+    `on_end` hears why the process ended when nobody asked it to.
     """
 
     instance_id: InstanceId
@@ -54,6 +55,7 @@ class HeadPlace:
     extra_arguments: tuple[str, ...]
     on_end: Callable[[CaravanError], None]
     draft_path: str | None = None
+    model_bytes: int = 0
 
     @property
     def guessing(self) -> Guessing | None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from app.instances import phases
 from app.schema.errors import CaravanError, LaunchCancelled
 from app.schema.instance import DeviceBuffer, InstanceState, InstanceStatus, PhaseName, Unit
+from app.schema.plan import Plan
 
 
 class Journal:
@@ -34,6 +35,10 @@ class Journal:
     def note(self, name: PhaseName, text: str) -> None:
         """A phase has something to tell."""
         self._update(phases=phases.note(self._status.phases, name, text))
+
+    def planned_anew(self, plan: Plan, why: str) -> None:
+        """The launch begins again with another plan."""
+        self._update(plan=plan, phases=phases.note(phases.first_phases(), PhaseName.LEASES, why))
 
     def count(self, name: PhaseName, done: int, total: int, unit: Unit) -> None:
         """A phase has come so far."""

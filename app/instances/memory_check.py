@@ -35,6 +35,25 @@ def judge(plan: Plan, measured: Mapping[str, DeviceMemory], remote_indexes: Mapp
     return ", ".join(told)
 
 
+def excess(plan: Plan, measured: Mapping[str, DeviceMemory], remote_indexes: Mapping[int, int]) -> int:
+    """Bytes by which a device needs more than the planner's figures, the most of any by the engine's word; 0 for none.
+
+    What the plan counts beyond those figures already (`Plan.beyond_bytes`) is part of the answer.
+    """
+    found = [0]
+    for name, stage in stages_by_engine_device(plan, remote_indexes).items():
+        memory = measured.get(HOST if name == CPU_DEVICE else name)
+        if memory is not None:
+            counted = stage.total_bytes + (_in_ram(plan) if name == CPU_DEVICE else 0)
+            found.append(memory.total * MEBIBYTE - counted + plan.beyond_bytes)
+    return max(found)
+
+
+def _in_ram(plan: Plan) -> int:
+    """What lies in the head's RAM beside a stage there and is in the engine's figure: embedding table and experts."""
+    return plan.head_ram_bytes + (plan.experts.total_bytes if plan.experts is not None else 0)
+
+
 def _check(stage: Stage, needed: int, plan: Plan, measured: Mapping[str, DeviceMemory]) -> None:
     if needed > stage.free_bytes:
         raise OutOfMemory(

@@ -24,6 +24,7 @@ class Action(StrEnum):
     START_WORKERS = "start_workers"
     VERIFY_WORKERS = "verify_workers"
     CHECK_MEMORY = "check_memory"
+    PLAN_ANEW = "plan_anew"
     START_HEAD = "start_head"
     AWAIT_READY = "await_ready"
     STOP_HEAD = "stop_head"
@@ -33,13 +34,17 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class Observed:
-    """What is true of an instance now. `holds_leases` is true while any lease, whole or partial, is held."""
+    """What is true of an instance now. `holds_leases` is true while any lease, whole or partial, is held.
+
+    `too_large`: by the engine's own word the plan does not fit, and another may be sought.
+    """
 
     holds_leases: bool = False
     leased: bool = False
     workers_started: bool = False
     workers_verified: bool = False
     memory_checked: bool = False
+    too_large: bool = False
     head: HeadState = HeadState.ABSENT
     failed: bool = False
 
@@ -53,6 +58,12 @@ def _wind_down(wanted: bool, seen: Observed) -> Action | None:
     if seen.head is not HeadState.ABSENT:
         return Action.STOP_HEAD
     return Action.RELEASE if seen.holds_leases else Action.SETTLE
+
+
+def _plan_anew(wanted: bool, seen: Observed) -> Action | None:
+    if not seen.too_large:
+        return None
+    return Action.RELEASE if seen.holds_leases else Action.PLAN_ANEW
 
 
 def _prepare(wanted: bool, seen: Observed) -> Action | None:
@@ -71,7 +82,7 @@ def _run_head(wanted: bool, seen: Observed) -> Action | None:
     return Action.AWAIT_READY if seen.head is HeadState.LOADING else None
 
 
-RULES: tuple[Rule, ...] = (_wind_down, _prepare, _run_head)
+RULES: tuple[Rule, ...] = (_wind_down, _plan_anew, _prepare, _run_head)
 
 
 def next_action(wanted: bool, seen: Observed) -> Action | None:

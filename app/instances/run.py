@@ -17,10 +17,11 @@ from app.instances.head import Head, HeadMaker, HeadPlace
 from app.instances.journal import Journal
 from app.instances.placement import seats
 from app.instances.reconcile import Action, HeadState, Observed, next_action
-from app.schema.errors import CaravanError
+from app.schema.errors import CaravanError, OutOfMemory
 from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest, PhaseName, Unit
 from app.schema.model import ModelFile
 from app.schema.node import NodeInfo
+from app.schema.plan import Plan
 from app.schema.record import InstanceId, NodeId
 
 logger = logging.getLogger("caravan.instances.run")
@@ -31,13 +32,17 @@ RENEW_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class RunPlace:
-    """What a run needs of its node. `link_to` raises CaravanError for a node that is not reachable."""
+    """What a run needs of its node. `link_to` raises CaravanError for a node that is not reachable.
+
+    `plan_anew` is another plan under this head for a launch whose plan did not fit, None when there is none.
+    """
 
     node: NodeInfo
     link_to: Callable[[NodeId], WorkerLink]
     make_head: HeadMaker
     check_memory: Callable[[HeadPlace], Awaitable[str | None]]
     publish: Callable[[InstanceStatus], None]
+    plan_anew: Callable[[LaunchRequest, ModelFile], Awaitable[Plan | None]]
     clock: Callable[[], float] = time.time
     renew_seconds: float = RENEW_SECONDS
 
@@ -60,8 +65,8 @@ class InstanceRun:
         self._launch = launch
         self._place = place
         plan = launch.request.plan
-        placed = seats(plan, launch.instance_id, place.node.name, launch.epoch, launch.model)
-        self._crew = Crew(placed, place.link_to)
+        self._crew = self._crew_of(launch)
+        self._shortage: OutOfMemory | None = None
         self._observed = Observed()
         self._head: Head | None = None
         self._wanted = True
@@ -83,6 +88,7 @@ class InstanceRun:
             Action.START_WORKERS: self._start_workers,
             Action.VERIFY_WORKERS: self._verify_workers,
             Action.CHECK_MEMORY: self._check_memory,
+            Action.PLAN_ANEW: self._plan_anew,
             Action.START_HEAD: self._start_head,
             Action.AWAIT_READY: self._await_ready,
             Action.STOP_HEAD: self._stop_head,
@@ -145,7 +151,7 @@ class InstanceRun:
             self._observed = replace(self._observed, failed=True)
             self._journal.fail(error)
         action = next_action(self._wanted, self._seen())
-        if action in (Action.STOP_HEAD, Action.RELEASE):
+        if action is Action.STOP_HEAD or (action is Action.RELEASE and not self._observed.too_large):
             self._journal.winding_down()
         return action
 
@@ -201,12 +207,32 @@ class InstanceRun:
 
     async def _check_memory(self) -> Observed:
         self._journal.begin(PhaseName.MEMORY_CHECKED)
-        told = await self._place.check_memory(self._head_place())
+        try:
+            told = await self._place.check_memory(self._head_place())
+        except OutOfMemory as shortage:
+            if self._shortage is not None or self._launch.request.wishes is None:
+                raise
+            self._shortage = shortage
+            return replace(self._observed, too_large=True)
         if told is None:
             self._journal.skip(PhaseName.MEMORY_CHECKED, "this engine build has no tool for it")
         else:
             self._journal.note(PhaseName.MEMORY_CHECKED, told)
         return replace(self._observed, memory_checked=True)
+
+    async def _plan_anew(self) -> Observed:
+        """Go on with another plan, which knows what the check taught. Raises the shortage when there is none."""
+        assert self._shortage is not None
+        found = await self._place.plan_anew(self._launch.request, self._launch.model)
+        if found is None:
+            raise self._shortage
+        request = self._launch.request.model_copy(update={"plan": found})
+        before, after = self._launch.request.plan.speculation, found.speculation
+        is_same_draft = before is not None and after is not None and before.draft_model == after.draft_model
+        self._launch = replace(self._launch, request=request, draft=self._launch.draft if is_same_draft else None)
+        self._crew = self._crew_of(self._launch)
+        self._journal.planned_anew(found, f"planned anew: {self._shortage.sentence}")
+        return Observed()
 
     async def _start_head(self) -> Observed:
         self._journal.begin(PhaseName.HEAD_STARTED)
@@ -257,11 +283,17 @@ class InstanceRun:
         self._journal.count(name, 0, total, Unit.WORKERS)
         return lambda done: self._journal.count(name, done, total, Unit.WORKERS)
 
+    def _crew_of(self, launch: Launch) -> Crew:
+        plan = launch.request.plan
+        placed = seats(plan, launch.instance_id, self._place.node.name, launch.epoch, launch.model)
+        return Crew(placed, self._place.link_to)
+
     def _head_place(self) -> HeadPlace:
         return HeadPlace(
             instance_id=self._launch.instance_id,
             plan=self._launch.request.plan,
             model_path=self._launch.model.path,
+            model_bytes=self._launch.model.size_bytes,
             projector_path=self._launch.model.projector_path,
             endpoints=self._crew.endpoints(),
             extra_arguments=self._launch.request.extra_arguments,

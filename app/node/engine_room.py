@@ -14,14 +14,16 @@ from app.engine.installed import installed_folder
 from app.engine.locate import Places, locate
 from app.instances.engine_cache import EngineCache
 from app.instances.head import Head, HeadPlace, HeadTools, head_spec
-from app.instances.memory_check import judge
+from app.instances.memory_check import excess, judge
 from app.instances.phases import Phases
 from app.instances.placement import remote_indexes
 from app.instances.worker import RpcWorker, WorkerPlace
+from app.node.excesses import Excesses
 from app.node.settings import SettingsStore
 from app.schema.engine import EngineBuild, EngineStatus
 from app.schema.errors import CaravanError, EngineMissing, InputError
 from app.schema.instance import Lease
+from app.schema.memory import MemoryExcess
 from app.schema.model import ModelPart
 from app.schema.record import InstanceId
 from app.system.logs import LineFile, Secrets, prune
@@ -42,6 +44,7 @@ class EngineRoom:
 
     `cores` are the processor's physical ones: as many threads llama-server takes for itself, where rpc-server takes
     half of the logical ones. None leaves it the choice. `is_ready` tells whether an instance of the cluster answers.
+    `excesses` learns what memory checks say.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class EngineRoom:
         build: Callable[[], EngineBuild | None],
         cores: Callable[[], int | None],
         is_ready: Callable[[InstanceId], bool],
+        excesses: Excesses,
     ) -> None:
         self._node_name = node_name
         self._paths = paths
@@ -61,6 +65,7 @@ class EngineRoom:
         self._build = build
         self._cores = cores
         self._is_ready = is_ready
+        self.excesses = excesses
         self._prober = Prober()
         self._cache = EngineCache(paths.cache / "engine")
         self._legacy = legacy_settings(os.environ)
@@ -143,7 +148,15 @@ class EngineRoom:
         except CaravanError as error:
             logger.warning("memory could not be checked: %s", error.sentence)
             return "could not be checked"
-        return judge(place.plan, measured, remote_indexes(place.endpoints))
+        remote = remote_indexes(place.endpoints)
+        found = MemoryExcess(
+            model_id=place.plan.model_id,
+            model_bytes=place.model_bytes,
+            build=build.identity,
+            beyond_bytes=excess(place.plan, measured, remote),
+        )
+        await self.excesses.observe(found)
+        return judge(place.plan, measured, remote)
 
     def _tools(self) -> HeadTools:
         return HeadTools(

@@ -4,6 +4,7 @@ The planner is pure; here it gets what is known of the cluster: who is there, ho
 measured, what past runs taught, and what this PC's users typically ask.
 """
 
+import asyncio
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,16 +15,25 @@ from app.instances.lending import Lending
 from app.instances.placement import expected_bytes
 from app.node.bus import Bus, Closed, Overflowed
 from app.node.corrections import Corrections
+from app.node.excesses import Excesses, beyond_of
 from app.node.library import Library
 from app.node.read_files import ReadFiles
-from app.node.resources import links_of, own_resources, peer_resources, with_encoders, with_freed, with_model
+from app.node.resources import (
+    links_of,
+    own_resources,
+    peer_resources,
+    with_encoders,
+    with_freed,
+    with_memory_before,
+    with_model,
+)
 from app.node.shared_models import SharedModels
 from app.node.smaller import with_smaller
 from app.node.speeds import Speeds, for_model
 from app.planner.plan import plan as make_plan
 from app.planner.speculation import Draft
 from app.schema.engine import EngineBuild
-from app.schema.instance import InstanceState, InstanceStatus
+from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest
 from app.schema.model import ModelFile, ModelShape
 from app.schema.plan import ClusterView, Plan, PlanRequest, Refusal
 from app.schema.record import ModelId, NodeId
@@ -54,6 +64,7 @@ class Forecast:
         models: SharedModels,
         speeds: Speeds,
         corrections: Corrections,
+        excesses: Excesses,
         answered: Callable[[InstanceStatus, Timings], None],
     ) -> None:
         self._bus = bus
@@ -62,6 +73,7 @@ class Forecast:
         self._models = models
         self._speeds = speeds
         self._corrections = corrections
+        self._excesses = excesses
         self._answered = answered
         self._read = ReadFiles()
 
@@ -75,6 +87,21 @@ class Forecast:
         """Where the model would run if these instances held nothing any more."""
         view = with_freed(self._view(model, shape), gone)
         return make_plan(self._with_mix(request), shape, view, self._drafts())
+
+    async def plan_anew(self, launch: LaunchRequest, model: ModelFile) -> Plan | None:
+        """Another placement under this PC for a launch whose plan does not fit, as if that held nothing.
+
+        None where there is none, and where it would be the same.
+        """
+        if launch.wishes is None or model.shape is None:
+            return None
+        found = await asyncio.to_thread(self._instead, launch.plan, launch.wishes, model, model.shape)
+        return found if isinstance(found, Plan) and is_another(found, launch.plan) else None
+
+    def _instead(self, plan: Plan, wishes: PlanRequest, model: ModelFile, shape: ModelShape) -> Plan | Refusal:
+        asked = wishes.model_copy(update={"model_id": model.id, "head": self._bus.status.node.id})
+        view = with_memory_before(self._view(model, shape), plan)
+        return make_plan(self._with_mix(asked), shape, view, self._drafts())
 
     def plan(self, request: PlanRequest, model: ModelFile, shape: ModelShape) -> Plan | Refusal:
         """Where the model would run in this cluster as it is now, and how fast.
@@ -169,7 +196,14 @@ class Forecast:
             peer.node: peer.report.speeds for peer in status.peers if peer.report is not None
         }
         measured = for_model(view, shape, {**told, status.node.id: self._speeds.current})
-        return self._corrections.with_corrections(self._with_model(measured, model))
+        known = self._corrections.with_corrections(self._with_model(measured, model))
+        return known.model_copy(update={"beyond_bytes": self._beyond(known, model)})
+
+    def _beyond(self, view: ClusterView, model: ModelFile) -> int:
+        """What the engines of the PCs that may be the head said of the model's memory, whoever asked them."""
+        told = [*self._excesses.current]
+        told += (each for peer in self._bus.status.peers if peer.report is not None for each in peer.report.excesses)
+        return beyond_of(told, model, {node.engine_build for node in view.nodes if node.holds_model})
 
     def _with_model(self, view: ClusterView, model: ModelFile) -> ClusterView:
         status = self._bus.status
@@ -177,6 +211,17 @@ class Forecast:
         free = status.load.ram_free_bytes if status.load is not None else 0
         in_ram = {status.node.id} if self._read.has(model.id, free) else set()
         return with_model(view, model, {**kept, status.node.id: self._lending.kept}, in_ram)
+
+
+def is_another(plan: Plan, before: Plan) -> bool:
+    """PURE: whether two plans of a model lie differently or have another context."""
+
+    def placed(one: Plan) -> tuple[object, ...]:
+        ranges = tuple((each.node, each.device, each.first_layer, each.last_layer) for each in one.stages)
+        experts = one.experts.layers if one.experts is not None else ()
+        return (ranges, experts, one.context, one.encoder.device if one.encoder is not None else None)
+
+    return placed(plan) != placed(before)
 
 
 def drafts_on(disks: Iterable[tuple[NodeId, EngineBuild | None, Iterable[ModelFile]]]) -> tuple[Draft, ...]:

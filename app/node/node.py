@@ -11,6 +11,7 @@ from app.node.bus import Bus, Subscription
 from app.node.cluster_room import ClusterRoom
 from app.node.downloads.service import Downloads
 from app.node.engine_install import EngineInstaller
+from app.node.excesses import Excesses
 from app.node.health import Health
 from app.node.hub_desk import HubDesk
 from app.node.instance_desk import InstanceDesk
@@ -51,6 +52,7 @@ class Services:
     remover: ModelRemover
     health: Health
     speeds: Speeds
+    excesses: Excesses
     logs: Path
     request_shutdown: Callable[[], None]
 
@@ -152,6 +154,7 @@ class Node:
             catalogue_revision=status.catalogue.revision,
             unload_after=self.settings.unload_after,
             kept=self.lending.kept,
+            excesses=self._services.excesses.current,
         )
 
     def log_names(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from app.schema.hardware import Accelerator, HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus
 from app.schema.model import EncoderShape, ModelFile, ModelPart
 from app.schema.node import NodeInfo, Peer, PeerReport, Reachability, Status
-from app.schema.plan import CPU_DEVICE, ClusterView, DeviceResources, LinkMeasure, NodeResources
+from app.schema.plan import CPU_DEVICE, ClusterView, DeviceResources, LinkMeasure, NodeResources, Plan
 from app.schema.record import NodeId
 
 
@@ -105,6 +105,24 @@ def with_freed(view: ClusterView, gone: Iterable[InstanceStatus]) -> ClusterView
             freed[instance.plan.head, instance.plan.encoder.device] += instance.plan.encoder.total_bytes
     nodes = (
         node.model_copy(update={"devices": tuple(_freed(each, freed[node.node, each.device]) for each in node.devices)})
+        for node in view.nodes
+    )
+    return view.model_copy(update={"nodes": tuple(nodes)})
+
+
+def with_memory_before(view: ClusterView, plan: Plan) -> ClusterView:
+    """The cluster with the memory free that the plan was made with, on the devices that it uses."""
+    before = {(stage.node, stage.device): stage.free_bytes for stage in plan.stages}
+    if plan.experts is not None:
+        before[plan.head, CPU_DEVICE] = plan.experts.free_bytes
+    if plan.encoder is not None:
+        before[plan.head, plan.encoder.device] = plan.encoder.free_bytes
+
+    def restored(node: NodeId, device: DeviceResources) -> DeviceResources:
+        return device.model_copy(update={"free_bytes": before.get((node, device.device), device.free_bytes)})
+
+    nodes = (
+        node.model_copy(update={"devices": tuple(restored(node.node, each) for each in node.devices)})
         for node in view.nodes
     )
     return view.model_copy(update={"nodes": tuple(nodes)})

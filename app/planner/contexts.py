@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from app.planner.eligibility import Candidate, Offer
 from app.planner.line import Line, head_processor
-from app.planner.memory import CELL_STEP, demand
+from app.planner.memory import CELL_STEP
 from app.planner.question import Question
 from app.planner.reach import Reach
 from app.planner.search import Placement, Search
@@ -109,9 +109,7 @@ class Contexts:
 
     def _reach(self, step: int) -> Reach:
         if step not in self._reaches:
-            request = self._question.request
-            needs = demand(self._question.shape, self._tokens(step), request.slots, request.kv_type)
-            self._reaches[step] = Reach(needs)
+            self._reaches[step] = Reach(self._question.demand(self._tokens(step)))
         return self._reaches[step]
 
     def _tokens(self, step: int) -> int:

@@ -112,6 +112,7 @@ class Buffers:
 
     `width` is one activation of a micro-batch, `block_work` the widest intermediate results of a block, `logits` the
     vocabulary-sized result, `mask` the attention masks of one copy, `inner` one state-space activation, 0 without.
+    `beyond` is what the engine said that any device needs beyond all that.
     """
 
     width: int
@@ -119,11 +120,14 @@ class Buffers:
     logits: int
     mask: int
     inner: int = 0
+    beyond: int = 0
 
     def of(self, *, first: bool, last: bool, pipelined: bool) -> int:
         """Bytes for a stage that is the first, the last (output layer), both or neither."""
-        if pipelined:
-            return self._pipelined(first=first, last=last)
+        whole = self._pipelined if pipelined else self._alone
+        return whole(first=first, last=last) + self.beyond
+
+    def _alone(self, *, first: bool, last: bool) -> int:
         work = max(self.block_work, 9 * self.inner // 2) + (6 if first else 5) * self.width + self.mask
         if not last:
             return work
@@ -140,12 +144,12 @@ class Buffers:
         if last:
             later = max(3 * self.width, 9 * self.width - self.mask)
             work = max(work, self.logits + (4 * self.width + self.mask if first else later))
-        return work + copied
+        return work + copied + self.beyond
 
     @property
     def experts(self) -> int:
         """Bytes in the head's RAM where its processor computes experts and no whole block."""
-        return self.block_work + 3 * self.width + self.mask // 2
+        return self.block_work + 3 * self.width + self.mask // 2 + self.beyond
 
     def _pipelined(self, *, first: bool, last: bool) -> int:
         widths, inners = (17, 8) if first else (12, 12 if last else 16)
@@ -154,8 +158,8 @@ class Buffers:
         return max(work, output) + PIPELINE_COPIES * self.mask
 
 
-def buffers(shape: ModelShape, context: int, slots: int) -> Buffers:
-    """The compute-buffer terms of a model at a context, micro-batch 512, flash attention on."""
+def buffers(shape: ModelShape, context: int, slots: int, beyond: int = 0) -> Buffers:
+    """The compute-buffer terms of a model at a context, micro-batch 512, flash attention on; `beyond` as in Buffers."""
     row = MICRO_BATCH * F32_BYTES
     width = shape.embedding_length or 0
     attends = [i for i in range(shape.layers) if _at(shape.key_widths, i)]
@@ -167,6 +171,7 @@ def buffers(shape: ModelShape, context: int, slots: int) -> Buffers:
         logits=(shape.vocabulary or 0) * row,
         mask=(full + sliding) * MICRO_BATCH * F16_BYTES,
         inner=(shape.state_space_width or 0) * row,
+        beyond=beyond,
     )
 
 
@@ -228,8 +233,8 @@ class Demand:
         return best
 
 
-def demand(shape: ModelShape, context: int, slots: int, kv_type: KvType) -> Demand:
-    """The demand of a model at a context.
+def demand(shape: ModelShape, context: int, slots: int, kv_type: KvType, beyond: int = 0) -> Demand:
+    """The demand of a model at a context, `beyond` bytes on each device added to what the formulas say.
 
     Blocks the engine does not load (`ModelShape.idle_layers`) count as empty: they keep their place and cost nothing.
     """
@@ -248,7 +253,7 @@ def demand(shape: ModelShape, context: int, slots: int, kv_type: KvType) -> Dema
         smallest_block=min(blocks, default=0),
         output_bytes=shape.output_bytes,
         head_ram_bytes=head_ram_bytes(shape),
-        buffers=buffers(shape, context, slots),
+        buffers=buffers(shape, context, slots, beyond),
         large=_large(shape, loaded),
         output_large=shape.output_large_bytes,
     )

@@ -53,7 +53,7 @@ def plan(request: PlanRequest, shape: ModelShape, cluster: ClusterView, drafts: 
     )
     if refusal is not None:
         return refusal
-    question = Question(request, shape, eligibility, heads, links)
+    question = Question(request, shape, eligibility, heads, links, cluster.beyond_bytes)
     refusal = share_problem(question)
     if refusal is not None:
         return refusal
@@ -173,6 +173,7 @@ def _plan(
         tensor_split=counts,
         reserve_bytes=sum(map(reserve_bytes, _used(placement))),
         head_ram_bytes=head_ram_bytes(question.shape),
+        beyond_bytes=question.beyond,
         experts=expert_share(search.demand, placement),
         encoder=encoder_share(placement),
         repacks=repacks(search, placement),

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from app.planner.eligibility import Candidate, Eligibility
 from app.planner.line import Ground
-from app.planner.memory import MICRO_BATCH, demand
+from app.planner.memory import MICRO_BATCH, Demand, demand
 from app.planner.search import Placement, Search, Wish
 from app.planner.speed import mix_of, work_of
 from app.schema.model import ModelShape
@@ -17,7 +17,7 @@ from app.schema.record import NodeId
 @dataclass(frozen=True)
 class Question:
     """What every step of planning needs. `heads` is not empty, each with its picture encoder on a card where one has
-    room for it; `links` are by the pair of their ends.
+    room for it; `links` are by the pair of their ends. `beyond` is `ClusterView.beyond_bytes`.
     """
 
     request: PlanRequest
@@ -25,6 +25,11 @@ class Question:
     eligibility: Eligibility
     heads: tuple[Candidate, ...]
     links: Mapping[frozenset[NodeId], LinkMeasure]
+    beyond: int = 0
+
+    def demand(self, context: int) -> Demand:
+        """What the model asks for at a context of that many tokens."""
+        return demand(self.shape, context, self.request.slots, self.request.kv_type, self.beyond)
 
     @cached_property
     def by_speed(self) -> bool:
@@ -68,7 +73,7 @@ class Question:
             # One micro-batch: nothing overlaps, so that more devices than needed promise nothing.
             mix = replace(mix, prompt=min(mix.prompt, MICRO_BATCH))
         ground = Ground(
-            demand=demand(self.shape, context, request.slots, request.kv_type),
+            demand=self.demand(context),
             work=work_of(self.shape, mix, request.kv_type),
             links=self.links,
         )

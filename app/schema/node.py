@@ -10,6 +10,7 @@ from app.schema.download import Download, DownloadFigures
 from app.schema.engine import EngineInstall, EngineStatus
 from app.schema.hardware import HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceState, InstanceStatus, LastLaunch, Lease
+from app.schema.memory import MemoryExcess
 from app.schema.model import ModelPart
 from app.schema.plan import DeviceResources, LinkMeasure
 from app.schema.record import ModelId, NodeId, Record
@@ -42,6 +43,7 @@ class PeerReport(Record):
     `speeds` are its devices as it measured them, `links` those from it. Two nodes whose `members_digest` differ
     exchange their member lists; a new `catalogue_revision` says that its list of models changed. `unload_after` is its
     setting of that name.
+    `excesses` are models that need more memory than planned, as its engine said.
     `kept` are parts of models that its workers have on its disk, newest last; None when it keeps none.
     """
 
@@ -59,6 +61,7 @@ class PeerReport(Record):
     catalogue_revision: int = 0
     unload_after: float | None = None
     kept: tuple[ModelPart, ...] | None = None
+    excesses: tuple[MemoryExcess, ...] = ()
 
 
 class Peer(Record):

@@ -120,11 +120,15 @@ class LinkMeasure(Record):
 
 
 class ClusterView(Record):
-    """Everything the planner knows of the cluster. `this_node` is where the user asked."""
+    """Everything the planner knows of the cluster. `this_node` is where the user asked.
+
+    `beyond_bytes` is what a device needs for the model in question beyond the planner's figures, as the engine said.
+    """
 
     this_node: NodeId
     nodes: tuple[NodeResources, ...]
     links: tuple[LinkMeasure, ...] = ()
+    beyond_bytes: Bytes = 0
 
 
 class Share(Record):
@@ -329,6 +333,8 @@ class Plan(Record):
     head_ram_bytes: Bytes
     head_name: str | None = None
     """None in plans of builds that did not tell."""
+    beyond_bytes: Bytes = 0
+    """What of each device's `compute_bytes` the engine itself taught (`ClusterView.beyond_bytes`)."""
     experts: ExpertShare | None = None
     """None when every block lies whole on its device."""
     encoder: EncoderShare | None = None

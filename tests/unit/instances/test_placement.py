@@ -5,7 +5,7 @@ import pytest
 from app.engine.commands import Guessing
 from app.engine.fit import DeviceMemory
 from app.instances.head import HeadPlace
-from app.instances.memory_check import judge
+from app.instances.memory_check import excess, judge
 from app.instances.placement import (
     check_plan,
     engine_devices,
@@ -53,6 +53,14 @@ def test_experts_in_the_heads_ram_are_loaded_and_checked_too() -> None:
     assert judge(SPILLING, measured, remote_indexes([0, 1])) == "HEAD 44 MB, HEAD 65 MB of RAM"
     with pytest.raises(OutOfMemory, match=r"HEAD is 0\.1 GB short on CPU"):
         judge(SPILLING, {"Host": DeviceMemory(145, 0, 20)}, remote_indexes([0, 1]))
+
+
+def test_the_most_that_a_device_needs_beyond_the_plan_is_told() -> None:
+    measured = {"RPC0": DeviceMemory(50, 3, 1), "RPC1": DeviceMemory(40, 1, 1), "Host": DeviceMemory(45, 1, 1)}
+    assert excess(plan(), measured, remote_indexes([1, 2])) == 12 * MEBIBYTE
+    known = plan().model_copy(update={"beyond_bytes": 7 * MEBIBYTE})
+    assert excess(known, measured, remote_indexes([1, 2])) == (12 + 7) * MEBIBYTE
+    assert excess(plan(), {"Host": DeviceMemory(45, 1, 1), "RPC0": DeviceMemory(30, 0, 0)}, remote_indexes([1, 2])) == 0
 
 
 def test_experts_of_a_workers_blocks_cannot_be_in_the_heads_ram() -> None:

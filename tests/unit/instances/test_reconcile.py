@@ -34,6 +34,10 @@ FULL = Observed(
         (True, replace(FULL, failed=True), Action.STOP_HEAD),
         (True, Observed(failed=True, holds_leases=True), Action.RELEASE),
         (True, Observed(failed=True), Action.SETTLE),
+        (True, Observed(too_large=True, holds_leases=True, leased=True), Action.RELEASE),
+        (True, Observed(too_large=True), Action.PLAN_ANEW),
+        (False, Observed(too_large=True), Action.SETTLE),
+        (True, Observed(too_large=True, failed=True), Action.SETTLE),
     ],
 )
 def test_the_one_next_action(wanted: bool, seen: Observed, action: Action | None) -> None:
@@ -51,6 +55,12 @@ def _after(seen: Observed, action: Action) -> Observed:
         Action.AWAIT_READY: {"head": HeadState.READY},
         Action.STOP_HEAD: {"head": HeadState.ABSENT},
         Action.RELEASE: {"leased": False, "holds_leases": False},
+        Action.PLAN_ANEW: {
+            "too_large": False,
+            "workers_started": False,
+            "workers_verified": False,
+            "memory_checked": False,
+        },
     }
     return replace(seen, **changes[action])  # type: ignore[arg-type]
 
@@ -62,6 +72,7 @@ observed = st.builds(
     workers_started=st.booleans(),
     workers_verified=st.booleans(),
     memory_checked=st.booleans(),
+    too_large=st.booleans(),
     head=st.sampled_from(HeadState),
     failed=st.booleans(),
 )
@@ -69,7 +80,7 @@ observed = st.builds(
 
 @given(st.booleans(), observed)
 def test_from_anywhere_it_ends_in_a_few_steps(wanted: bool, seen: Observed) -> None:
-    for _ in range(8):
+    for _ in range(12):
         action = next_action(wanted, seen)
         if action is None:
             assert wanted

@@ -12,10 +12,20 @@ from app.instances.phases import Phases
 from app.instances.placement import seats
 from app.instances.run import RunPlace
 from app.instances.supervisor import Supervisor
-from app.schema.errors import CaravanError, NodeNotRunning, PeerUnreachable, WorkerLost
-from app.schema.instance import InstanceState, InstanceStatus, Lease, LeaseRequest, WorkerState, WorkerStatus
+from app.schema.errors import CaravanError, NodeNotRunning, OutOfMemory, PeerUnreachable, WorkerLost
+from app.schema.instance import (
+    InstanceState,
+    InstanceStatus,
+    LaunchRequest,
+    Lease,
+    LeaseRequest,
+    PhaseName,
+    WorkerState,
+    WorkerStatus,
+)
 from app.schema.model import ModelFile
 from app.schema.node import NodeInfo
+from app.schema.plan import Plan, PlanRequest
 from app.schema.record import InstanceId, ModelId, NodeId
 from tests.unit.instances.plans import HEAD, plan
 
@@ -94,11 +104,26 @@ class Bench:
         self.reached: list[str] = []
         self.stopped_heads: list[bool] = []
         self.seen: list[InstanceStatus] = []
+        self.short: list[CaravanError] = []
+        self.instead: Plan | None = None
         self.supervisor = Supervisor(self._place(), lambda _: None)
 
     def _place(self) -> RunPlace:
         info = NodeInfo(id=HEAD, name="HEAD", version="1", started_at=0.0)
-        return RunPlace(info, lambda _: self.node, self._make_head, self._check, self.seen.append, renew_seconds=0.001)
+        return RunPlace(
+            info,
+            lambda _: self.node,
+            self._make_head,
+            self._check,
+            self.seen.append,
+            self._plan_anew,
+            renew_seconds=0.001,
+        )
+
+    async def _plan_anew(self, launch: LaunchRequest, model: ModelFile) -> Plan | None:
+        await self.step("plan_anew")
+        assert not self.node.leases
+        return self.instead
 
     async def _make_head(self, place: HeadPlace, phases: Phases) -> Head:
         await self.step("make_head")
@@ -106,6 +131,8 @@ class Bench:
 
     async def _check(self, place: HeadPlace) -> str | None:
         await self.step("check_memory")
+        if self.short:
+            raise self.short.pop()
         return None
 
     async def step(self, name: str) -> None:
@@ -116,11 +143,9 @@ class Bench:
         if name in self.breaks:
             raise self.breaks[name]
 
-    def launch(self) -> InstanceId:
-        from app.schema.instance import LaunchRequest
-
-        model = ModelFile.model_construct(id=ModelId("tiny"), path="/tiny.gguf", projector_path=None)
-        return self.supervisor.launch(LaunchRequest(plan=ALONE), model)
+    def launch(self, wishes: PlanRequest | None = None) -> InstanceId:
+        model = ModelFile.model_construct(id=ModelId("tiny"), path="/tiny.gguf", size_bytes=1, projector_path=None)
+        return self.supervisor.launch(LaunchRequest(plan=ALONE, wishes=wishes), model)
 
     async def until(self, reached: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
@@ -186,6 +211,56 @@ async def test_stopped_at_every_moment_it_holds_nothing() -> None:
         assert status.state is InstanceState.STOPPED, steps
         assert not bench.node.leases, steps
         assert ("start" in bench.reached) <= bool(bench.stopped_heads), steps
+        await bench.supervisor.close()
+
+
+WISHES = PlanRequest(model_id=ModelId("tiny"))
+SHORT = OutOfMemory("HEAD is 0.3 GB short on CPU for 4096 tokens of context.")
+SMALLER = ALONE.model_copy(update={"context": 2048})
+
+
+async def test_a_plan_that_the_engine_finds_too_large_is_made_anew_once() -> None:
+    bench = Bench()
+    bench.short, bench.instead = [SHORT], SMALLER
+    bench.launch(WISHES)
+    await bench.until(lambda: bench.seen[-1].state is InstanceState.READY)
+    assert bench.seen[-1].plan == SMALLER
+    assert {each.id for each in bench.seen} == {bench.seen[0].id}
+    assert bench.reached.count("check_memory") == 2
+    assert not any(each.state is InstanceState.STOPPING for each in bench.seen)
+    leases = next(phase for phase in bench.seen[-1].phases if phase.name is PhaseName.LEASES)
+    assert leases.note == f"planned anew: {SHORT.sentence}"
+    await bench.supervisor.close()
+    assert not bench.node.leases
+
+
+@pytest.mark.parametrize(
+    ("shortages", "instead", "wishes"), [(1, None, WISHES), (2, SMALLER, WISHES), (1, SMALLER, None)]
+)
+async def test_without_another_plan_the_shortage_is_told(
+    shortages: int, instead: Plan | None, wishes: PlanRequest | None
+) -> None:
+    bench = Bench()
+    bench.short, bench.instead = [SHORT] * shortages, instead
+    bench.launch(wishes)
+    status = await bench.ended()
+    assert status.state is InstanceState.FAILED
+    assert status.error is not None
+    assert status.error.sentence == SHORT.sentence
+    assert not bench.node.leases
+
+
+async def test_stopped_at_every_moment_of_planning_anew_it_holds_nothing() -> None:
+    for steps in range(60):
+        bench = Bench()
+        bench.short, bench.instead = [SHORT], SMALLER
+        instance = bench.launch(WISHES)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        bench.supervisor.stop(instance)
+        status = await bench.ended()
+        assert status.state is InstanceState.STOPPED, steps
+        assert not bench.node.leases, steps
         await bench.supervisor.close()
 
 
