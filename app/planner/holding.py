@@ -25,12 +25,13 @@ class Holding:
 def holdings(demand: Demand, placement: Placement) -> tuple[Holding, ...]:
     """What each stage holds, in layer order; experts that lie in the head's RAM are with no stage."""
     last = len(placement.offers) - 1
+    tied = demand.tied_bytes if not last and on_head_processor(placement.offers[0], placement.head) else 0
     ranges = pairwise(accumulate(placement.counts, initial=0))
     buffers = _buffers(demand, placement)
     found = []
     for i, ((first, end), spilled, compute) in enumerate(zip(ranges, _spilled(placement), buffers, strict=True)):
         elsewhere = demand.experts[first + spilled] - demand.experts[first]
-        output = demand.output_bytes if i == last else 0
+        output = demand.output_bytes - tied if i == last else 0
         weights = demand.weights[end] - demand.weights[first] - elsewhere + output
         found.append(Holding(weights, demand.cache[end] - demand.cache[first], compute))
     return tuple(found)

@@ -108,7 +108,7 @@ class Ground:
         self._links = links
         self._times: dict[tuple[NodeId, str, bool], BlockTimes] = {}
         self._seconds: dict[tuple[int, bool], tuple[tuple[float, ...], float, float]] = {}
-        self._rooms: dict[tuple[int, bool], tuple[Room, Room]] = {}
+        self._rooms: dict[tuple[int, bool, bool], tuple[Room, Room]] = {}
 
     def cost(self, head: Candidate, offer: Offer) -> StageCost:
         """What a device costs under that head."""
@@ -193,10 +193,10 @@ class Ground:
         return hop_of(self._links.get(frozenset((head.node.node, offer.node.node))))
 
     def _stop(self, priced: "_Priced", pipelined: bool, beside: int = 0) -> Stop:
-        """A stop; `beside` are bytes something else of the model takes on the device."""
+        """A stop; `beside` are the bytes of the embedding table and the like that lie there too."""
         mix, cost, offer = self.work.mix, priced.cost, priced.offer
         seconds, per_byte, prompt_per_byte = self._exchange_seconds(cost, pipelined)
-        room, eased = self._room(offer.budget - beside, pipelined)
+        room, eased = self._room(offer.budget - beside, pipelined, beside > 0)
         return Stop(
             offer=offer,
             cost=cost,
@@ -209,12 +209,13 @@ class Ground:
             last=mix.answer * cost.output_step + mix.slots * cost.output_prompt,
         )
 
-    def _room(self, budget: int, pipelined: bool) -> tuple[Room, Room]:
+    def _room(self, budget: int, pipelined: bool, embeds: bool) -> tuple[Room, Room]:
         """What a device can hold, and what it could if its place made no difference."""
-        if (budget, pipelined) not in self._rooms:
-            room = room_of(self.demand, budget, pipelined=pipelined)
-            self._rooms[budget, pipelined] = (room, at_ease(self.demand, room))
-        return self._rooms[budget, pipelined]
+        key = (budget, pipelined, embeds)
+        if key not in self._rooms:
+            room = room_of(self.demand, budget, pipelined=pipelined, embeds=embeds)
+            self._rooms[key] = (room, at_ease(self.demand, room))
+        return self._rooms[key]
 
     def _exchange_seconds(self, cost: StageCost, pipelined: bool) -> tuple[tuple[float, ...], float, float]:
         """`Stop.seconds`, `Stop.per_byte` and `Stop.prompt_per_byte` of a device, whose times are kept in `_times`."""

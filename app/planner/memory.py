@@ -181,7 +181,8 @@ class Demand:
 
     `prefix[i]` is weights plus cache of blocks 0..i-1 in bytes; `weights` and `cache` are its two parts. `experts[i]`
     is what of the weights is experts, `expert_copy` their largest tensor. `large` is what of the weights is in tensors
-    that a worker may keep on its disk, `output_large` of the output layer; empty when that is unknown.
+    that a worker may keep on its disk, `output_large` of the output layer; empty when that is unknown. `tied_bytes` is
+    the copy of the embedding table in `output_bytes`, which a head that has all on its processor does not make.
     """
 
     context: int
@@ -193,6 +194,7 @@ class Demand:
     largest_block: int
     smallest_block: int
     output_bytes: int
+    tied_bytes: int
     head_ram_bytes: int
     buffers: Buffers
     large: tuple[int, ...] = ()
@@ -252,6 +254,7 @@ def demand(shape: ModelShape, context: int, slots: int, kv_type: KvType, beyond:
         largest_block=max(blocks, default=0),
         smallest_block=min(blocks, default=0),
         output_bytes=shape.output_bytes,
+        tied_bytes=shape.embedding_bytes if shape.tied_embeddings else 0,
         head_ram_bytes=head_ram_bytes(shape),
         buffers=buffers(shape, context, slots, beyond),
         large=_large(shape, loaded),

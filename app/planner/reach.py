@@ -22,7 +22,7 @@ class Reach:
 
     def __init__(self, demand: Demand) -> None:
         self.demand = demand
-        self._limits: dict[tuple[int, bool, bool], Limits] = {}
+        self._limits: dict[tuple[int, bool, bool, bool], Limits] = {}
         self._inside = (1 << demand.layers) - 2
         self._is_even = demand.largest_block == demand.smallest_block
 
@@ -83,9 +83,9 @@ class Reach:
 
     def limit(self, stop: Stop, pipelined: bool, *, eased: bool = False) -> Limits:
         """What a device can hold; `eased` as if it lost no room by being first or having the output layer."""
-        key = (stop.room.budget, pipelined, eased)
+        key = (stop.room.budget, stop.room.embeds, pipelined, eased)
         if key not in self._limits:
-            limit = limits(self.demand, stop.room.budget, pipelined=pipelined)
+            limit = limits(self.demand, stop.room.budget, pipelined=pipelined, embeds=stop.room.embeds)
             self._limits[key] = eased_limits(self.demand, limit) if eased else limit
         return self._limits[key]
 

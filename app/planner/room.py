@@ -19,10 +19,12 @@ class Room:
     first block of the longest range up to the last one, with the output layer. `window`: for each end, the first block
     of the longest range in the middle. `capacity` is what a stage in the middle has for blocks, in bytes,
     `capacity_first` what the first has and `capacity_last` the one with the output layer, `budget` what the device has
-    for all of it. `most` is the bytes of the largest range that it can hold at any place.
+    for all of it. `most` is the bytes of the largest range that it can hold at any place. `embeds`: the embedding table
+    lies there too, so the output layer of a model with tied embeddings takes nothing when all blocks do.
     """
 
     budget: int
+    embeds: bool
     is_enough: bool
     from_start: int
     to_end: int
@@ -43,6 +45,7 @@ class Room:
             lows.append(start)
         return Room(
             budget=self.budget,
+            embeds=self.embeds,
             is_enough=self.is_enough and costs[-1] <= bound,
             from_start=min(self.from_start, bisect_right(costs, bound) - 1),
             to_end=max(self.to_end, bisect_left(costs, costs[-1] - bound)),
@@ -77,12 +80,16 @@ class Limits:
         return max(self.capacity, self.capacity_first, self.capacity_last)
 
 
-def limits(demand: Demand, budget: int, *, pipelined: bool) -> Limits:
-    """The limits of a device with that budget in bytes: compute buffers and the output layer come off it."""
+def limits(demand: Demand, budget: int, *, pipelined: bool, embeds: bool = False) -> Limits:
+    """The limits of a device with that budget in bytes: compute buffers and the output layer come off it.
+
+    `embeds` as in `Room`.
+    """
     buffers = demand.buffers
     start = budget - buffers.of(first=True, last=False, pipelined=pipelined)
     final = budget - buffers.of(first=False, last=True, pipelined=pipelined) - demand.output_bytes
     alone = budget - buffers.of(first=True, last=True, pipelined=False) - demand.output_bytes
+    alone += demand.tied_bytes if embeds else 0
     return Limits(
         is_enough=demand.prefix[-1] <= alone,
         from_start=demand.furthest(0, start),
@@ -100,11 +107,12 @@ def eased_limits(demand: Demand, limit: Limits) -> Limits:
     return replace(limit, from_start=start, to_end=end, capacity=most)
 
 
-def room_of(demand: Demand, budget: int, *, pipelined: bool) -> Room:
+def room_of(demand: Demand, budget: int, *, pipelined: bool, embeds: bool = False) -> Room:
     """The room of a device with that budget in bytes."""
-    limit = limits(demand, budget, pipelined=pipelined)
+    limit = limits(demand, budget, pipelined=pipelined, embeds=embeds)
     return Room(
         budget=budget,
+        embeds=embeds,
         is_enough=limit.is_enough,
         from_start=limit.from_start,
         to_end=limit.to_end,

@@ -380,7 +380,7 @@ def capacities(demand: Demand, head: Candidate, offers: Sequence[Offer]) -> tupl
     room = [offer.budget - used for offer, used in zip(offers, buffers, strict=True)]
     room[-1] -= demand.output_bytes
     if on_head_processor(offers[0], head):
-        room[0] -= demand.head_ram_bytes
+        room[0] -= demand.head_ram_bytes - (demand.tied_bytes if len(offers) == 1 else 0)
     return tuple(room)
 
 

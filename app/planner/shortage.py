@@ -40,7 +40,8 @@ def shortage(demand: Demand, head: Candidate, workers: Sequence[Candidate]) -> S
     processor = any(on_head_processor(offer, head) for offer in counted)
     buffers = sum(compute_bytes(demand, head, counted)) if counted else _alone(demand)
     reserves = sum(offer.device.free_bytes - offer.budget for offer in counted)
-    embedding = demand.head_ram_bytes if processor else 0
+    tied = demand.tied_bytes if len(counted) == 1 else 0
+    embedding = demand.head_ram_bytes - tied if processor else 0
     return Shortage(
         needed=demand.placed_bytes + buffers + reserves + embedding,
         free=sum(offer.device.free_bytes for offer in counted),

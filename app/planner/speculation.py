@@ -121,7 +121,7 @@ def _seat(needs: Demand, taken: Demand, placement: Placement) -> tuple[Offer | N
     seats: list[tuple[float, Offer, int]] = []
     for offer in head.usable(processors=True):
         needed = needs.placed_bytes + needs.buffers.of(first=True, last=True, pipelined=False)
-        needed += needs.head_ram_bytes if offer.device.is_cpu else 0
+        needed += needs.head_ram_bytes - needs.tied_bytes if offer.device.is_cpu else 0
         if offer.budget - _used(offer, taken, placement) >= needed:
             seats.append((pace_of(offer.device).bandwidth, offer, needed))
     best = max(seats, key=lambda seat: (seat[0], seat[1].device.device), default=None)

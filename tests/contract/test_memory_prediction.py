@@ -83,6 +83,7 @@ async def test_every_device_within_3_percent_or_32_mib(
             Split(0, (third, third, layers - 2 * third)),
             Split(third, (layers - third,)),
             Split(third, (third, layers - 2 * third)),
+            Split(layers, ()),
         ):
             printed = await projected(engine_folder, path, endpoints, split, context)
             check(printed, predicted(needs, split), (kind, context, split))
@@ -124,8 +125,8 @@ async def projected(folder: Path, path: Path, endpoints: tuple[str, ...], split:
         alias="model",
         devices=tuple(f"RPC{i}" for i in range(len(used))),
         rpc_endpoints=used,
-        gpu_layers=sum(split.workers) + 1,
-        tensor_split=(*split.workers[:-1], split.workers[-1] + 1),
+        gpu_layers=sum(split.workers) + 1 if split.workers else 0,
+        tensor_split=(*split.workers[:-1], split.workers[-1] + 1) if split.workers else (),
         context=context,
         slots=1,
         kv_type=KvType.F16,
@@ -171,5 +172,5 @@ def predicted(needs: Demand, split: Split) -> dict[str, int]:
     if gone and not split.processor:
         found["Host"] = needs.buffers.experts
     if "Host" in found:
-        found["Host"] += gone + needs.head_ram_bytes
+        found["Host"] += gone + needs.head_ram_bytes - (0 if split.workers else needs.tied_bytes)
     return found

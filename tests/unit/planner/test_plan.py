@@ -84,6 +84,19 @@ def test_the_embedding_table_takes_its_part_of_the_heads_ram() -> None:
     assert planned(plan(ask(), wide, card)).head_ram_bytes == GIB
 
 
+def test_a_tied_embedding_table_lies_once_where_the_heads_processor_has_all() -> None:
+    tied = shape((GIB,) * 4, embedding_bytes=GIB, output_bytes=GIB, tied_embeddings=True)
+    alone = planned(plan(ask(), tied, cluster(node("DESK", cpu(6 * GIB), holds=True))))
+    assert (alone.stages[0].total_bytes, alone.head_ram_bytes) == (4 * GIB, GIB)
+    shared = planned(
+        plan(ask(pcs=2), tied, cluster(node("DESK", cpu(6 * GIB), holds=True), node("ATTIC", cpu(6 * GIB))))
+    )
+    assert sum(stage.total_bytes for stage in shared.stages) == 5 * GIB
+    short = plan(ask(context=4096), tied, cluster(node("DESK", cpu(5 * GIB), holds=True)))
+    assert isinstance(short, Refusal)
+    assert short.needed_bytes == 6 * GIB
+
+
 def test_a_weak_head_may_hold_nothing_itself() -> None:
     view = cluster(node("NOTEBOOK", cpu(GIB), holds=True), node("DEN", gpu(10 * GIB)))
     found = planned(plan(ask(), EIGHT, view))

@@ -28,13 +28,16 @@ def shapes(draw: st.DrawFn) -> ModelShape:
     layers = draw(
         st.one_of(st.lists(blocks, min_size=1, max_size=6), st.builds(lambda b, n: [b] * n, blocks, st.integers(1, 6)))
     )
+    embedding, output = draw(st.integers(0, 4)) * 100 * MIB, draw(st.integers(0, 8)) * 100 * MIB
+    is_tied = draw(st.booleans())
     facts: dict[str, object] = {"key_widths": (512,) * len(layers), "value_widths": (512,) * len(layers)}
     if draw(st.booleans()):
         facts |= {"expert_count": 8, "experts_used": 2, "layer_expert_bytes": tuple(size * 7 // 8 for size in layers)}
     return shape(
         tuple(layers),
-        output_bytes=draw(st.integers(0, 8)) * 100 * MIB,
-        embedding_bytes=draw(st.integers(0, 4)) * 100 * MIB,
+        output_bytes=output + (embedding if is_tied else 0),
+        embedding_bytes=embedding,
+        tied_embeddings=is_tied,
         embedding_length=draw(st.sampled_from([0, 4096, 16384])),
         vocabulary=draw(st.sampled_from([0, 150000])),
         feed_forward_length=draw(st.sampled_from([0, 20000])),
@@ -103,13 +106,15 @@ def list_holds(needs: Demand, head: NodeResources, devices: Sequence[Device], pr
     pipelined = len(devices) > 1 and not (devices[0][0] is head and devices[0][1].is_cpu)
     budgets = [budget(needs, head, device) for device in devices]
     last = len(devices) - 1
+    alone = last == 0 and devices[0][0] is head and devices[0][1].is_cpu
+    output = needs.output_bytes - (needs.tied_bytes if alone else 0)
     for cuts in combinations(range(1, needs.layers), last):
         ends = (0, *cuts, needs.layers)
         if all(
             needs.prefix[b]
             - needs.prefix[a]
             + needs.buffers.of(first=i == 0, last=i == last, pipelined=pipelined)
-            + (needs.output_bytes if i == last else 0)
+            + (output if i == last else 0)
             <= budgets[i]
             for i, (a, b) in enumerate(pairwise(ends))
         ):
@@ -183,7 +188,9 @@ def test_every_block_lies_once_in_order_within_budget(
     assert [s.holds_output for s in found.stages] == [False] * (len(found.stages) - 1) + [True]
     experts = found.experts
     placed = sum(s.weight_bytes for s in found.stages) + (experts.weight_bytes if experts else 0)
-    assert placed == sum(model.layer_bytes) + model.output_bytes
+    alone = [s.device for s in found.stages] == ["CPU"] and found.stages[0].role is Role.HEAD
+    once = model.embedding_bytes if alone and model.tied_embeddings else 0
+    assert placed == sum(model.layer_bytes) + model.output_bytes - once
     devices = {(pc.node, device.device): device for pc in view.nodes for device in pc.devices}
     for stage in found.stages:
         device = devices[stage.node, stage.device]
