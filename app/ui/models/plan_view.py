@@ -29,7 +29,10 @@ _BUTTON_COLUMNS = 22
 
 @dataclass(frozen=True)
 class DeviceBar:
-    """One device in bytes, and the layers it carries. `other` is what other programs use, `over` what is missing."""
+    """One device in bytes, and the layers it carries. `other` is what other programs use, `over` what is missing.
+
+    `encoder` is what of `weights` the picture encoder beside the layers takes, its buffers included.
+    """
 
     name: str
     layers: Phrase
@@ -40,6 +43,7 @@ class DeviceBar:
     free: int
     free_before: int
     over: int = 0
+    encoder: int = 0
 
     @property
     def used(self) -> int:
@@ -49,12 +53,15 @@ class DeviceBar:
     @property
     def small_parts(self) -> Phrase:
         """What a bar has no room to say: `context 540 MB · buffers 512 MB · other programs 1.4 GB`."""
-        return tr(
+        told = tr(
             "context {kv} · buffers {buffers} · other programs {other}",
             kv=figures.size(self.kv),
             buffers=figures.size(self.buffers),
             other=figures.size(self.other),
         )
+        if not self.encoder:
+            return told
+        return tr("picture encoder {size} · {rest}", size=figures.size(self.encoder), rest=told)
 
     @property
     def missing(self) -> Phrase:
@@ -184,8 +191,9 @@ def _add_beside(found: dict[str, DeviceBar], plan: Plan, pc: Pc | None) -> None:
         experts = _expert_bar(plan.experts, pc)
         found[CPU_DEVICE] = _joined(found[CPU_DEVICE], experts) if CPU_DEVICE in found else experts
     if plan.encoder is not None:
-        encoder, name = _encoder_bar(plan.encoder, pc), plan.encoder.device
-        found[name] = _joined(found[name], encoder) if name in found else encoder
+        name = plan.encoder.device
+        beside = found.get(name)
+        found[name] = _encoder_bar(plan.encoder, pc) if beside is None else _seeing(beside, plan.encoder)
 
 
 def _joined(bar: DeviceBar, more: DeviceBar) -> DeviceBar:
@@ -199,6 +207,12 @@ def _joined(bar: DeviceBar, more: DeviceBar) -> DeviceBar:
         free=max(0, free),
         over=max(0, -free),
     )
+
+
+def _seeing(bar: DeviceBar, encoder: EncoderShare) -> DeviceBar:
+    """The bar of a device that holds the picture encoder beside its layers."""
+    size, free = encoder.total_bytes, bar.free - bar.over - encoder.total_bytes
+    return replace(bar, weights=bar.weights + size, encoder=size, free=max(0, free), over=max(0, -free))
 
 
 def _encoder_bar(encoder: EncoderShare, pc: Pc | None) -> DeviceBar:

@@ -54,6 +54,7 @@ def samples(now: Callable[[], float]) -> tuple[Sample, ...]:
     second = instance(InstanceState.READY, small, at=at - 300)
     return (
         Sample("models", cluster.status(), few, big),
+        Sample("models-pictures", cluster.status(), few, few[5].model.id),
         Sample("models-empty", cluster.status(others=()), ()),
         Sample("models-demo-only", cluster.status(others=()), (cluster.demo_model(),)),
         Sample("models-200", cluster.status(), cluster.many_models(), "Sample-042-Q6_K"),

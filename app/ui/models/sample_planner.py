@@ -4,7 +4,18 @@ from collections.abc import Sequence
 
 from app.schema.instance import LaunchRequest
 from app.schema.model import HeldModel, ModelFile
-from app.schema.plan import Alternative, KvType, NodeReason, Plan, PlanRequest, Prediction, Refusal, Role, Stage
+from app.schema.plan import (
+    Alternative,
+    EncoderShare,
+    KvType,
+    NodeReason,
+    Plan,
+    PlanRequest,
+    Prediction,
+    Refusal,
+    Role,
+    Stage,
+)
 from app.schema.record import InstanceId, NodeId
 from app.ui.models import sample_cluster as cluster
 from app.ui.models.sample_cluster import GIBI, LAPTOP, LIVING_ROOM, MEBI, WORKSHOP
@@ -134,11 +145,23 @@ def _plan(model: ModelFile, request: PlanRequest, context: int, counts: dict[Nod
         tensor_split=tuple(stage.layers for stage in stages),
         reserve_bytes=GIBI,
         head_ram_bytes=round(model.size_bytes / 50),
+        encoder=_encoder(stages[-1]) if model.projector_path is not None else None,
         left_out=left_out,
         alternatives=_alternatives(model, context, request.slots),
         largest_context=_largest(model, request.pcs or 3, request.slots),
         largest_context_in_place=_largest(model, len(used), request.slots),
         prediction=_prediction(model, {stage.node: stage.weight_bytes for stage in stages}),
+    )
+
+
+def _encoder(stage: Stage) -> EncoderShare:
+    """A picture encoder of Gemma's kind on the head's card."""
+    return EncoderShare(
+        node_name=stage.node_name,
+        device=stage.device,
+        weight_bytes=812 * MEBI,
+        compute_bytes=130 * MEBI,
+        free_bytes=stage.free_bytes,
     )
 
 
