@@ -42,7 +42,7 @@ START_SECONDS = 60.0
 REQUEST_SECONDS = 30.0
 
 DEADLINE_SECONDS = 150.0
-"""How long a device may take in all. A quiet one takes ten to fifteen seconds."""
+"""How long a device may take in all. A quiet one takes ten to twenty-five seconds."""
 
 NEEDED_BYTES = 1 << 30
 """Free memory a device must have to be measured: the largest file, the driver's own and room to spare."""
@@ -106,7 +106,7 @@ class CalibrationPlace:
 
 
 async def calibrate(place: CalibrationPlace, device: str) -> Calibration:
-    """Measure one device by its engine name (`CUDA0`, `CPU`); ten to fifteen seconds of its full load.
+    """Measure one device by its engine name (`CUDA0`, `CPU`); ten to twenty-five seconds of its full load.
 
     The wide files are measured once more with rearranged weights where the engine rearranges them: on a processor.
     Cancelling ends the engine at once. Raises CalibrationFailed, also when something else keeps the device busy.
