@@ -36,7 +36,7 @@ from tests.link_bed import Inside
 
 PEERS = 32
 SETTLE_SECONDS = 10.0
-SECONDS = 20.0
+SECONDS = 10.0
 
 
 class SimulatedPc:
@@ -177,5 +177,5 @@ def _report(own: Status, node: NodeId) -> bytes:
 
 
 def measure() -> dict[str, float]:
-    """Means over twenty seconds each, when nothing is asked of the node."""
+    """Means over ten seconds each, when nothing is asked of the node."""
     return asyncio.run(_measure())

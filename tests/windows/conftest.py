@@ -13,12 +13,11 @@ if sys.platform == "win32":
 else:
     collect_ignore = ["inside", "installed"]
 
-    from installer.setup import setup_name
     from tests.windows import package
     from tests.windows.in_wine import wanted_rig
 
     BUILT = "CARAVAN_WINDOWS_PACKAGE"
-    """The environment variable that names a folder where `rig package --engine` has built already; else it is built."""
+    """The environment variable that names a folder for which `rig package --engine` was started; else it is built."""
 
     @pytest.fixture(scope="session")
     def setup() -> Iterator[Path]:
@@ -26,7 +25,7 @@ else:
         rig = wanted_rig()
         built = os.environ.get(BUILT)
         if built:
-            yield Path(built) / setup_name()
+            yield package.made(Path(built))
             return
         with tempfile.TemporaryDirectory(prefix="caravan-package-") as folder:
             yield package.make(rig, Path(folder), with_engine=True)

@@ -1,11 +1,13 @@
 """`installer.build` in the rig: PyInstaller with Windows Python under Wine, makensis in the chroot."""
 
+import fcntl
 import shlex
 import subprocess
 from pathlib import Path, PurePath, PurePosixPath
 
 from installer import program
 from installer.build import ROOT, Tools, make_setup, package
+from installer.setup import setup_name
 from tests.windows import chroot
 from tests.windows.chroot import Inside, Mount
 from tests.windows.places import PACKAGING_PYTHON, Places
@@ -13,6 +15,7 @@ from tests.windows.wine import Setting, prefix_folder, windows_command
 
 _OUT = "/out"
 _CHECKOUT = "/caravan"
+_LOCK = "being-built.lock"
 
 
 def make(places: Places, folder: Path, with_engine: bool) -> Path:
@@ -20,9 +23,24 @@ def make(places: Places, folder: Path, with_engine: bool) -> Path:
 
     Raises CalledProcessError or RuntimeError.
     """
-    return package(
-        folder.absolute(), tools(places, folder.absolute()), places.windows / "engine" if with_engine else None
-    )
+    where = folder.absolute()
+    where.mkdir(parents=True, exist_ok=True)
+    with (where / _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return package(where, tools(places, where), places.windows / "engine" if with_engine else None)
+
+
+def made(folder: Path) -> Path:
+    """The installer that `make` makes in `folder`, also by another process: waits for its end.
+
+    Raises FileNotFoundError when it made none.
+    """
+    with (folder / _LOCK).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+    installer = folder / setup_name()
+    if not installer.exists():
+        raise FileNotFoundError(f"The installer could not be built in {folder}.")
+    return installer
 
 
 def make_installer(places: Places, folder: Path) -> Path:

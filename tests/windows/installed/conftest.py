@@ -91,12 +91,19 @@ def started(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-@pytest.fixture
-def caravan() -> Iterator[Caravan]:
-    """Caravan installed for everyone; whatever the test leaves is removed."""
+@contextmanager
+def installed() -> Iterator[Caravan]:
+    """Caravan installed for everyone; at the end whatever is left of it is removed."""
     LOG.unlink(missing_ok=True)
     found = Caravan(FOLDER)
     assert found.install() == 0
     yield found
     if (found.folder / "uninstall.exe").exists():
         found.uninstall("/PURGE")
+
+
+@pytest.fixture
+def caravan() -> Iterator[Caravan]:
+    """An installation of the test's own, which it may change."""
+    with installed() as found:
+        yield found

@@ -3,18 +3,26 @@
 import json
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from app.system.session_window import CLASS_NAME as SESSION_WINDOW
-from tests.windows.installed.conftest import OURS, Caravan, running, started, wait_until
+from tests.windows.installed.conftest import OURS, Caravan, installed, running, started, wait_until
 from tests.windows.on_screen import sign_out, windows
 
 MODEL = "caravan-demo"
 SECOND_START_SECONDS = 10.0
 SIGN_OUT_SECONDS = 5.0
+
+
+@pytest.fixture(scope="module")
+def caravan() -> Iterator[Caravan]:
+    """One installation for all tests here: none of them changes it."""
+    with installed() as found:
+        yield found
 
 
 def settled(data: Path) -> Path:
