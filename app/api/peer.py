@@ -3,7 +3,7 @@
 Only the link process of this PC can connect (`app.api.peer_protocol`), and it names the peer that it proved.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -51,17 +51,17 @@ def peer_app(node: Node, upstream: Upstream) -> FastAPI:
     return app
 
 
-def _members_only(node: Node) -> Callable[[Request], None]:
+def _members_only(node: Node) -> Callable[[Request], Awaitable[None]]:
     """A PC that is still joining may exchange member lists, and nothing else."""
 
-    def check(request: Request) -> None:
-        node.cluster.check_member(_peer(request))
+    async def check(request: Request) -> None:
+        node.cluster.check_member(NodeId(request.scope[PEER_KEY]))
 
     return check
 
 
-def _peer(request: Request) -> NodeId:
-    """The peer that asks, as the link process proved it."""
+async def _peer(request: Request) -> NodeId:
+    """The peer that asks, as the link process proved it. FastAPI would call a plain function in a thread."""
     return NodeId(request.scope[PEER_KEY])
 
 

@@ -173,7 +173,7 @@ class Peers:
         return watched.peer.model_copy(update=alive)
 
     def _set(self, watched: _Watched, peer: Peer) -> None:
-        if self._watched.get(peer.node) is not watched:
+        if self._watched.get(peer.node) is not watched or peer == watched.peer:
             return
         if watched.peer.reachability is not peer.reachability:
             logger.info("peer %s is %s", peer.called, peer.reachability)

@@ -29,8 +29,8 @@ def reduce(status: Status, event: Event) -> Status:
 
 def difference(before: Status, after: Status) -> dict[str, Any]:
     """The top-level fields that differ, `seq` left out, with their new values."""
-    names = (name for name in Status.model_fields if name != "seq")
-    return {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}
+    pairs = ((name, getattr(before, name), getattr(after, name)) for name in Status.model_fields if name != "seq")
+    return {name: new for name, old, new in pairs if new is not old and new != old}
 
 
 def delta(event: Event, seq: int, changed: dict[str, Any]) -> Delta:

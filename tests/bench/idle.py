@@ -49,17 +49,17 @@ class SimulatedPc:
         self.answered = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """What its node would answer: its report to whoever asks."""
+        """What its node would answer: its report to whoever asks, and that it has no models."""
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await reader.readline()
             while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                found = head.startswith(b"GET /peer/v1/report ")
-                self.heard += found
-                body = self.report if found else b"{}"
-                status = b"200 OK" if found else b"404 Not Found"
+                path = (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1]
+                self.heard += path == b"/peer/v1/report"
+                body = {b"/peer/v1/report": self.report, b"/peer/v1/models": b"[]"}.get(path)
+                status = b"404 Not Found" if body is None else b"200 OK"
                 kind = b"Content-Type: application/json\r\n"
-                writer.write(b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status, kind, len(body), body))
+                text = body or b"{}"
+                writer.write(b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\n\r\n%b" % (status, kind, len(text), text))
                 await writer.drain()
         writer.close()
 

@@ -120,6 +120,16 @@ async def test_a_peer_is_lost_after_three_misses_and_comes_back() -> None:
     assert watching.cut == [ID], "its streams are cut once, when it is lost"
 
 
+async def test_heartbeats_that_tell_nothing_new_are_heard_but_not_published() -> None:
+    watching = Watching(SmallLink())
+    async with watching.running():
+        async with asyncio.timeout(5):
+            while len(watching.heard) < 5:
+                await asyncio.sleep(0.001)
+        published = [each.peer.reachability for each in watching.seen if isinstance(each, PeerChanged)]
+    assert published == [Reachability.CONNECTING, Reachability.ALIVE]
+
+
 async def test_a_late_answer_does_not_delay_the_next_question() -> None:
     link = SmallLink()
     link.delay = 0.2
