@@ -1,7 +1,7 @@
 """The connection on which a peer is asked for its report, by each node of each other every two seconds.
 
-With many peers nothing else costs an idle node as much. h11, the parser that httpx uses itself, on a plain stream takes a
-quarter of httpx's processor time for it.
+With many peers nothing else costs an idle node as much. h11, the parser that httpx uses itself, on a plain stream takes
+a quarter of httpx's processor time for it.
 """
 
 import asyncio
