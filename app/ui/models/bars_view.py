@@ -52,7 +52,7 @@ class _DeviceLine(QWidget):
         self._name = Elided(pixels=BODY, is_strong=True)
         self._what = Quiet()
         self._room = Quiet()
-        self._parts = Quiet()
+        self._parts = Quiet(wraps=True)
         self._bar = StackedBar(theme, tr("Memory"))
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
