@@ -56,7 +56,7 @@ class Bound:
     def with_stop(self, stop: Stop) -> float:
         """The bound when that stop holds at least the smallest block: its own cost in full, and the bytes of that."""
         others = [price for key, price in self._prices.items() if key != id(stop)]
-        rest = _filled(sorted([*others, (stop.per_byte, self._budget(stop))]), self._whole - self._smallest)
+        rest = filled(sorted([*others, (stop.per_byte, self._budget(stop))]), self._whole - self._smallest)
         own = stop.fixed + self._tolls.get(id(stop), 0.0) + self._smallest * stop.per_byte
         return own + rest + self._due - self._back
 
@@ -67,11 +67,13 @@ class Bound:
         led = self._line.leading if self._line.endings is None else None
         if led is not None:
             return self.with_stop(led)
-        return _filled(sorted(self._prices.values()), self._whole) + self._due - self._back
+        return filled(sorted(self._prices.values()), self._whole) + self._due - self._back
 
     def _budget(self, stop: Stop) -> float:
         """Bytes a stop can have: what is free, and what it gets done in time."""
-        budget = float(stop.offer.budget)
+        budget = float(
+            stop.offer.budget if self._line.endings is not None and stop.cost.hop is None else stop.room.most
+        )
         return (
             budget if self._high == inf or not stop.prompt_per_byte else min(budget, self._high / stop.prompt_per_byte)
         )
@@ -112,7 +114,7 @@ def lowest_wait(line: Line) -> float:
     return 1.0 / sum(1.0 / seconds for seconds in whole) if whole and all(whole) else 0.0
 
 
-def _filled(prices: Sequence[tuple[float, float]], count: float) -> float:
+def filled(prices: Sequence[tuple[float, float]], count: float) -> float:
     """Seconds of so many bytes, the first prices first; infinite when there is no room for all."""
     seconds = 0.0
     for price, budget in prices:

@@ -95,6 +95,10 @@ class Line:
             yield from worker
         yield from self.own
 
+    def among(self, workers: Sequence[tuple[Stop, ...]]) -> "Line":
+        """The line with these workers."""
+        return replace(self, workers=tuple(workers))
+
 
 class Ground:
     """What does not change while placements are sought: the model's demand and work, and the measured links.

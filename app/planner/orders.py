@@ -15,7 +15,7 @@ MOST_TURNS = 40
 """Orders of workers that are tried where the usual one holds less, or is slower, than any order could."""
 
 FEW_TURNS = 3
-"""So many where one that fits is known already, unless the workers have few devices."""
+"""So many, over the devices of a division alone, where the workers have more than a few."""
 
 FEW_DEVICES = 6
 """Devices of workers of which each pair is tried first and last: 30 orders."""
@@ -40,21 +40,44 @@ def in_any_order(
     least = solve(loose)
     tidy = least if loose is line else {pcs: arranged(demand, line, division) for pcs, division in least.items()}
     found = {pcs: division for pcs, division in tidy.items() if division is not None}
-    open_numbers = {*least, *(numbers if demand.largest_block > demand.smallest_block else ())}
-    few = sum(map(len, line.workers)) <= FEW_DEVICES
-    for number, order in enumerate(islice(turns(demand, line), most)):
-        near = CLOSE_ENOUGH / 4 if few or number < FEW_TURNS else inf
-        open_numbers = {pcs for pcs in open_numbers if not _is_near(least.get(pcs), found.get(pcs), near)}
-        if not open_numbers or (number >= FEW_TURNS and not few and found):
-            break
-        for pcs, division in solve(order).items():
-            if pcs not in found or division.seconds < found[pcs].seconds:
-                found[pcs] = division
+    if sum(map(len, line.workers)) <= FEW_DEVICES:
+        sought = {*least, *(numbers if demand.largest_block > demand.smallest_block else ())}
+        _try(found, least, sought, solve, islice(turns(demand, line), most))
+        return found
+    for pcs, division in least.items():
+        _try(found, least, {pcs}, solve, islice(turns(demand, _only(line, division)), min(most, FEW_TURNS)))
+    missing = least.keys() - found.keys() if found else {*least, *numbers}
+    _try(found, least, missing, solve, islice(turns(demand, line), min(most, FEW_TURNS) if found else most))
     return found
 
 
-def _is_near(least: Division | None, found: Division | None, near: float) -> bool:
-    return found is not None and (least is None or found.seconds <= least.seconds * (1 + near))
+def _try(
+    found: dict[int, Division],
+    least: Mapping[int, Division],
+    sought: Iterable[int],
+    solve: Solve,
+    orders: Iterable[Line],
+) -> None:
+    """Search a line in these orders until something near the least is found for each of the numbers sought."""
+    open_numbers = set(sought)
+    for order in orders:
+        open_numbers = {pcs for pcs in open_numbers if not _is_near(least.get(pcs), found.get(pcs))}
+        if not open_numbers:
+            return
+        for pcs, division in solve(order).items():
+            if pcs not in found or division.seconds < found[pcs].seconds:
+                found[pcs] = division
+
+
+def _is_near(least: Division | None, found: Division | None) -> bool:
+    return found is not None and (least is None or found.seconds <= least.seconds * (1 + CLOSE_ENOUGH / 4))
+
+
+def _only(line: Line, division: Division) -> Line:
+    """The line with no more devices of workers than a division uses."""
+    used = {_key(stop) for stop in division.stops}
+    kept = (tuple(stop for stop in worker if _key(stop) in used) for worker in line.workers)
+    return line.among([worker for worker in kept if worker])
 
 
 def numbers_with_room(demand: Demand, line: Line, most: int) -> list[int]:

@@ -10,6 +10,7 @@ from app.planner.bounds import least_seconds, narrowed
 from app.planner.drivable import accelerators, roomiest
 from app.planner.eligibility import Candidate, Eligibility, Offer
 from app.planner.fastest import TIED, Division, divisions, fastest, quickly, slowest_wait
+from app.planner.few import hopeful
 from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Ground, Line, compute_bytes, on_head_processor
 from app.planner.memory import Demand
 from app.planner.orders import has_room, in_any_order, numbers_with_room
@@ -193,6 +194,9 @@ class Search:
             worth = min((p.seconds for n, p in self._compared.items() if n in allowed), default=inf)
             most = min(max(allowed, default=1), min(allowed, default=1) + MOST_BEYOND)
             found = self._on_any(hopeful[:COMPARED_HEADS], allowed, worth, most)
+            others = [head for head in self._heads if head not in hopeful[:COMPARED_HEADS]]
+            found += self._on_any(others, allowed, min((p.seconds for p in found), default=inf) / (1 + TIED), most)
+            found.sort(key=lambda placement: len(placement.nodes))
             found = found or self._on_any(self._heads, allowed, inf, max(allowed, default=1))
         else:
             fewer = min(len(survey[number].nodes) for number in order[: len(self._searched)]) - 1
@@ -229,6 +233,9 @@ class Search:
         bound = worth * (1 + TIED)
         lines = [line for line in self._lines(head) if least_seconds(self.demand, line) <= bound]
         narrow = [narrowed(self.demand, line, bound, most) for line in lines]
+        if bound < inf:
+            numbers = [pcs for pcs in range(1, most + 1) if pcs in wanted]
+            narrow = [line for each in narrow if (line := hopeful(self.demand, each, self._required, numbers, bound))]
         return _best(self.demand, narrow, self._wish, most, worth, wanted)
 
     def _survey(self) -> dict[int, Placement]:
