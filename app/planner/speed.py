@@ -57,14 +57,17 @@ class Mix:
 
 
 def mix_of(request: PlanRequest, context: int) -> Mix:
-    """The mix a request names, cut to what fits one slot of the context: at least one token each way.
+    """The mix a request names, made smaller in proportion where one slot of the context does not hold it: at least one
+    token each way.
 
     All slots answer at once, unless one answer is to be fast.
     """
     room = max(context // request.slots, 2)
-    prompt = min(request.prompt_tokens or DEFAULT_PROMPT, room - 1)
-    at_once = 1 if request.prefer is Preference.ANSWER else request.slots
-    return Mix(prompt, min(request.answer_tokens or DEFAULT_ANSWER, room - prompt), at_once)
+    prompt, answer = request.prompt_tokens or DEFAULT_PROMPT, request.answer_tokens or DEFAULT_ANSWER
+    if prompt + answer > room:
+        prompt = min(max(prompt * room // (prompt + answer), 1), room - 1)
+        answer = room - prompt
+    return Mix(prompt, answer, 1 if request.prefer is Preference.ANSWER else request.slots)
 
 
 @dataclass(frozen=True, slots=True)

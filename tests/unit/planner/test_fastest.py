@@ -133,8 +133,10 @@ class Reference:
         self.model, self.view = model, view
         self.slots = 1 if request.prefer is Preference.ANSWER else request.slots
         room = CONTEXT // request.slots
-        self.prompt = min(request.prompt_tokens or 1000, room - 1)
-        self.answer = min(request.answer_tokens or 400, room - self.prompt)
+        self.prompt, self.answer = request.prompt_tokens or 1000, request.answer_tokens or 400
+        if (wished := self.prompt + self.answer) > room:
+            self.prompt = min(max(self.prompt * room // wished, 1), room - 1)
+            self.answer = room - self.prompt
         self.batches = -(-self.prompt // 512)
         # The first token of a micro-batch is in the time of its bytes.
         self.later = self.prompt - self.batches

@@ -101,10 +101,13 @@ def test_later_micro_batches_overlap_all_but_the_slowest_stage() -> None:
     assert overlapped([4.0, 4.0], 4) == pytest.approx(2.0 + 3.0)
 
 
-def test_a_mix_fits_its_slot() -> None:
+def test_a_mix_fits_its_slot_and_keeps_its_proportions() -> None:
     assert mix_of(ask(), 4096) == Mix(1000, 400, 1)
-    assert mix_of(ask(slots=4), 4096) == Mix(1000, 24, 4)
-    assert mix_of(ask(prompt_tokens=9000, answer_tokens=5), 4096) == Mix(4095, 1, 1)
+    assert mix_of(ask(slots=4), 4096) == Mix(731, 293, 4)
+    assert mix_of(ask(), 512) == Mix(365, 147, 1)
+    assert mix_of(ask(prompt_tokens=9000, answer_tokens=5), 4096) == Mix(4093, 3, 1)
+    assert mix_of(ask(prompt_tokens=1, answer_tokens=9000), 512) == Mix(1, 511, 1)
+    assert mix_of(ask(slots=64), 64) == Mix(1, 1, 64)
 
 
 def test_stand_ins_are_no_predictions() -> None:
