@@ -35,6 +35,7 @@ def recording_netsh(rig: Places, prefix: Path) -> None:
     chroot.run(rig, f"rm -f /made/netsh.exe && {compiler} /source/netsh_recorder.c -o /made/netsh.exe", Inside(mounts))
 
 
+@pytest.mark.timeout(900)
 def test_the_program_stays_small(setup: Path) -> None:
     found = sizes(setup.parent / "Caravan")
     own = sum(size for path, size in found.items() if path.parts[0] != ENGINE_FOLDER)
