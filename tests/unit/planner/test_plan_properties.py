@@ -14,7 +14,7 @@ from app.planner.plan import plan
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView, DeviceResources, KvType, NodeResources, Plan, PlanRequest, Refusal, Role
 from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
-from tests.unit.planner.test_fastest import spilled_choices
+from tests.unit.planner.test_fastest import orders, spilled_choices
 
 CONTEXT = 1024
 
@@ -125,13 +125,19 @@ def list_holds(needs: Demand, head: NodeResources, devices: Sequence[Device], pr
 
 
 def set_holds(needs: Demand, head: NodeResources, workers: Sequence[NodeResources], processors: bool) -> bool:
-    """Whether any list of these PCs' devices that uses every worker holds the model."""
+    """Whether any list of these PCs' devices that uses every worker holds the model, in any order of the workers."""
     devices = ordered(head, workers, processors)
     for count in range(1, min(len(devices), needs.layers) + 1):
         for chosen in combinations(devices, count):
             used = {pc.node for pc, _ in chosen}
-            if all(worker.node in used for worker in workers) and list_holds(needs, head, chosen, processors):
-                return True
+            if not all(worker.node in used for worker in workers):
+                continue
+            ours = [device for device in chosen if device[0] is not head]
+            begin = chosen.index(ours[0]) if ours else 0
+            for order in orders(ours):
+                moved = (*chosen[:begin], *order, *chosen[begin + len(ours) :])
+                if list_holds(needs, head, moved, processors):
+                    return True
     return False
 
 
