@@ -68,8 +68,8 @@ def check_buffers(plan: Plan, buffers: Sequence[DeviceBuffer]) -> None:
     for stage in plan.stages:
         case = (stage.node_name, stage.device, buffers)
         assert abs(told.of(stage, "KV") - stage.layers * kv) <= SAME, case
-        # The head's own processor has the embedding table as well. The demo model's output layer is the same table: alone
-        # it keeps it once, and if it rearranges weights, that copy is what is told.
+        # The head's own processor has the embedding table as well. The demo model's output layer is the same table:
+        # alone it keeps it once, and if it rearranges weights, that copy is what is told.
         beside = plan.head_ram_bytes if stage.node == plan.head else 0
         weights = told.weights(stage)
         assert abs(weights - (stage.weight_bytes + beside) / MEBIBYTE) <= CLOSE, case
