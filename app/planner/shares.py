@@ -87,14 +87,28 @@ def _offers(question: Question, shares: Sequence[Share], head: Candidate | None 
 
 
 def _head(question: Question, heads: Sequence[Candidate]) -> Candidate | None:
-    """The preferred head under which every share's PC can work and its own processor, if used, comes first."""
+    """The head under which every share's PC can work and its own processor, if used, comes first.
+
+    One that the split is natural for is preferred: in the engine's order its processor leads, or its card ends. So the
+    stages of a plan, asked for as shares, come under the head of that plan. Then one that holds blocks at all.
+    """
     offers = _offers(question, _taken(question))
-    for head in heads:
-        others = {offer.node.node for offer in offers if offer.node.node != head.node.node}
-        able = {worker.node.node for worker in question.eligibility.workers(head)}
-        if others <= able and not any(on_head_processor(offer, head) for offer in offers[1:]):
-            return head
-    return None
+    able = [head for head in heads if _can_lead(question, head, offers)]
+    return min(able, key=lambda head: _unlikely(head, offers), default=None)
+
+
+def _can_lead(question: Question, head: Candidate, offers: Sequence[Offer]) -> bool:
+    others = {offer.node.node for offer in offers if offer.node.node != head.node.node}
+    able = {worker.node.node for worker in question.eligibility.workers(head)}
+    return others <= able and not any(on_head_processor(offer, head) for offer in offers[1:])
+
+
+def _unlikely(head: Candidate, offers: Sequence[Offer]) -> int:
+    """0 where the split is as the engine orders it under that head, 1 where it holds blocks, 2 where it holds none."""
+    own = [offer.node.node == head.node.node for offer in offers]
+    if not any(own):
+        return 2
+    return 0 if own[-1] or on_head_processor(offers[0], head) else 1
 
 
 def _unusable(question: Question) -> str | None:

@@ -33,6 +33,21 @@ def test_a_fixed_split_is_taken_as_it_is() -> None:
     assert turned.stages[-1].holds_output
 
 
+def test_the_stages_of_a_plan_as_shares_make_that_plan() -> None:
+    both = cluster(
+        node("DEN", gpu(6 * GIB), holds=True),
+        node("WORKSHOP", gpu(7 * GIB), cpu(32 * GIB), holds=True),
+        node("ATTIC", gpu(16 * GIB), holds=True),
+    )
+    for wishes in ({"avoid": ("attic",)}, {"use": ("den",), "pcs": 2}, {"head": "workshop", "avoid": ("attic",)}, {}):
+        planned = plan(ask(**wishes), EIGHT, both)
+        assert isinstance(planned, Plan), wishes
+        shares = [share(each.node, each.device, each.layers) for each in planned.stages]
+        again = plan(ask(shares=tuple(shares)), EIGHT, both)
+        assert isinstance(again, Plan)
+        assert (again.head, again.stages) == (planned.head, planned.stages), wishes
+
+
 def test_the_heads_processor_first() -> None:
     found = plan(ask(shares=(share("workshop", "CPU", 6), share("den", "CUDA0", 2))), EIGHT, PAIR)
     assert isinstance(found, Plan)
