@@ -35,7 +35,7 @@ class ContextSlider(QWidget):
         self._value.setMinimumWidth(self._value.fontMetrics().horizontalAdvance("000 000"))
         self._value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.room = Quiet(wraps=True, pixels=12)
-        self.offers = tuple(Button("", Role.QUIET, partial(self._take, number), is_small=True) for number in range(2))
+        self.offers = tuple(self._offer(number) for number in range(2))
         self._lay_out()
         self.slider.valueChanged.connect(self._moved)
 
@@ -78,6 +78,10 @@ class ContextSlider(QWidget):
         for button in self.offers:
             button.hide()
             below.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+
+    def _offer(self, number: int) -> Button:
+        """A button for a larger context, with words of its own before anything is known of it."""
+        return Button(tr("Use more context"), Role.QUIET, partial(self._take, number), is_small=True)
 
     def _moved(self) -> None:
         self._say()
