@@ -87,7 +87,7 @@ class Contexts:
                 return False
             if pcs is None:
                 return any(reach.holds(line, self._required, least) for line in lines)
-            return any(pcs in reach.numbers(line, self._required, pcs) for line in lines)
+            return any(reach.holds_on(line, self._required, pcs) for line in lines)
 
         return test
 
@@ -97,7 +97,7 @@ class Contexts:
         def test(step: int) -> bool:
             reach = self._reach(step)
             is_near = reach.demand.placed_bytes <= budget
-            return is_near and any(pcs in reach.numbers(line, self._required, pcs) for line in lines)
+            return is_near and any(reach.holds_on(line, self._required, pcs) for line in lines)
 
         return test
 

@@ -11,7 +11,7 @@ from app.planner.drivable import roomiest
 from app.planner.endings import Endings
 from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Line
 from app.planner.memory import Demand
-from app.planner.orders import FEW_DEVICES, FEW_TURNS, MOST_TURNS, turns
+from app.planner.orders import FEW_DEVICES, MOST_TURNS, turns
 from app.planner.room import Limits, eased_limits, limits
 from app.planner.stop import Stop
 from app.schema.record import NodeId
@@ -23,38 +23,55 @@ class Reach:
     def __init__(self, demand: Demand) -> None:
         self.demand = demand
         self._limits: dict[tuple[int, bool, bool, bool], Limits] = {}
+        self._runs: dict[tuple[int, bool, bool], int] = {}
         self._inside = (1 << demand.layers) - 2
         self._is_even = demand.largest_block == demand.smallest_block
 
-    def numbers(self, line: Line, required: frozenset[NodeId], most: int) -> set[int]:
-        """The numbers of PCs up to `most`, head included, on which the line holds all with `required` among them.
+    def holds_on(self, line: Line, required: frozenset[NodeId], pcs: int) -> bool:
+        """Whether the line holds all on exactly that many PCs, head included, with `required` among them.
 
         Whichever of its workers come first and last. Over more devices than the engine drives only the roomiest are
         looked at.
         """
-        return self._in_any_order(_drivable(line, most), required, most, or_more=False)
+        return self._in_any_order(_drivable(line, pcs), required, pcs, or_more=False)
 
     def holds(self, line: Line, required: frozenset[NodeId], least: int) -> bool:
-        """Whether the line holds all on `least` PCs or more. Limits as in `numbers`."""
-        return least in self._in_any_order(_drivable(line, MOST_PCS), required, least, or_more=True)
+        """Whether the line holds all on `least` PCs or more. Limits as in `holds_on`."""
+        return self._in_any_order(_drivable(line, MOST_PCS), required, least, or_more=True)
 
-    def _in_any_order(self, line: Line, required: frozenset[NodeId], most: int, *, or_more: bool) -> set[int]:
-        """The line's own order first; others only for numbers that hold all if no worker lost room by its place."""
-        found = _Walk(self, line, required, most, or_more=or_more).found
-        sought = {most} if or_more else set(range(1, most + 1))
-        if sought <= found:
-            return found
+    def _in_any_order(self, line: Line, required: frozenset[NodeId], pcs: int, *, or_more: bool) -> bool:
+        """The line's own order first; others only where the devices could hold all if none lost room by its place."""
+
+        def holds(order: Line, *, eased: bool = False) -> bool:
+            return pcs in _Walk(self, order, required, pcs, or_more=or_more, eased=eased).found
+
+        if holds(line):
+            return True
+        if (pcs == 1 and not or_more) or not self._has_blocks(line, MOST_PCS if or_more else pcs):
+            return False
         is_few = sum(map(len, line.workers)) <= FEW_DEVICES
-        if self._is_even or not is_few:
-            sought &= _Walk(self, line, required, most, or_more=or_more, eased=True).found
-        for order in islice(turns(self.demand, line), 1, MOST_TURNS if is_few or not found else FEW_TURNS):
-            if sought <= found or not self._has_bytes(line):
-                break
-            found |= _Walk(self, order, required, most, or_more=or_more).found
-        return found
+        if (self._is_even or not is_few) and not holds(line, eased=True):
+            return False
+        return any(map(holds, islice(turns(self.demand, line), 1, MOST_TURNS)))
 
-    def _has_bytes(self, line: Line) -> bool:
-        return sum(stop.room.budget for stop in line.stops()) >= self.demand.prefix[-1]
+    def _has_blocks(self, line: Line, pcs: int) -> bool:
+        """Whether the longest runs of blocks on each device of the head and its roomiest workers are enough."""
+        if line.endings is not None:
+            budgets = (card.offer.budget for card in line.own)
+            own = sum(self.demand.most_blocks(budget, without_experts=True) for budget in budgets)
+        else:
+            own = sum(self._most_blocks(stop, line.pipelined) for stop in line.own)
+        if line.leading is not None:
+            own += self._most_blocks(line.leading, line.pipelined)
+        workers = (sum(self._most_blocks(stop, line.pipelined) for stop in worker) for worker in line.workers)
+        return own + sum(sorted(workers, reverse=True)[: pcs - 1]) >= self.demand.layers
+
+    def _most_blocks(self, stop: Stop, pipelined: bool) -> int:
+        key = (stop.room.budget, stop.room.embeds, pipelined)
+        if key not in self._runs:
+            limit = self.limit(stop, pipelined)
+            self._runs[key] = self.demand.layers if limit.is_enough else self.demand.most_blocks(limit.most)
+        return self._runs[key]
 
     def ends(self, limit: Limits, reached: int) -> bool:
         """Whether a device can take all that is left behind one of these numbers of blocks, and the output layer."""
