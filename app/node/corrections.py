@@ -5,16 +5,13 @@ model, and the planner gets it as corrections of devices and links: all parts of
 planner's prediction for it becomes what was measured. A device that was measured alone has its own.
 """
 
-import asyncio
-import logging
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from app.node.book_file import BookFile
 from app.schema.instance import InstanceStatus
 from app.schema.plan import (
     ClusterView,
@@ -28,9 +25,6 @@ from app.schema.plan import (
 )
 from app.schema.record import NodeId
 from app.schema.speed import Correction, CorrectionBook, LoadRatios, Mix
-from app.system.files import plain_reason, read_json_or_none, write_atomically
-
-logger = logging.getLogger("caravan.node.corrections")
 
 REMEMBERED = 5
 """Runs of a placement that make its factor, the newest ones."""
@@ -239,27 +233,25 @@ def _with(book: CorrectionBook, changed: Correction) -> CorrectionBook:
 
 
 class Corrections:
-    """The book of this node and its file. Reads are of memory; every change is written."""
+    """The book of this node and its file."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         """Reads the file (blocking); a damaged one counts as none."""
-        self._path = path
         self._clock = clock
-        self._book = _read(path)
-        self._writing = asyncio.Lock()
+        self._book = BookFile(path, CorrectionBook(), "what this run taught")
 
     @property
     def mix(self) -> Mix:
         """What users of this PC typically send and get."""
-        return self._book.mix
+        return self._book.current.mix
 
     def factor(self, plan: Plan) -> float:
         """How many times longer a plan's placement takes than the cost model says; 1 before its first run."""
-        return _find(self._book, plan).factor
+        return _find(self._book.current, plan).factor
 
     def with_corrections(self, view: ClusterView) -> ClusterView:
         """The cluster with what was learned of its devices and links, for the planner."""
-        return with_corrections(view, self._book)
+        return with_corrections(view, self._book.current)
 
     async def observe(
         self,
@@ -274,29 +266,10 @@ class Corrections:
         `prompt_tokens` are those computed, without what the cache had; speeds are tokens/s, None when not told.
         """
         exchange = Exchange(prompt_tokens, answer_tokens, prompt_speed, decode_speed)
-        await self._keep(after_run(self._book, instance.plan, exchange, self._clock()))
+        await self._book.keep(after_run(self._book.current, instance.plan, exchange, self._clock()))
 
     async def observe_ready(self, instance: InstanceStatus) -> None:
         """Learn from a launch: the time from its request to ready."""
         if instance.ready_at is not None:
             seconds = instance.ready_at - instance.created_at
-            await self._keep(after_load(self._book, instance.plan, seconds, self._clock()))
-
-    async def _keep(self, book: CorrectionBook) -> None:
-        if book == self._book:
-            return
-        self._book = book
-        async with self._writing:
-            try:
-                data = self._book.model_dump_json(indent=1).encode()
-                await asyncio.to_thread(write_atomically, self._path, data)
-            except OSError as error:
-                logger.warning("what this run taught is not kept: %s", plain_reason(error))
-
-
-def _read(path: Path) -> CorrectionBook:
-    try:
-        return CorrectionBook.model_validate(read_json_or_none(path) or {})
-    except ValidationError as error:
-        logger.warning("%s is damaged and begun anew: %d errors", path, error.error_count())
-        return CorrectionBook()
+            await self._book.keep(after_load(self._book.current, instance.plan, seconds, self._clock()))

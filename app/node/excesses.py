@@ -3,17 +3,14 @@
 A pure step over a `MemoryBook`, and a small store that keeps it. The planner counts what was learned on every device.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from app.node.book_file import BookFile
 from app.schema.memory import MemoryBook, MemoryExcess
 from app.schema.model import ModelFile
-from app.system.files import plain_reason, read_json_or_none, write_atomically
 
 logger = logging.getLogger("caravan.node.excesses")
 
@@ -48,38 +45,20 @@ def _place(each: MemoryExcess) -> tuple[str, int, str]:
 
 
 class Excesses:
-    """The book of this node and its file. Reads are of memory; every change is written."""
+    """The book of this node and its file."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         """Reads the file (blocking); a damaged one counts as none."""
-        self._path = path
         self._clock = clock
-        self._book = _read(path)
-        self._writing = asyncio.Lock()
+        self._book = BookFile(path, MemoryBook(), "what the engine said of memory")
 
     @property
     def current(self) -> tuple[MemoryExcess, ...]:
         """What is known, newest last."""
-        return self._book.excesses
+        return self._book.current.excesses
 
     async def observe(self, found: MemoryExcess) -> None:
         """Learn from a projection."""
-        book = after_projection(self._book, found.model_copy(update={"changed_at": self._clock()}))
-        if book is self._book:
-            return
-        self._book = book
-        logger.info("%s needs %d bytes more than planned on a device", found.model_id, found.beyond_bytes)
-        async with self._writing:
-            try:
-                data = self._book.model_dump_json(indent=1).encode()
-                await asyncio.to_thread(write_atomically, self._path, data)
-            except OSError as error:
-                logger.warning("what the engine said of memory is not kept: %s", plain_reason(error))
-
-
-def _read(path: Path) -> MemoryBook:
-    try:
-        return MemoryBook.model_validate(read_json_or_none(path) or {})
-    except ValidationError as error:
-        logger.warning("%s is damaged and begun anew: %d errors", path, error.error_count())
-        return MemoryBook()
+        dated = found.model_copy(update={"changed_at": self._clock()})
+        if await self._book.keep(after_projection(self._book.current, dated)):
+            logger.info("%s needs %d bytes more than planned on a device", found.model_id, found.beyond_bytes)

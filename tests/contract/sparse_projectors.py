@@ -12,6 +12,7 @@ import gguf
 from tests.contract.sparse_models import SparseModel
 
 F16, F32 = gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.F32
+BLOCKS = 2
 
 
 class SparseProjector(SparseModel):
@@ -39,7 +40,7 @@ class SparseProjector(SparseModel):
             vision__patch_size=patch,
             vision__embedding_length=width,
             vision__feed_forward_length=forward,
-            vision__block_count=2,
+            vision__block_count=BLOCKS,
             vision__projection_dim=text,
             vision__attention__head_count=heads,
             vision__attention__layer_norm_epsilon=1e-6,
@@ -49,7 +50,7 @@ class SparseProjector(SparseModel):
         )
         self.width = width
         self.tensor("v.patch_embd.weight", patch, patch, 3, width, kind=F16)
-        for block in range(2):
+        for block in range(BLOCKS):
             self._block(f"v.blk.{block}", width, forward)
 
     def _block(self, name: str, width: int, forward: int) -> None:
@@ -59,6 +60,11 @@ class SparseProjector(SparseModel):
         self.linear(f"{name}.ffn_down", forward, width)
         for norm in ("ln1", "ln2"):
             self.norm(f"{name}.{norm}", width)
+
+    def gates(self, width: int, forward: int) -> None:
+        """The gate of each block's feed-forward part."""
+        for block in range(BLOCKS):
+            self.linear(f"v.blk.{block}.ffn_gate", width, forward)
 
     def linear(self, name: str, ins: int, outs: int) -> None:
         """A matrix and its bias."""
@@ -102,8 +108,7 @@ def gemma4(path: Path, text: int) -> Path:
     tower = SparseProjector(
         path, "gemma4v", picture=224, patch=16, width=1152, forward=4304, heads=16, text=text, **keys
     )
-    for block in range(2):
-        tower.linear(f"v.blk.{block}.ffn_gate", 1152, 4304)
+    tower.gates(1152, 4304)
     tower.tensor("v.position_embd.weight", 1152, 10240, 2, kind=F32)
     tower.tensor("mm.input_projection.weight", 1152, text, kind=F16)
     return tower.close()
@@ -123,8 +128,7 @@ def qwen25vl(path: Path, text: int) -> Path:
     tower = SparseProjector(
         path, "qwen2.5vl_merger", picture=560, patch=14, width=1280, forward=3420, heads=16, text=text, **keys
     )
-    for block in range(2):
-        tower.linear(f"v.blk.{block}.ffn_gate", 1280, 3420)
+    tower.gates(1280, 3420)
     return _merger(tower, text)
 
 
@@ -142,8 +146,7 @@ def pixtral(path: Path, text: int) -> Path:
     tower = SparseProjector(
         path, "pixtral", picture=1024, patch=16, width=1024, forward=4096, heads=16, text=text, **keys
     )
-    for block in range(2):
-        tower.linear(f"v.blk.{block}.ffn_gate", 1024, 4096)
+    tower.gates(1024, 4096)
     tower.norm("v.pre_ln", 1024)
     tower.linear("mm.1", 1024, text)
     tower.linear("mm.2", text, text)

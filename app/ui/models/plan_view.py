@@ -172,7 +172,7 @@ def _pc_bars(plan: Plan, pcs: Sequence[Pc], node: NodeId, order: int) -> PcBars:
     pc = next((each for each in pcs if each.node == node), None)
     stages = [stage for stage in plan.stages if stage.node == node]
     name = stages[0].node_name if stages else pc.name if pc else node[:8]
-    found = {stage.device: _device_bar(stage, pc) for stage in stages}
+    found = {stage.device: _bar(stage.device, stage, layer_words(stage), pc, stage.kv_bytes) for stage in stages}
     if node == plan.head:
         _add_beside(found, plan, pc)
     return PcBars(
@@ -188,12 +188,14 @@ def _pc_bars(plan: Plan, pcs: Sequence[Pc], node: NodeId, order: int) -> PcBars:
 def _add_beside(found: dict[str, DeviceBar], plan: Plan, pc: Pc | None) -> None:
     """Add to the head's bars what its devices hold beside their layers."""
     if plan.experts is not None:
-        experts = _expert_bar(plan.experts, pc)
+        words = tr("experts of {count} layers", count=len(plan.experts.layers))
+        experts = _bar(CPU_DEVICE, plan.experts, words, pc)
         found[CPU_DEVICE] = _joined(found[CPU_DEVICE], experts) if CPU_DEVICE in found else experts
     if plan.encoder is not None:
         name = plan.encoder.device
         beside = found.get(name)
-        found[name] = _encoder_bar(plan.encoder, pc) if beside is None else _seeing(beside, plan.encoder)
+        alone = _bar(name, plan.encoder, tr("picture encoder"), pc)
+        found[name] = alone if beside is None else _seeing(beside, plan.encoder)
 
 
 def _joined(bar: DeviceBar, more: DeviceBar) -> DeviceBar:
@@ -215,53 +217,21 @@ def _seeing(bar: DeviceBar, encoder: EncoderShare) -> DeviceBar:
     return replace(bar, weights=bar.weights + size, encoder=size, free=max(0, free), over=max(0, -free))
 
 
-def _encoder_bar(encoder: EncoderShare, pc: Pc | None) -> DeviceBar:
-    """A device of the head with nothing but the picture encoder on it."""
-    device = pc.device(encoder.device) if pc else None
-    free = encoder.free_bytes - encoder.total_bytes
+def _bar(
+    device: str, held: Stage | ExpertShare | EncoderShare, layers: Phrase, pc: Pc | None, kv: int = 0
+) -> DeviceBar:
+    """The bar of a device with just that on it."""
+    known = pc.device(device) if pc else None
+    free = held.free_bytes - held.total_bytes
     return DeviceBar(
-        name=device_name(encoder.device, pc),
-        layers=tr("picture encoder"),
-        weights=encoder.weight_bytes,
-        kv=0,
-        buffers=encoder.compute_bytes,
-        other=max(0, device.total_bytes - encoder.free_bytes) if device else 0,
+        name=device_name(device, pc),
+        layers=layers,
+        weights=held.weight_bytes,
+        kv=kv,
+        buffers=held.compute_bytes,
+        other=max(0, known.total_bytes - held.free_bytes) if known else 0,
         free=max(0, free),
-        free_before=encoder.free_bytes,
-        over=max(0, -free),
-    )
-
-
-def _expert_bar(experts: ExpertShare, pc: Pc | None) -> DeviceBar:
-    """The head's RAM with the experts in it, which its processor computes."""
-    device = pc.device(CPU_DEVICE) if pc else None
-    free = experts.free_bytes - experts.total_bytes
-    return DeviceBar(
-        name="RAM",
-        layers=tr("experts of {count} layers", count=len(experts.layers)),
-        weights=experts.weight_bytes,
-        kv=0,
-        buffers=experts.compute_bytes,
-        other=max(0, device.total_bytes - experts.free_bytes) if device else 0,
-        free=max(0, free),
-        free_before=experts.free_bytes,
-        over=max(0, -free),
-    )
-
-
-def _device_bar(stage: Stage, pc: Pc | None) -> DeviceBar:
-    device = pc.device(stage.device) if pc else None
-    other = max(0, device.total_bytes - stage.free_bytes) if device else 0
-    free = stage.free_bytes - stage.total_bytes
-    return DeviceBar(
-        name=device_name(stage.device, pc),
-        layers=layer_words(stage),
-        weights=stage.weight_bytes,
-        kv=stage.kv_bytes,
-        buffers=stage.compute_bytes,
-        other=other,
-        free=max(0, free),
-        free_before=stage.free_bytes,
+        free_before=held.free_bytes,
         over=max(0, -free),
     )
 
