@@ -135,7 +135,7 @@ def _spared(question: Question, search: Search, placement: Placement, candidate:
     sentence = worker_problem(candidate, placement.head)
     if sentence is not None:
         return sentence
-    if not search.room(candidate, processors=True):
+    if not search.rooms.blocks(candidate, processors=True):
         return sentences.no_room(candidate.node, search.demand.context)
     if question.request.shares:
         return sentences.no_share(candidate.node)
@@ -143,7 +143,7 @@ def _spared(question: Question, search: Search, placement: Placement, candidate:
         return sentences.not_asked(candidate.node, question.request.pcs)
     if search.by_speed:
         return _slower(question, search, placement, candidate)
-    if not search.room(candidate, processors=False):
+    if not search.rooms.blocks(candidate, processors=False):
         return sentences.processor_spared(candidate.node)
     return sentences.not_needed(candidate.node, names(question, placement))
 

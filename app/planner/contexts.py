@@ -79,7 +79,7 @@ class Contexts:
 
     def _asked_under(self, head: Candidate, lines: Sequence[Line]) -> Callable[[int], bool]:
         pcs, least = self._question.request.pcs, self._question.request.min_pcs
-        budget = self._budget(head, self._searches[0].most_pcs if pcs is None else pcs)
+        budget = self._question.eligibility.budget(head, self._searches[0].most_pcs if pcs is None else pcs)
 
         def test(step: int) -> bool:
             reach = self._reach(step)
@@ -92,7 +92,7 @@ class Contexts:
         return test
 
     def _on_under(self, head: Candidate, lines: Sequence[Line], pcs: int) -> Callable[[int], bool]:
-        budget = self._budget(head, pcs)
+        budget = self._question.eligibility.budget(head, pcs)
 
         def test(step: int) -> bool:
             reach = self._reach(step)
@@ -100,12 +100,6 @@ class Contexts:
             return is_near and any(reach.holds_on(line, self._required, pcs) for line in lines)
 
         return test
-
-    def _budget(self, head: Candidate, pcs: int) -> int:
-        """All bytes that a head and its roomiest workers offer."""
-        workers = self._question.eligibility.workers(head)
-        sizes = sorted((sum(offer.budget for offer in pc.offers) for pc in workers), reverse=True)
-        return sum(offer.budget for offer in head.offers) + sum(sizes[: pcs - 1])
 
     def _reach(self, step: int) -> Reach:
         if step not in self._reaches:

@@ -96,6 +96,11 @@ class Eligibility:
         others = (c for c in self.kept if c.node.node != head.node.node)
         return tuple(c for c in others if not worker_problem(c, head))
 
+    def budget(self, head: Candidate, pcs: int) -> int:
+        """All bytes that a head and its roomiest workers offer, on that many PCs."""
+        sizes = sorted((sum(offer.budget for offer in pc.offers) for pc in self.workers(head)), reverse=True)
+        return sum(offer.budget for offer in head.offers) + sum(sizes[: pcs - 1])
+
 
 def eligible(request: PlanRequest, cluster: ClusterView) -> Eligibility:
     """Sort the nodes of a cluster into kept and dropped. Reasons that depend on the head: `worker_problem`."""

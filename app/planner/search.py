@@ -15,6 +15,7 @@ from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Ground, Line, compute_
 from app.planner.memory import Demand
 from app.planner.orders import has_room, in_any_order, numbers_with_room
 from app.planner.reach import Reach
+from app.planner.rooms import Rooms
 from app.planner.speed import StageCost, timing
 from app.planner.split import split
 from app.planner.stop import Stop
@@ -92,13 +93,13 @@ class Search:
     ) -> None:
         self.ground = ground
         self.by_speed = by_speed
+        self.rooms = Rooms(ground.demand, eligibility)
         self._eligibility = eligibility
         self._heads = heads
         self._wish = wish
         self._required = wish.required
         self._drawn: dict[tuple[NodeId, bool], tuple[Line, ...]] = {}
         self._fewest_found: dict[tuple[NodeId, bool], dict[int, Placement]] = {}
-        self._rooms: dict[tuple[NodeId, bool], int] = {}
         self._searched: list[Candidate] = []
 
     @property
@@ -142,9 +143,7 @@ class Search:
     def _on(self, pcs: int) -> Placement | None:
         found = self._compared.get(pcs) if pcs <= MOST_COMPARED else None
         if found is None:
-            able = [head for head in self._heads if self._has_bytes(head, pcs)]
-            able = [head for head in able if self._may_hold(head, pcs, processors=True)]
-            searched = (self._under(head, inf, pcs, (pcs,)).get(pcs) for head in able)
+            searched = (self._under(head, inf, pcs, (pcs,)).get(pcs) for head in self._able(pcs))
             found = min((p for p in searched if p), key=lambda p: p.seconds, default=None)
         return found
 
@@ -157,7 +156,7 @@ class Search:
         best: dict[int, Placement] = {}
         for head in self._heads if len(self._heads) <= COMPARED_HEADS else self._searched:
             worth = max((p.seconds for p in best.values()), default=inf) if len(best) == MOST_COMPARED else inf
-            lines = [narrowed(self.demand, few(line, MOST_COMPARED), worth) for line in self._lines(head)]
+            lines = [narrowed(self.demand, few(line, MOST_COMPARED), worth) for line in self.lines(head)]
             for pcs, placement in _best(self.demand, lines, self._wish, MOST_COMPARED, 0.0).items():
                 if pcs not in best or placement.seconds < best[pcs].seconds:
                     best[pcs] = placement
@@ -167,16 +166,11 @@ class Search:
         for processors in (False, True):
             for pcs in allowed:
                 for head in self._heads:
-                    if self._may_hold(head, pcs, processors=processors):
+                    if self.rooms.may_hold(head, pcs, processors=processors):
                         found = self._least(head, processors).get(pcs)
                         if found is not None:
                             return self._even(found)
         return None
-
-    def _may_hold(self, head: Candidate, pcs: int, *, processors: bool) -> bool:
-        """Whether the rooms of that many PCs add up: a bound that costs next to nothing."""
-        rooms = sorted((self.room(worker, processors=processors) for worker in self._workers(head)), reverse=True)
-        return self._own_room(head, processors=processors) + sum(rooms[: pcs - 1]) >= self.demand.layers
 
     def _fastest(self, allowed: Sequence[int]) -> Placement | None:
         """The fastest; of those that tie with it, the fewest PCs and then the first head."""
@@ -231,7 +225,7 @@ class Search:
     def _under(self, head: Candidate, worth: float, most: int, wanted: Container[int]) -> dict[int, Placement]:
         """The fastest placement under a head for each number of PCs, as far as it may come near `worth` seconds."""
         bound = worth * (1 + TIED)
-        lines = [line for line in self._lines(head) if least_seconds(self.demand, line) <= bound]
+        lines = [line for line in self.lines(head) if least_seconds(self.demand, line) <= bound]
         narrow = [narrowed(self.demand, line, bound, most) for line in lines]
         if bound < inf:
             numbers = [pcs for pcs in range(1, most + 1) if pcs in wanted]
@@ -265,28 +259,26 @@ class Search:
 
     def _bounds(self) -> list[tuple[float, int, Line]]:
         """What the placements of each line cost at least, with the number of its head."""
-        numbered = ((number, line) for number, head in enumerate(self._heads) for line in self._lines(head))
+        numbered = ((number, line) for number, head in enumerate(self._heads) for line in self.lines(head))
         return [(least_seconds(self.demand, line), number, line) for number, line in numbered]
 
     def _alone(self, head: Candidate, worth: float) -> dict[int, Placement]:
         """The fastest placement on the head alone."""
-        lines = [replace(line, workers=()) for line in self._lines(head)]
+        lines = [replace(line, workers=()) for line in self.lines(head)]
         hopeful = [line for line in lines if least_seconds(self.demand, line) <= worth * (1 + TIED)]
         return _best(self.demand, hopeful, Wish(), 1, worth)
 
     @cached_property
     def _holds_at_all(self) -> bool:
         """Whether any number of PCs holds the model under any head, wishes aside."""
-        able = [head for head in self._heads if self._has_bytes(head, self.most_pcs)]
-        able = [head for head in able if self._may_hold(head, self.most_pcs, processors=True)]
-        reach = Reach(self.demand)
-        return any(reach.holds(line, frozenset(), 1) for head in able for line in self._lines(head))
+        reach, able = Reach(self.demand), self._able(self.most_pcs)
+        return any(reach.holds(line, frozenset(), 1) for head in able for line in self.lines(head))
 
-    def _has_bytes(self, head: Candidate, pcs: int) -> bool:
-        """Whether all that a head and its roomiest workers offer is as much as the blocks take."""
-        sizes = sorted((sum(offer.budget for offer in pc.offers) for pc in self._workers(head)), reverse=True)
-        own = sum(offer.budget for offer in head.offers)
-        return own + sum(sizes[: pcs - 1]) >= self.demand.placed_bytes
+    def _able(self, pcs: int) -> list[Candidate]:
+        """The heads under which that many PCs could hold the model, by bytes and by blocks."""
+        needed = self.demand.placed_bytes
+        able = [head for head in self._heads if self._eligibility.budget(head, pcs) >= needed]
+        return [head for head in able if self.rooms.may_hold(head, pcs, processors=True)]
 
     def with_node(self, placement: Placement, candidate: Candidate) -> Placement | None:
         """A fast placement under the same head on these PCs and one more that must take part."""
@@ -294,7 +286,7 @@ class Search:
         used = {(offer.node.node, offer.device.device) for offer in placement.offers}
         used |= {(candidate.node.node, offer.device.device) for offer in candidate.offers}
         wait = slowest_wait(placement.costs, placement.counts)
-        lines = [_among(line, used) for line in self._lines(placement.head)]
+        lines = [_among(line, used) for line in self.lines(placement.head)]
         bounds = [least_seconds(self.demand, line) for line in lines]
         best: Division | None = None
         for bound, line in sorted(zip(bounds, lines, strict=True), key=itemgetter(0)):
@@ -310,38 +302,11 @@ class Search:
 
         return in_any_order(self.demand, line, solve, (), QUICK_TURNS).get(1)
 
-    def room(self, candidate: Candidate, *, processors: bool) -> int:
-        """An upper bound of the blocks a PC can hold: the longest run on each of its devices, added up."""
-        key = (candidate.node.node, processors)
-        if key not in self._rooms:
-            self._rooms[key] = sum(self._most_blocks(offer) for offer in candidate.usable(processors=processors))
-        return self._rooms[key]
-
-    def _most_blocks(self, offer: Offer, *, without_experts: bool = False) -> int:
-        buffers = self.demand.buffers
-        least = buffers.of(first=False, last=False, pipelined=False)
-        if without_experts:
-            least = min(least, buffers.spilled(first=False, last=False, whole=False, copied=0))
-        return self.demand.most_blocks(offer.budget - least, without_experts=without_experts)
-
-    def _own_room(self, head: Candidate, *, processors: bool) -> int:
-        """The same for a head, whose cards may leave experts in its RAM."""
-        offers = head.usable(processors=processors)
-        if not self.demand.has_experts or not any(offer.device.is_cpu for offer in offers):
-            return self.room(head, processors=processors)
-        return sum(self._most_blocks(offer, without_experts=not offer.device.is_cpu) for offer in offers)
-
-    def _workers(self, head: Candidate) -> tuple[Candidate, ...]:
-        return self._eligibility.workers(head)
-
-    def lines(self, head: Candidate) -> tuple[Line, ...]:
-        """The lines of a head, processors included."""
-        return self._lines(head)
-
-    def _lines(self, head: Candidate, *, processors: bool = True) -> tuple[Line, ...]:
+    def lines(self, head: Candidate, *, processors: bool = True) -> tuple[Line, ...]:
+        """The lines of a head with all that may be its workers."""
         key = (head.node.node, processors)
         if key not in self._drawn:
-            lines = self.ground.lines(head, self._workers(head), processors=processors)
+            lines = self.ground.lines(head, self._eligibility.workers(head), processors=processors)
             self._drawn[key] = tuple(few(line, MOST_ACCELERATORS) for line in lines)
         return self._drawn[key]
 
@@ -349,7 +314,7 @@ class Search:
         """The fastest placement under a head for each number of PCs, by the stand-ins for what nobody measured."""
         key = (head.node.node, processors)
         if key not in self._fewest_found:
-            lines = self._lines(head, processors=processors)
+            lines = self.lines(head, processors=processors)
             self._fewest_found[key] = _best(self.demand, lines, self._wish, self.most_pcs, inf)
         return self._fewest_found[key]
 
