@@ -1,5 +1,6 @@
 """PURE: from a plan to what each node must lease and what the head's command line names."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from app.schema.errors import InputError
 from app.schema.instance import LeaseRequest
 from app.schema.model import ModelFile, ModelPart
 from app.schema.plan import CPU_DEVICE, Plan, Role, Stage
-from app.schema.record import InstanceId
+from app.schema.record import InstanceId, NodeId
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,16 @@ def _part(stage: Stage, plan: Plan, model: ModelFile | None) -> ModelPart | None
         holds_output=stage.holds_output,
         large_bytes=large,
     )
+
+
+def held_bytes(plan: Plan) -> Counter[tuple[NodeId, str]]:
+    """What each device of each PC holds by a plan: blocks, and on the head what lies beside them."""
+    found: Counter[tuple[NodeId, str]] = Counter()
+    for stage in plan.stages:
+        found[stage.node, stage.device] += stage.total_bytes
+    for device, count in _beside(plan).items():
+        found[plan.head, device] += count
+    return found
 
 
 def beside_bytes(stage: Stage, plan: Plan) -> int:

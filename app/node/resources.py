@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 
+from app.instances.placement import held_bytes
 from app.schema.engine import EngineBuild, EngineStatus
 from app.schema.hardware import Accelerator, HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus
@@ -97,12 +98,7 @@ def with_freed(view: ClusterView, gone: Iterable[InstanceStatus]) -> ClusterView
     """The cluster once these instances have given back what their plans say they hold."""
     freed: Counter[tuple[NodeId, str]] = Counter()
     for instance in gone:
-        for stage in instance.plan.stages:
-            freed[stage.node, stage.device] += stage.total_bytes
-        if instance.plan.experts is not None:
-            freed[instance.plan.head, CPU_DEVICE] += instance.plan.experts.total_bytes
-        if instance.plan.encoder is not None:
-            freed[instance.plan.head, instance.plan.encoder.device] += instance.plan.encoder.total_bytes
+        freed.update(held_bytes(instance.plan))
     nodes = (
         node.model_copy(update={"devices": tuple(_freed(each, freed[node.node, each.device]) for each in node.devices)})
         for node in view.nodes

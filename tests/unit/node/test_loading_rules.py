@@ -18,7 +18,16 @@ from app.schema.errors import CaravanError, OutOfMemory
 from app.schema.event import InstanceChanged
 from app.schema.instance import InstanceState, InstanceStatus, LastLaunch, LaunchRequest
 from app.schema.node import Status
-from app.schema.plan import ClusterView, DeviceResources, KvType, NodeResources, PlanRequest, Share
+from app.schema.plan import (
+    ClusterView,
+    DeviceResources,
+    KvType,
+    NodeResources,
+    PlanRequest,
+    Share,
+    Speculation,
+    SpeculationKind,
+)
 from app.schema.record import InstanceId, ModelId
 from tests.unit.instances.plans import plan, stage
 from tests.unit.node.test_idle import FIRST, OWN, instance, instances
@@ -95,6 +104,22 @@ class TestRoom:
         assert held > 0
         assert with_freed(view, [gone]).nodes[0].devices[0].free_bytes == min(100, 60 + held)
         assert with_freed(view, ()) == view
+
+    def test_a_draft_model_gives_its_bytes_back_too(self) -> None:
+        guessing = Speculation(
+            kind=SpeculationKind.DRAFT,
+            guesses=3,
+            sentence="",
+            draft_model=ModelId("small"),
+            draft_device="CUDA1",
+            draft_bytes=30,
+        )
+        placed = plan(stage("h", "CPU", 0, 11, output=True)).model_copy(update={"speculation": guessing})
+        card = DeviceResources(device="CUDA1", name="c", total_bytes=100, free_bytes=60, is_cpu=False)
+        node = NodeResources(node=placed.head, name="H", holds_model=True, engine_build="b1", devices=(card,))
+        gone = instance().model_copy(update={"plan": placed})
+        view = ClusterView(this_node=placed.head, nodes=(node,))
+        assert with_freed(view, [gone]).nodes[0].devices[0].free_bytes == 90
 
 
 class TestWishes:
