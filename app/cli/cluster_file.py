@@ -1,19 +1,7 @@
-"""A cluster described in a JSON file, to ask about PCs before they are bought. `resources/examples/cluster.json`.
+"""A cluster described in a JSON file, to ask about PCs before they are bought.
 
-    {
-      "pcs": [
-        {"name": "desk", "holds_model": true,
-         "devices": [{"device": "CUDA0", "name": "RTX 4090", "total": "24 GB", "free": "22.5 GB",
-                      "bandwidth": "800 GB/s", "compute": "80 TFLOP/s"}]},
-        {"name": "attic", "devices": [{"device": "CPU", "total": "32 GB", "free": "24 GB", "bandwidth": "35 GB/s"}]}
-      ],
-      "links": [{"between": ["desk", "attic"], "round_trip": "0.5 ms", "throughput": "1 Gbit/s"}]
-    }
-
-The first PC is the one that asks. `device` is the engine's name: CUDA0, Vulkan0, ROCm0, CPU. `free` counts as `total`
-when left out; `bandwidth` is what the device reads of weights per second, about three quarters of its data sheet, and
-`token` the time a token costs there however small the model; what is left out is estimated. A value is a number in
-bytes, bytes/s, FLOP/s or seconds, or a text with a unit.
+`resources/examples/README.md` says what each field means; `cluster.json` beside it is an example. What is left out is
+estimated.
 """
 
 import json
@@ -25,18 +13,22 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from app.schema.errors import InputError
+from app.schema.model import ModelPart
 from app.schema.plan import CPU_DEVICE, ClusterView, DeviceResources, LinkMeasure, NodeResources
-from app.schema.record import NodeId
+from app.schema.record import ModelId, NodeId
 
 ENGINE = "described"
 """The engine build of every described PC: they all have the same."""
 
 LARGEST_FILE = 1 << 20
-EXAMPLE = "resources/examples/cluster.json in the source shows one."
+EXAMPLE = "resources/examples in the source has one, and says what each field means."
 
 _PREFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(B|bit/s|B/s|FLOP/s|FLOPS)?\s*", re.IGNORECASE)
 _TIME = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(s|ms|us)\s*")
+_LAYERS = re.compile(r"\s*(\d{1,4})\s*(?:-\s*(\d{1,4})\s*)?")
+_MOST_LAYERS = 4096
+_OUTPUT, _ALL = "output", "all"
 _TIMES = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 
 
@@ -70,6 +62,42 @@ def _seconds(value: Any) -> Any:
     return float(found[1]) * _TIMES[found[2]]
 
 
+def _parts(value: Any) -> Any:
+    """`"all"`, or a list of layers as a plan prints them: `["0-15", "31", "output"]`."""
+    if value == _ALL:
+        return (_part(0, _MOST_LAYERS - 1, holds_output=True),)
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) for each in value):
+        raise ValueError('layers are expected, for example ["0-15", "output"], or "all"')
+    if len(value) > _MOST_LAYERS:
+        raise ValueError("these are more entries than a model has layers")
+    return tuple(_part(0, -1, holds_output=True) if each.strip() == _OUTPUT else _range(each) for each in value)
+
+
+def _range(text: str) -> ModelPart:
+    found = _LAYERS.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} are no layers; write for example '0-15', '31' or 'output'")
+    first, last = int(found[1]), int(found[2] or found[1])
+    if last < first:
+        raise ValueError(f"{text!r} ends before it begins; write '{last}-{first}'")
+    if last >= _MOST_LAYERS:
+        raise ValueError(f"no model has a layer {last}; they are counted from 0")
+    return _part(first, last)
+
+
+def _part(first: int, last: int, *, holds_output: bool = False) -> ModelPart:
+    """A part of the model that is asked about, whichever that is."""
+    return ModelPart(
+        model_id=ModelId(ENGINE),
+        model_bytes=0,
+        first_layer=first,
+        last_layer=last,
+        holds_output=holds_output,
+        large_bytes=0,
+    )
+
+
+Parts = Annotated[tuple[ModelPart, ...], BeforeValidator(_parts)]
 Memory = Annotated[int, BeforeValidator(_amount("B")), Field(ge=0, le=1 << 50)]
 Rate = Annotated[float, BeforeValidator(_amount("B/s")), Field(ge=1000, lt=1e18)]
 Compute = Annotated[float, BeforeValidator(_amount("FLOP/s")), Field(ge=1000, lt=1e21)]
@@ -84,7 +112,7 @@ class _Described(BaseModel):
 
 
 class DescribedDevice(_Described):
-    """A GPU, or the processor with its RAM as `CPU`."""
+    """A GPU, or the processor with its RAM as `CPU`. `repacked_*`: with weights that the engine rearranges for it."""
 
     device: Name
     name: Name | None = None
@@ -93,13 +121,18 @@ class DescribedDevice(_Described):
     bandwidth: Rate | None = None
     compute: Compute | None = None
     token: Seconds | None = None
+    repacked_bandwidth: Rate | None = None
+    repacked_compute: Compute | None = None
 
 
 class DescribedPc(_Described):
-    """A PC. `holds_model`: its disk has the file, so it can be the head."""
+    """A PC. `holds_model`: its disk has the file, so it can be the head. `kept`: what it has of the model on its disk
+    as a worker; empty when it will keep what it is sent, None when it never keeps anything.
+    """
 
     name: Name
     holds_model: bool = False
+    kept: Parts | None = None
     devices: Annotated[tuple[DescribedDevice, ...], Field(min_length=1, max_length=16)]
 
 
@@ -190,6 +223,7 @@ def _node(pc: DescribedPc) -> NodeResources:
         holds_model=pc.holds_model,
         engine_build=ENGINE,
         devices=tuple(_device(pc, each) for each in pc.devices),
+        kept=pc.kept,
     )
 
 
@@ -197,7 +231,8 @@ def _device(pc: DescribedPc, each: DescribedDevice) -> DeviceResources:
     free = each.total if each.free is None else each.free
     if free > each.total:
         raise InputError(f"{each.device} of {pc.name} has more memory free than in all.", "Check `free` and `total`.")
-    is_cpu = each.device.upper() == CPU_DEVICE
+    is_cpu = _is_cpu(each)
+    _check_repacked(pc, each)
     return DeviceResources(
         device=CPU_DEVICE if is_cpu else each.device,
         name=each.name or each.device,
@@ -207,7 +242,35 @@ def _device(pc: DescribedPc, each: DescribedDevice) -> DeviceResources:
         bandwidth=each.bandwidth,
         compute=each.compute,
         token_seconds=each.token,
+        repacked_bandwidth=each.repacked_bandwidth,
+        repacked_compute=each.repacked_compute,
     )
+
+
+def _is_cpu(each: DescribedDevice) -> bool:
+    return each.device.upper() == CPU_DEVICE
+
+
+def _check_repacked(pc: DescribedPc, each: DescribedDevice) -> None:
+    """Raises InputError for speeds with rearranged weights where the engine rearranges none, and for half of them."""
+    told = (each.repacked_bandwidth, each.repacked_compute)
+    if told == (None, None):
+        return
+    if not _is_cpu(each):
+        raise InputError(
+            f"{each.device} of {pc.name} is given a speed with rearranged weights.",
+            "llama.cpp rearranges them for a processor only: write `repacked_...` at CPU, or leave it out.",
+        )
+    if not all(_is_cpu(other) for other in pc.devices):
+        raise InputError(
+            f"{pc.name} has a GPU: llama.cpp rearranges no weights for the processor beside it.",
+            "Leave `repacked_bandwidth` and `repacked_compute` out there.",
+        )
+    if None in (*told, each.bandwidth, each.compute):
+        raise InputError(
+            f"{each.device} of {pc.name} has only part of what tells whether rearranged weights are faster.",
+            "Give `bandwidth`, `compute`, `repacked_bandwidth` and `repacked_compute`, or neither of the last two.",
+        )
 
 
 def _link(link: DescribedLink, names: list[str]) -> LinkMeasure:

@@ -15,6 +15,15 @@ from tests.unit.planner.samples import ask, shape
 
 DESK: dict[str, Any] = {"name": "desk", "holds_model": True, "devices": [{"device": "CUDA0", "total": "24 GB"}]}
 ATTIC: dict[str, Any] = {"name": "attic", "devices": [{"device": "CPU", "total": 8, "free": 4}]}
+CARD = {"device": "CUDA0", "total": "24 GB"}
+FAST = {
+    "device": "CPU",
+    "total": "24 GB",
+    "bandwidth": "20 GB/s",
+    "compute": "0.1 TFLOP/s",
+    "repacked_bandwidth": "21 GB/s",
+    "repacked_compute": "0.2 TFLOP/s",
+}
 LINK = {"between": ["desk", "attic"], "round_trip": "1 ms"}
 
 
@@ -60,6 +69,17 @@ def test_numbers_are_plain_units_and_free_defaults_to_all(tmp_path: Path) -> Non
         ({"pcs": [DESK], "links": [{"between": ["desk", "cellar"]}]}, "names cellar"),
         ({"pcs": [DESK], "links": [{"between": ["desk", "desk"], "round_trip": "soon"}]}, "'soon' is no time"),
         ({"pcs": [DESK, ATTIC], "links": [LINK, {"between": ["attic", "desk"]}]}, "two links between desk and attic"),
+        ({"pcs": [DESK | {"devices": [CARD | {"repacked_bandwidth": 1e9}]}]}, "CUDA0 of desk is given"),
+        ({"pcs": [DESK | {"devices": [CARD, FAST]}]}, "desk has a GPU: llama.cpp rearranges no weights"),
+        ({"pcs": [DESK | {"devices": [{**FAST, "repacked_compute": None}]}]}, "CPU of desk has only part"),
+        ({"pcs": [DESK | {"devices": [{**FAST, "bandwidth": None}]}]}, "CPU of desk has only part"),
+        ({"pcs": [DESK | {"devices": [FAST | {"repacked_bandwidth": "0 GB/s"}]}]}, "repacked_bandwidth"),
+        ({"pcs": [DESK | {"kept": "some"}]}, 'pcs[0].kept: layers are expected, for example ["0-15", "output"], or'),
+        ({"pcs": [DESK | {"kept": [3]}]}, "pcs[0].kept: layers are expected"),
+        ({"pcs": [DESK | {"kept": ["a-b"]}]}, "'a-b' are no layers"),
+        ({"pcs": [DESK | {"kept": ["-1"]}]}, "'-1' are no layers"),
+        ({"pcs": [DESK | {"kept": ["9-3"]}]}, "'9-3' ends before it begins; write '3-9'"),
+        ({"pcs": [DESK | {"kept": ["0-5000"]}]}, "no model has a layer 5000; they are counted from 0"),
         ([], "the whole: an object in braces is expected"),
         ({"pcs": [{"name": "desk"}]}, "pcs[0].devices: this has to be there"),
     ],
@@ -103,3 +123,32 @@ def test_the_processor_is_the_engines_in_any_case(tmp_path: Path) -> None:
         read_cluster(written(tmp_path, {"pcs": [DESK | {"devices": [{"device": "cpu", "total": 5}]}]})).nodes[0].devices
     )
     assert (device.device, device.is_cpu) == ("CPU", True)
+
+
+@pytest.mark.parametrize(("faster", "repacks"), [("0.2 TFLOP/s", True), ("0.05 TFLOP/s", False)])
+def test_a_processor_alone_takes_the_weights_as_they_are_faster(tmp_path: Path, faster: str, repacks: bool) -> None:
+    pc = {"name": "desk", "holds_model": True, "devices": [FAST | {"repacked_compute": faster}]}
+    found = plan(ask(), shape((600 << 20,) * 8, parameters=8 * 10**9), read_cluster(written(tmp_path, {"pcs": [pc]})))
+    assert isinstance(found, Plan)
+    assert found.repacks is repacks
+
+
+def test_what_a_worker_keeps_is_not_sent_again(tmp_path: Path) -> None:
+    def planned(kept: object) -> Plan:
+        small = DESK | {"devices": [CARD | {"total": "6 GB"}]}
+        pcs = [small, {"name": "attic", "devices": [CARD | {"bandwidth": "300 GB/s"}]}]
+        pcs[1] |= {} if kept is None else {"kept": kept}
+        size = (600 << 20,) * 16
+        model = shape(size, layer_large_bytes=size, output_large_bytes=0)
+        found = plan(ask(), model, read_cluster(written(tmp_path, {"pcs": pcs, "links": [LINK]})))
+        assert isinstance(found, Plan)
+        return found
+
+    never, saving, some, everything = (planned(kept) for kept in (None, [], [" 0 - 3", "15"], "all"))
+    sent = sum(stage.weight_bytes for stage in never.stages if stage.node == "attic")
+    assert (never.kept_on, saving.kept_on, everything.kept_on) == ((), (), (("attic", sent),))
+    (told,) = some.kept_on
+    assert 0 < told[1] < sent
+    loads = [each.prediction.load or 0.0 for each in (everything, some, saving) if each.prediction]
+    assert loads == sorted(set(loads))
+    assert len(loads) == 3
