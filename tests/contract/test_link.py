@@ -142,6 +142,8 @@ async def test_a_killed_link_process_closes_the_local_sockets_at_once(tmp_path: 
         victim = one if which == "near" else two
         pid = victim.service.pid
         assert pid is not None
+        # Wine's server keeps the socket of a process killed in the middle of a read, for ever; Windows does not.
+        await asyncio.sleep(0.5)
         began = time.perf_counter()
         psutil.Process(pid).kill()
         await _end(reader)
