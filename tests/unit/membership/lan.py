@@ -146,6 +146,13 @@ class Pc:
         events = (each for each in reversed(self.events) if isinstance(each, MembersChanged))
         return {member.name for member in next(events).members}
 
+    @property
+    def does_as_listed(self) -> bool:
+        """Whether its link and what it publishes say what its member list says."""
+        others = self.membership.members
+        trusted, names = {member.node for member in others}, {self.name, *(member.name for member in others)}
+        return self.trusted == trusted and self.names == names
+
     def publish(self, event: Event) -> None:
         self.events.append(event)
         self.hears(event)

@@ -25,7 +25,8 @@ from tests.unit.membership.lan import FAST, Lan, Pc, paired, running_pc, running
 
 
 def alike(*pcs: Pc) -> bool:
-    return len({pc.membership.digest for pc in pcs}) == 1
+    """Whether all have one list, and it took effect on each of them."""
+    return len({pc.membership.digest for pc in pcs}) == 1 and all(pc.does_as_listed for pc in pcs)
 
 
 async def together(*pcs: Pc) -> None:
