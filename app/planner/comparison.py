@@ -8,7 +8,7 @@ from app.planner.eligibility import Candidate, worker_problem
 from app.planner.fastest import TIED
 from app.planner.line import head_processor
 from app.planner.memory import reserve_bytes
-from app.planner.prediction import predict, timed
+from app.planner.prediction import predict, rate, timed
 from app.planner.question import Question
 from app.planner.search import MOST_COMPARED, Placement, Search
 from app.planner.shortage import Shortage, shortage
@@ -41,12 +41,12 @@ def _alternative(
         largest = contexts.as_asked(context) if placement is chosen and question.request.shares else None
         largest = largest or contexts.on(pcs, fits=context)
         prediction = predict(placement, search.demand, search.ground.work)
-        decode = prediction.decode if prediction else None
+        speed = (prediction.throughput or prediction.decode, prediction.conversations) if prediction else (None, 1)
         used = names(question, placement)
         return Alternative(
             pcs=pcs,
             fits=True,
-            sentence=sentences.fits(used, context, decode),
+            sentence=sentences.fits(used, context, *speed),
             prediction=prediction,
             largest_context=max(largest or 0, context),
             names=tuple(used),
@@ -156,24 +156,26 @@ def _slower(question: Question, search: Search, placement: Placement, candidate:
         return sentences.not_needed(candidate.node, used)
     mix = search.ground.work.mix
     now, then = timed(placement, mix), timed(other, mix)
+    rates = rate(mix, now), rate(mix, then)
     if then.exchange(mix) <= now.exchange(mix) * (1 + TIED):
-        if then.step < now.step / (1 + TIED):
+        if mix.slots == 1 and then.step < now.step / (1 + TIED):
             return sentences.no_time_gained(candidate.node, now.exchange(mix), then.exchange(mix))
-        return sentences.no_gain(candidate.node, 1.0 / now.step, 1.0 / then.step)
+        return sentences.no_gain(candidate.node, *rates, mix.slots)
     if then.step <= now.step:
-        return sentences.slower_prompt(candidate.node, now.prompt, then.prompt)
+        if mix.slots == 1:
+            return sentences.slower_prompt(candidate.node, now.prompt, then.prompt)
+        return sentences.slower_prompts(candidate.node, *rates, mix.slots)
     hops = [c for o, c in zip(other.offers, other.costs, strict=True) if o.node.node == candidate.node.node]
-    lost = 1.0 / now.step - 1.0 / then.step
     hop, step = next((cost.hop for cost in hops if cost.hop is not None), None), sum(cost.hop_step for cost in hops)
     if hop is not None and step >= (then.step - now.step) / 2:
         link = question.links.get(frozenset((placement.head.node.node, candidate.node.node)))
-        return _slow_link(candidate.node, hop, link, step / len(hops), lost)
-    return sentences.slow_device(candidate.node, 1.0 / now.step, 1.0 / then.step)
+        told, is_measured = _what_slows(hop, link, step / len(hops))
+        return sentences.slow_link(candidate.node, told, is_measured, rates[0] - rates[1], mix.slots)
+    return sentences.slow_device(candidate.node, *rates, mix.slots)
 
 
-def _slow_link(node: NodeResources, hop: Hop, link: LinkMeasure | None, step: float, lost: float) -> str:
-    """A PC whose link costs most of what is lost, with what makes it slow in a step: its bytes or its round trip."""
+def _what_slows(hop: Hop, link: LinkMeasure | None, step: float) -> tuple[str, bool]:
+    """What makes a link slow in a step, its bytes or its round trip, and whether that was measured."""
     by_bytes = step > 2 * hop.seconds(1, 0)
     measured = link and (link.throughput if by_bytes else link.round_trip)
-    told = sentences.throughput(hop.throughput) if by_bytes else sentences.seconds(hop.round_trip)
-    return sentences.slow_link(node, told, measured is not None, lost)
+    return sentences.throughput(hop.throughput) if by_bytes else sentences.seconds(hop.round_trip), measured is not None

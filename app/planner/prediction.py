@@ -15,6 +15,11 @@ def timed(placement: Placement, mix: Mix) -> Timing:
     return timing(placement.costs, placement.counts, mix, pipelined=placement.pipelined, spilled=placement.spilled)
 
 
+def rate(mix: Mix, found: Timing) -> float:
+    """Tokens/s of the answer of one conversation; of several, of all together from the first question on."""
+    return 1.0 / found.step if mix.slots == 1 else mix.slots * mix.answer / found.exchange(mix)
+
+
 def predict(placement: Placement, demand: Demand, work: Work) -> Prediction | None:
     """The prediction for a placement; None when no device in it was ever measured."""
     mix, found = work.mix, timed(placement, work.mix)
@@ -33,7 +38,7 @@ def predict(placement: Placement, demand: Demand, work: Work) -> Prediction | No
         load_kind=load.kind,
         load_corrected_by=load_factor,
         conversations=mix.slots,
-        throughput=mix.slots * mix.answer / found.exchange(mix) if mix.slots > 1 else None,
+        throughput=rate(mix, found) if mix.slots > 1 else None,
         is_measured=not any(placement.spilled) and all(_is_measured(cost) for cost in placement.costs),
         corrected_by=_corrected_by(placement, work, found),
     )

@@ -119,9 +119,16 @@ def _rates(now: float, then: float) -> tuple[str, str]:
     return shown if shown[0] != shown[1] else (f"{now:.2f} tokens/s", f"{then:.2f} tokens/s")
 
 
-def no_gain(node: NodeResources, now: float, then: float) -> str:
+def _comes_at(rate: str, conversations: int) -> str:
+    """`the answer comes at 23 tokens/s`; `all 4 conversations together get 60 tokens/s`."""
+    several = f"all {conversations} conversations together get {rate}"
+    return several if conversations > 1 else f"the answer comes at {rate}"
+
+
+def no_gain(node: NodeResources, now: float, then: float, conversations: int = 1) -> str:
     """A node that would change next to nothing."""
-    return f"{node.name} is not needed: with it the answer comes at {speed(then)}, without it at {speed(now)}."
+    without = speed(now) if conversations > 1 else f"at {speed(now)}"
+    return f"{node.name} is not needed: with it {_comes_at(speed(then), conversations)}, without it {without}."
 
 
 def no_time_gained(node: NodeResources, now: float, then: float) -> str:
@@ -132,10 +139,10 @@ def no_time_gained(node: NodeResources, now: float, then: float) -> str:
     )
 
 
-def slow_link(node: NodeResources, told: str, is_measured: bool, lost: float) -> str:
+def slow_link(node: NodeResources, told: str, is_measured: bool, lost: float, conversations: int = 1) -> str:
     """A node whose link costs more than the node gives. `told` is what of the link costs: `4 ms`, `100 Mbit/s`."""
     known = told if is_measured else f"taken as {told}, not measured"
-    return f"{node.name} is left out: its link ({known}) would cost {speed(lost)}."
+    return f"{node.name} is left out: its link ({known}) would cost {speed(lost)}{_of_all(conversations)}."
 
 
 def throughput(rate: float) -> str:
@@ -144,12 +151,11 @@ def throughput(rate: float) -> str:
     return f"{megabits:.0f} Mbit/s" if megabits < 999.5 else f"{megabits / 1e3:.1f} Gbit/s".replace(".0 G", " G")
 
 
-def slow_device(node: NodeResources, now: float, then: float) -> str:
+def slow_device(node: NodeResources, now: float, then: float, conversations: int = 1) -> str:
     """A node that computes more slowly than those in use."""
     without, with_it = _rates(now, then)
-    return (
-        f"{node.name} is left out: it is slower than the others. With it the answer comes at {with_it}, not {without}."
-    )
+    told = f"With it {_comes_at(with_it, conversations)}, not {without}."
+    return f"{node.name} is left out: it is slower than the others. {told}"
 
 
 def slower_prompt(node: NodeResources, now: float, then: float) -> str:
@@ -158,6 +164,13 @@ def slower_prompt(node: NodeResources, now: float, then: float) -> str:
         f"{node.name} is left out: with it the first token comes after {seconds(then)} instead of {seconds(now)}, "
         f"which the answer does not make up for."
     )
+
+
+def slower_prompts(node: NodeResources, now: float, then: float, conversations: int) -> str:
+    """As `slower_prompt`, for several conversations: what all of them get tells it best."""
+    without, with_it = _rates(now, then)
+    told = f"with it {_comes_at(with_it, conversations)}, not {without}"
+    return f"{node.name} is left out: {told}, because questions would wait longer than answers gain."
 
 
 def drafts(model: str, rate: float, plain: float) -> str:
@@ -227,10 +240,14 @@ def cannot_join(name: str | None) -> str:
     return f"{name} cannot take part together with the other PCs you chose."
 
 
-def fits(names: Sequence[str], context: int, decode: float | None = None) -> str:
-    """An alternative that fits, with the speed to expect where it is known."""
+def fits(names: Sequence[str], context: int, rate: float | None = None, conversations: int = 1) -> str:
+    """An alternative that fits, with the speed to expect where it is known: of several conversations that of all."""
     where = f"Fits on {_on(names)} with {number(context)} tokens of context"
-    return f"{where}." if decode is None else f"{where}: {speed(decode)}."
+    return f"{where}." if rate is None else f"{where}: {speed(rate)}{_of_all(conversations)}."
+
+
+def _of_all(conversations: int) -> str:
+    return f" of all {conversations} conversations together" if conversations > 1 else ""
 
 
 def falls_short(names: Sequence[str], context: int, short: int, largest: int | None) -> str:

@@ -82,3 +82,23 @@ def test_a_device_without_room_says_how_much_is_free() -> None:
     assert sentences.full_device(pc, pc.devices[1]) == (
         "The processor of WORKSHOP holds nothing: only 900 MB of its memory is free, which is kept in reserve."
     )
+
+
+def test_several_conversations_are_told_as_all_of_them() -> None:
+    pc = node("DEN", gpu(GIB))
+    told = [
+        sentences.no_gain(pc, 41.0, 40.6, 4),
+        sentences.slow_device(pc, 41.0, 30.0, 4),
+        sentences.slower_prompts(pc, 41.0, 30.0, 4),
+        sentences.slow_link(pc, "9 ms", True, 11.0, 4),
+        sentences.fits(["DEN"], 4096, 41.0, 4),
+    ]
+    assert told == [
+        "DEN is not needed: with it all 4 conversations together get 41 tokens/s, without it 41 tokens/s.",
+        "DEN is left out: it is slower than the others. "
+        "With it all 4 conversations together get 30 tokens/s, not 41 tokens/s.",
+        "DEN is left out: with it all 4 conversations together get 30 tokens/s, not 41 tokens/s, "
+        "because questions would wait longer than answers gain.",
+        "DEN is left out: its link (9 ms) would cost 11 tokens/s of all 4 conversations together.",
+        "Fits on DEN alone with 4 096 tokens of context: 41 tokens/s of all 4 conversations together.",
+    ]

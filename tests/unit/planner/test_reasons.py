@@ -1,0 +1,48 @@
+"""The figures of the reasons are those of the plan, for one conversation and for several."""
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from app.planner import sentences
+from app.planner.plan import plan
+from app.schema.plan import Plan, Preference
+from tests.unit.planner.samples import ask
+from tests.unit.planner.test_fastest import random_shape, random_view
+
+SEVERAL = "all 3 conversations together"
+
+
+def kinds(wishes: dict[str, object]) -> Counter[str]:
+    """What reasons for speed there were over many random clusters; each that tells a speed tells the plan's own."""
+    found: Counter[str] = Counter()
+    for seed in range(400):
+        random = Random(seed)
+        answer = plan(ask(**wishes), random_shape(random), random_view(random))
+        if not isinstance(answer, Plan) or answer.prediction is None:
+            continue
+        figure = answer.prediction.throughput or answer.prediction.decode
+        shown = {sentences.speed(figure), f"{figure:.2f} tokens/s"}
+        for said in (reason.sentence for reason in answer.left_out if "tokens/s" in reason.sentence):
+            found["several" if SEVERAL in said else "one"] += 1
+            told = said.rpartition(", not ")[2] if ", not " in said else said.rpartition("without it ")[2]
+            figures = {told.removeprefix("at ").partition(",")[0].rstrip(".")}
+            if "would cost" in said:
+                found["cost"] += 1
+            else:
+                assert figures <= shown, (said, shown)
+    return found
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_the_rate_without_a_pc_is_the_rate_of_the_plan(slots: int) -> None:
+    found = kinds({"context": 2048, "slots": slots})
+    assert found["several" if slots > 1 else "one"] > 20
+    assert found["one" if slots > 1 else "several"] == 0
+
+
+def test_one_conversation_that_is_to_be_fast_is_told_as_one() -> None:
+    found = kinds({"context": 2048, "slots": 3, "prefer": Preference.ANSWER})
+    assert found["one"] > 20
+    assert found["several"] == 0
