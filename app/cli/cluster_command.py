@@ -37,12 +37,12 @@ def invite(context: typer.Context, as_json: AsJson = False) -> None:
 
     async def work() -> int:
         async with to.client() as client:
-            first = await client.cluster.invite()
+            first = await client.invite()
             try:
                 joined = await _until_joined(to, client, first, as_json)
             finally:
                 with suppress(CaravanError):
-                    await client.cluster.end_invitation()
+                    await client.end_invitation()
         if joined is None:
             to.errors.print("The invitation ended before a PC joined.", style="bold")
             return EXIT_FAILED
@@ -113,7 +113,7 @@ def _ask_code() -> str:
 
 async def join_and_follow(client: NodeClient, request: JoinRequest, to: Session | None, quiet: bool) -> JoinStatus:
     """Join and follow it to its end; when we are cancelled, so is the attempt."""
-    await client.cluster.join(request)
+    await client.join(request)
     told: JoinState | None = None
     try:
         async with aclosing(client.watch()) as statuses:
@@ -128,7 +128,7 @@ async def join_and_follow(client: NodeClient, request: JoinRequest, to: Session 
                 told = found.state
     except asyncio.CancelledError:
         with suppress(CaravanError):
-            await client.cluster.cancel_join()
+            await client.cancel_join()
         raise
     raise NodeNotRunning("Caravan ended on this PC.", "Start it again with `caravan node`.")
 
@@ -183,7 +183,7 @@ def leave(context: typer.Context, as_json: AsJson = False) -> None:
 
     async def work() -> None:
         async with to.client() as client:
-            await client.cluster.leave()
+            await client.leave()
         show_json({"ok": True}) if as_json else to.say("This PC has left the cluster.", "bold")
 
     run(to, work, as_json)
@@ -200,7 +200,7 @@ def remove(
     async def work() -> None:
         async with to.client() as client:
             found = named(pc, await client.status())
-            await client.cluster.remove(found.node)
+            await client.remove(found.node)
         show_json(found) if as_json else to.say(f"{found.name} is removed from the cluster.", "bold")
 
     run(to, work, as_json)

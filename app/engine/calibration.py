@@ -42,7 +42,7 @@ START_SECONDS = 60.0
 REQUEST_SECONDS = 30.0
 
 DEADLINE_SECONDS = 150.0
-"""How long a device may take in all. A quiet one takes ten to twenty-five seconds."""
+"""How long a device may take in all. A quiet one takes ten to forty seconds."""
 
 NEEDED_BYTES = 1 << 30
 """Free memory a device must have to be measured: the largest file, the driver's own and room to spare."""
@@ -53,10 +53,12 @@ ANSWER_SECONDS = 0.4
 """How long an answer is made, within those lengths: what lasts a moment only measures the scheduler, what lasts long is
 seldom left alone by other programs."""
 
-PROMPT_STEPS = (32, 128, 512)
-"""Lengths of prompts that are tried, each only while the one before took less than `STEP_SECONDS`."""
+PROMPT_STEPS = ((32, 1.5), (128, 0.6), (512, 0.0))
+"""Lengths of prompts, and how many seconds each may take for the next to be tried.
 
-STEP_SECONDS = 0.6
+The first and the last that were tried are measured: two tell apart what a pass costs and what a token costs.
+"""
+
 MOST_REPETITIONS = 24
 AGREEMENT = 1.08
 """Times count when the fastest ones agree within this factor: whatever disturbs a run makes it slower."""
@@ -76,11 +78,28 @@ class CalibrationFailed(Exception):
 
 @dataclass(frozen=True)
 class Timing:
-    """What one file took: seconds per token of an answer, and tokens and seconds of its longest prompt."""
+    """What one file took: seconds per token of an answer, and tokens and seconds of its longest prompt and of a short
+    one, None where the longest is the shortest.
+    """
 
     token_seconds: float
     prompt_tokens: int
     prompt_seconds: float
+    short_tokens: int = 0
+    short_seconds: float | None = None
+
+    @property
+    def pass_seconds(self) -> float:
+        """What a prompt of one token would take, by the line through both prompts: at least what a token of an answer
+        does, else at most half of the longest.
+
+        Batches are computed another way than single tokens, so it may be twice what a token of an answer takes.
+        """
+        if self.short_seconds is None:
+            return self.token_seconds
+        each = (self.prompt_seconds - self.short_seconds) / (self.prompt_tokens - self.short_tokens)
+        first = self.short_seconds - each * (self.short_tokens - 1)
+        return max(min(first, self.prompt_seconds / 2), self.token_seconds)
 
 
 @dataclass(frozen=True)
@@ -106,7 +125,7 @@ class CalibrationPlace:
 
 
 async def calibrate(place: CalibrationPlace, device: str) -> Calibration:
-    """Measure one device by its engine name (`CUDA0`, `CPU`); ten to twenty-five seconds of its full load.
+    """Measure one device by its engine name (`CUDA0`, `CPU`); ten to forty seconds of its full load.
 
     The wide files are measured once more with rearranged weights where the engine rearranges them: on a processor.
     Cancelling ends the engine at once. Raises CalibrationFailed, also when something else keeps the device busy.
@@ -133,7 +152,8 @@ def solve(timings: Mapping[str, Timing], repacked: Mapping[str, Timing] | None =
 
     A token of n blocks takes t = token + n * block + bytes / bandwidth. The wide file, where blocks are few, gives the
     bandwidth, the slim one, where they are many, the time per block, the short one the time per token. Terms that
-    noise makes negative are zero. A prompt takes what one token does, and 2 FLOP per parameter for each token after it.
+    noise makes negative are zero. A prompt takes what a pass does, and 2 FLOP per parameter for each token after its
+    first.
     """
     wide, slim, short = (timings[each.name].token_seconds for each in (WIDE_Q4, SLIM, SHORT))
     reads = {shape: shape.described().read_bytes for shape in SHAPES}
@@ -153,8 +173,13 @@ def solve(timings: Mapping[str, Timing], repacked: Mapping[str, Timing] | None =
 
 
 def _format(shape: CalibrationShape, timing: Timing, token: float, block: float) -> FormatSpeed:
-    rate = _bytes_rate(shape.described().read_bytes, timing.token_seconds - token - shape.blocks * block)
-    return FormatSpeed(format=shape.format, bandwidth=rate, compute=_compute(shape, timing))
+    count, beside = shape.described().read_bytes, token + shape.blocks * block
+    return FormatSpeed(
+        format=shape.format,
+        bandwidth=_bytes_rate(count, timing.token_seconds - beside),
+        compute=_compute(shape, timing),
+        prompt_bandwidth=None if timing.short_seconds is None else _bytes_rate(count, timing.pass_seconds - beside),
+    )
 
 
 def _bytes_rate(count: int, seconds: float) -> float:
@@ -164,10 +189,10 @@ def _bytes_rate(count: int, seconds: float) -> float:
 
 
 def _compute(shape: CalibrationShape, timing: Timing) -> float:
-    """Of the tokens of a prompt after the first, which takes what a token of an answer does, at most half of it all."""
+    """Of the tokens of a prompt after the first, which takes what a pass does, at most half of it all."""
     if timing.prompt_seconds <= 0:
         raise CalibrationFailed("a prompt took no time")
-    seconds = max(timing.prompt_seconds - timing.token_seconds, timing.prompt_seconds / 2)
+    seconds = max(timing.prompt_seconds - timing.pass_seconds, timing.prompt_seconds / 2)
     return 2.0 * shape.described().parameters * (timing.prompt_tokens - 1) / seconds
 
 
@@ -273,16 +298,17 @@ async def _until_healthy(client: httpx.AsyncClient, returncode: Callable[[], int
 
 async def _measure(client: httpx.AsyncClient) -> Timing:
     """Prompts of growing length until one takes long enough, then answers, each some times."""
-    tokens, seconds = 0, 0.0
-    for tokens in PROMPT_STEPS:
+    (least, _), tokens = PROMPT_STEPS[0], 0
+    for tokens, most in PROMPT_STEPS:
         # The first prompt of a length builds the engine's graph for it.
-        seconds = (await _complete(client, tokens, 1, 0))["prompt_ms"] / 1e3
-        if seconds > STEP_SECONDS:
+        if (await _complete(client, tokens, 1, 0))["prompt_ms"] / 1e3 > most:
             break
     prompt = await _settled(2, lambda again: _prompt_seconds(client, tokens, again))
+    short = await _settled(2, lambda again: _prompt_seconds(client, least, again)) if tokens > least else None
     first = await _token_seconds(client, ANSWER_TOKENS, 0)
     length = min(max(round(ANSWER_SECONDS / first), ANSWER_TOKENS), MOST_ANSWER_TOKENS)
-    return Timing(await _settled(3, lambda again: _token_seconds(client, length, again)), tokens, prompt)
+    token = await _settled(3, lambda again: _token_seconds(client, length, again))
+    return Timing(token, tokens, prompt, least, short)
 
 
 async def _settled(needed: int, once: Callable[[int], Awaitable[float]]) -> float:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -96,7 +97,7 @@ class Speeds:
     def with_speeds(self, devices: Iterable[DeviceResources]) -> tuple[DeviceResources, ...]:
         """The devices with the bandwidth and compute that were measured; None stays where nothing was."""
         known = {each.device: each for each in self.current}
-        return tuple(_filled(each, known.get(each.device), None) for each in devices)
+        return tuple(with_measured(each, known.get(each.device), None) for each in devices)
 
     async def run(self) -> None:
         """Measure what is stale whenever this PC is idle, until cancelled."""
@@ -246,8 +247,16 @@ TYPICAL_BLOCK_BYTES = 120_000_000
 """Bytes of a block when the model is not known: an 8B model in Q4_K_M."""
 
 
-def effective(speed: DeviceSpeed, shape: ModelShape | None) -> tuple[float, float] | None:
-    """PURE: (bandwidth in bytes/s, compute in FLOP/s) of a device for one model; None when never measured.
+class Rates(NamedTuple):
+    """What a device does for one model: bytes/s of an answer, FLOP/s, and bytes/s of each pass of a prompt."""
+
+    bandwidth: float
+    compute: float
+    prompt_bandwidth: float | None
+
+
+def effective(speed: DeviceSpeed, shape: ModelShape | None) -> Rates | None:
+    """PURE: what a device does for one model; None when never measured.
 
     The time a block costs beside its bytes is part of the bandwidth: small blocks are read slower. Of experts only
     the used ones are read. Without a model, those of a typical one.
@@ -256,7 +265,7 @@ def effective(speed: DeviceSpeed, shape: ModelShape | None) -> tuple[float, floa
     return None if found is None else _with_blocks(speed, found, shape)
 
 
-def repacked(speed: DeviceSpeed, shape: ModelShape | None) -> tuple[float, float] | None:
+def repacked(speed: DeviceSpeed, shape: ModelShape | None) -> Rates | None:
     """PURE: the same of a processor with rearranged weights; None where that was not measured for the model's own
     element type, and where the engine leaves it as it is.
     """
@@ -265,11 +274,15 @@ def repacked(speed: DeviceSpeed, shape: ModelShape | None) -> tuple[float, float
     return None if found is None else _with_blocks(speed, found, shape)
 
 
-def _with_blocks(speed: DeviceSpeed, found: FormatSpeed, shape: ModelShape | None) -> tuple[float, float]:
+def _with_blocks(speed: DeviceSpeed, found: FormatSpeed, shape: ModelShape | None) -> Rates:
     count = read_per_block(shape) if shape is not None else TYPICAL_BLOCK_BYTES
-    if count <= 0:
-        return found.bandwidth, found.compute
-    return count / (count / found.bandwidth + speed.block_seconds), found.compute
+    block = speed.block_seconds / count if count > 0 else 0.0
+    passes = found.prompt_bandwidth
+    return Rates(
+        bandwidth=1 / (1 / found.bandwidth + block),
+        compute=found.compute,
+        prompt_bandwidth=None if passes is None else 1 / (1 / passes + block),
+    )
 
 
 def read_per_block(shape: ModelShape) -> float:
@@ -288,18 +301,19 @@ def for_model(view: ClusterView, shape: ModelShape, speeds: Mapping[NodeId, Iter
     nodes = []
     for node in view.nodes:
         known = {each.device: each for each in speeds.get(node.node, ())}
-        devices = tuple(_filled(each, known.get(each.device), shape) for each in node.devices)
+        devices = tuple(with_measured(each, known.get(each.device), shape) for each in node.devices)
         nodes.append(node.model_copy(update={"devices": devices}))
     return view.model_copy(update={"nodes": tuple(nodes)})
 
 
-def _filled(device: DeviceResources, speed: DeviceSpeed | None, shape: ModelShape | None) -> DeviceResources:
+def with_measured(device: DeviceResources, speed: DeviceSpeed | None, shape: ModelShape | None) -> DeviceResources:
+    """PURE: a device with what was measured of it, as one model meets it; unchanged where nothing was."""
     found = effective(speed, shape) if speed is not None else None
     if speed is None or found is None:
         return device
-    again = repacked(speed, shape) or (None, None)
-    told = {"bandwidth": found[0], "compute": found[1], "token_seconds": speed.token_seconds}
-    more = {"repacked_bandwidth": again[0], "repacked_compute": again[1]}
+    again = repacked(speed, shape)
+    told = {**found._asdict(), "token_seconds": speed.token_seconds}
+    more = {f"repacked_{name}": getattr(again, name, None) for name in Rates._fields}
     return device.model_copy(update=told | more)
 
 

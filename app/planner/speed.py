@@ -180,11 +180,12 @@ def _block_work(
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a device is: bytes/s, FLOP/s, seconds per pass through its stage whatever that holds, and the factor its
-    times were longer by than predicted so far.
+    """How fast a device is: bytes/s of a step and of a prompt's passes, FLOP/s, seconds per pass through its stage
+    whatever that holds, and the factor its times were longer by than predicted so far.
     """
 
     bandwidth: float
+    prompt_bandwidth: float
     compute: float
     token_seconds: float
     is_known: bool
@@ -201,7 +202,7 @@ class Pace:
 
     def prompt(self, work: BlockWork) -> float:
         """The same for a whole prompt."""
-        return self.seconds(work.prompt_bytes, work.prompt_flops)
+        return (work.prompt_bytes / self.prompt_bandwidth + work.prompt_flops / self.compute) * self.correction
 
     @property
     def per_pass(self) -> float:
@@ -215,6 +216,7 @@ def pace_of(device: DeviceResources) -> Pace:
     intensity = CPU_INTENSITY if device.is_cpu else GPU_INTENSITY
     return Pace(
         bandwidth=bandwidth,
+        prompt_bandwidth=max(device.prompt_bandwidth or bandwidth, SLOWEST),
         compute=max(device.compute or bandwidth * intensity, SLOWEST),
         is_known=device.bandwidth is not None,
         token_seconds=TOKEN_SECONDS if device.token_seconds is None else device.token_seconds,
@@ -228,7 +230,12 @@ def repacked_pace(device: DeviceResources) -> Pace | None:
     bandwidth, compute = device.repacked_bandwidth, device.repacked_compute
     if device.bandwidth is None or bandwidth is None or compute is None:
         return None
-    return replace(pace_of(device), bandwidth=max(bandwidth, SLOWEST), compute=max(compute, SLOWEST))
+    return replace(
+        pace_of(device),
+        bandwidth=max(bandwidth, SLOWEST),
+        prompt_bandwidth=max(device.repacked_prompt_bandwidth or bandwidth, SLOWEST),
+        compute=max(compute, SLOWEST),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,16 @@ class WeightFormat(StrEnum):
 
 
 class FormatSpeed(Record):
-    """A device at one element type: `bandwidth` is bytes of weights/s while answering, `compute` FLOP/s on a prompt.
+    """A device at one element type: `bandwidth` is bytes of weights/s while answering, `compute` FLOP/s on a prompt,
+    `prompt_bandwidth` bytes/s for each pass of a prompt, None where that was not told apart.
 
-    Both are what the engine reaches, without the time per token and per block that `DeviceSpeed` tells apart.
+    All are what the engine reaches, without the time per token and per block that `DeviceSpeed` tells apart.
     """
 
     format: WeightFormat
     bandwidth: float
     compute: float
+    prompt_bandwidth: float | None = None
 
 
 class DeviceSpeed(Record):

@@ -27,7 +27,7 @@ from app.engine.calibration_model import write_model
 from app.engine.capabilities import Prober
 from app.engine.locate import Places, locate
 from app.modelstore.gguf import read_shape
-from app.node.speeds import effective, repacked
+from app.node.speeds import with_measured
 from app.planner.plan import plan
 from app.schema.engine import EngineBuild
 from app.schema.model import ModelShape
@@ -115,13 +115,9 @@ def _rates(speed: FormatSpeed) -> str:
 
 def device_of(pc: Pc, speed: DeviceSpeed, model: ModelShape) -> DeviceResources:
     """A host's processor as the planner sees it."""
-    rate, again = effective(speed, model), repacked(speed, model) or (None, None)
     free = round(pc.room * model.weight_bytes) + RESERVE + BUFFERS
-    return DeviceResources(
-        device=CPU_DEVICE, name=pc.name, total_bytes=free, free_bytes=free, is_cpu=True,
-        bandwidth=rate[0] if rate else None, compute=rate[1] if rate else None, token_seconds=speed.token_seconds,
-        repacked_bandwidth=again[0], repacked_compute=again[1],
-    )  # fmt: skip
+    host = DeviceResources(device=CPU_DEVICE, name=pc.name, total_bytes=free, free_bytes=free, is_cpu=True)
+    return with_measured(host, speed, model)
 
 
 def view_of(shape: Shape, model: ModelShape, speeds: dict[str, DeviceSpeed], trips: dict[str, float]) -> ClusterView:

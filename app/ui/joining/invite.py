@@ -50,21 +50,21 @@ class InviteDialog(Dialog):
 
     def _invite(self) -> None:
         async def work(client: NodeClient) -> InvitationStatus:
-            return await client.cluster.invite()
+            return await client.invite()
 
         self._desk.ask(work, self._take, self._fail)
         self._refresh()
 
     def _renew(self) -> None:
         async def work(client: NodeClient) -> InvitationStatus:
-            await client.cluster.end_invitation()
-            return await client.cluster.invite()
+            await client.end_invitation()
+            return await client.invite()
 
         self._desk.ask(work, self._take, self._fail)
 
     def _end(self) -> None:
         async def work(client: NodeClient) -> None:
-            await client.cluster.end_invitation()
+            await client.end_invitation()
 
         self._ticks.stop()
         self._desk.ask(work)

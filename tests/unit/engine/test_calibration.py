@@ -87,6 +87,46 @@ def test_rearranged_weights_have_a_speed_of_their_own(
     assert solve(plain).repacked == ()
 
 
+@given(TOKEN, BLOCK, BANDWIDTH, st.floats(2e10, 2e11), st.floats(1.0, 3.0), st.sampled_from([(128, 48), (512, 256)]))
+def test_two_prompts_tell_what_a_pass_costs(
+    token: float, block: float, bandwidth: float, compute: float, slower: float, lengths: tuple[int, int]
+) -> None:
+    """A prompt of another length than those measured takes what the terms say, however much slower a pass reads."""
+    file, (longest, other) = WIDE_Q4.described(), lengths
+    answered = timings(token, block, bandwidth, bandwidth, compute)
+    beside = token + WIDE_Q4.blocks * block
+    first = beside + slower * file.read_bytes / bandwidth
+
+    def prompt(tokens: int) -> float:
+        return first + 2 * file.parameters * (tokens - 1) / compute
+
+    one = answered[WIDE_Q4.name].token_seconds
+    answered[WIDE_Q4.name] = Timing(one, longest, prompt(longest), 32, prompt(32))
+    found = solve(answered).formats[0]
+    assert found.prompt_bandwidth is not None
+    assert found.bandwidth == pytest.approx(bandwidth, rel=0.05)
+    rest = 2 * file.parameters * (other - 1) / found.compute
+    told = one - file.read_bytes / found.bandwidth + file.read_bytes / found.prompt_bandwidth + rest
+    assert told == pytest.approx(prompt(other), rel=0.001)
+
+
+def test_what_one_processor_took_for_prompts() -> None:
+    """One thread of an Xeon: 25.8 ms for a token of the wide file, 144, 192 and 436 ms for 32, 48 and 128 tokens."""
+    timing = Timing(0.0258, 128, 0.436, 32, 0.144)
+    each = (timing.prompt_seconds - timing.pass_seconds) / 127
+    assert timing.pass_seconds == pytest.approx(0.0497, abs=1e-4)
+    assert timing.pass_seconds + 47 * each == pytest.approx(0.192, rel=0.01)
+    # With what a token of an answer takes in place of a pass, the longer prompt alone says a tenth too little.
+    assert 0.0258 + 47 * (0.436 - 0.0258) / 127 < 0.93 * 0.192
+
+
+def test_a_pass_takes_no_less_than_a_token_and_no_more_than_half_a_prompt() -> None:
+    assert Timing(0.02, 512, 1.0).pass_seconds == 0.02
+    assert Timing(0.02, 512, 1.0, 32, 0.01).pass_seconds == 0.02
+    assert Timing(0.02, 512, 0.1, 32, 0.09).pass_seconds == 0.05
+    assert Timing(0.02, 512, 0.1, 32, 0.11).pass_seconds == 0.05
+
+
 def test_noise_makes_no_term_negative() -> None:
     found = timings(1e-4, 3e-5, 30e9, 40e9, 4e11)
     found[SLIM.name] = Timing(found[SLIM.name].token_seconds / 2, 512, 1.0)

@@ -4,7 +4,7 @@ import pytest
 
 from app.planner.loading import DISK_RATE, LAUNCH_SECONDS, WORKER_SECONDS
 from app.planner.plan import plan
-from app.planner.speed import TOKEN_SECONDS, Mix, hop_of, mix_of, overlapped, pace_of, work_of
+from app.planner.speed import TOKEN_SECONDS, Mix, hop_of, mix_of, overlapped, pace_of, repacked_pace, work_of
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView, DeviceResources, KvType, LinkMeasure, Plan, Prediction
 from app.schema.record import NodeId
@@ -40,6 +40,23 @@ def test_one_card_alone() -> None:
     assert told.load == pytest.approx(LAUNCH_SECONDS + 8 * GIB / DISK_RATE)
     assert told.is_measured
     assert told.corrected_by is None
+
+
+def test_a_pass_of_a_prompt_may_read_more_slowly_than_a_step() -> None:
+    told = prediction(cluster(node("WORKSHOP", FAST.model_copy(update={"prompt_bandwidth": 200e9}), holds=True)))
+    assert told.decode == pytest.approx(400e9 / (8 * GIB))
+    assert told.first_token == pytest.approx(2 * 8 * GIB / 200e9 + 2 * 998 * 16 * GIB / 20e12)
+
+
+def test_rearranged_weights_have_passes_of_their_own() -> None:
+    facts = {"bandwidth": 40e9, "compute": 1e12, "repacked_bandwidth": 40e9, "repacked_compute": 1e12}
+    device = cpu(GIB).model_copy(update=facts | {"prompt_bandwidth": 20e9, "repacked_prompt_bandwidth": 30e9})
+    again = repacked_pace(device)
+    assert again is not None
+    assert (pace_of(device).prompt_bandwidth, again.prompt_bandwidth) == (20e9, 30e9)
+    unknown = repacked_pace(device.model_copy(update={"repacked_prompt_bandwidth": None}))
+    assert unknown is not None
+    assert unknown.prompt_bandwidth == 40e9
 
 
 def test_attention_reads_the_cache_and_costs_arithmetic() -> None:
