@@ -45,6 +45,7 @@ from app.node.hub_token import HubTokens
 from app.node.idle import IdleWatch
 from app.node.instance_desk import InstanceDesk
 from app.node.inventory import Inventory
+from app.node.known import until_known
 from app.node.last_launches import LastLaunches, read_launches
 from app.node.library import Library
 from app.node.link_measurer import LinkMeasurer
@@ -268,7 +269,7 @@ class Building:
                 relaunch=relaunch,
                 loading=loading,
                 installer=installer,
-                hub=HubDesk(hub, tokens, forecast, lambda: library.models),
+                hub=HubDesk(hub, tokens, forecast, lambda: library.models, functools.partial(until_known, bus)),
                 downloads=downloads,
                 remover=ModelRemover(paths.models, library, lambda: bus.status, downloads.is_downloading),
                 health=health,

@@ -15,6 +15,7 @@ from app.api.guard import LoopbackGuard
 from app.api.local import Launched
 from app.api.passing import Upstream, pass_on
 from app.api.peer_protocol import PEER_KEY
+from app.node.known import PEER_KNOWN_SECONDS
 from app.node.node import Node
 from app.node.serving import Serving
 from app.schema.errors import NotAllowed
@@ -124,7 +125,7 @@ def _add_instances(router: APIRouter, node: Node, upstream: Upstream) -> None:
 
     @router.post("/instances", status_code=202)
     async def launch(request: LaunchRequest) -> Launched:
-        return Launched(instance_id=await node.instances.launch_here(request))
+        return Launched(instance_id=await node.instances.launch_here(request, PEER_KNOWN_SECONDS))
 
     @router.delete("/instances/{instance_id}", status_code=202)
     async def stop(instance_id: InstanceId) -> Done:

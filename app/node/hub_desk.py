@@ -1,7 +1,7 @@
 """Everything people ask a node about the hub: search, look, would it run here, with which token."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import PurePosixPath
 
 from app.modelstore.hub.estimate import scaled_shape
@@ -20,15 +20,24 @@ from app.schema.record import ModelId
 
 
 class HubDesk:
-    """Answers with what this PC has and what the cluster can take in mind. `models` are those on this PC."""
+    """Answers with what this PC has and what the cluster can take in mind.
+
+    `models` are those on this PC; `known` waits until this PC knows itself, and may raise NodeStarting.
+    """
 
     def __init__(
-        self, hub: Hub, tokens: HubTokens, forecast: Forecast, models: Callable[[], tuple[ModelFile, ...]]
+        self,
+        hub: Hub,
+        tokens: HubTokens,
+        forecast: Forecast,
+        models: Callable[[], tuple[ModelFile, ...]],
+        known: Callable[[], Awaitable[None]],
     ) -> None:
         self._hub = hub
         self._tokens = tokens
         self._forecast = forecast
         self._models = models
+        self._known = known
 
     async def search(self, text: str, sort: HubSort, limit: int) -> tuple[HubModel, ...]:
         """Repositories with GGUF files. Raises DownloadFailed."""
@@ -38,6 +47,7 @@ class HubDesk:
         """One repository by whatever names it. Raises InputError, NotFound, GatedRepository or DownloadFailed."""
         reference = named(text)
         listing = await self._hub.look(reference.repository, reference.revision)
+        await self._known()
         memory = memory_of(self._forecast.cluster())
         chosen = find_file(listing.files, reference.file).name if reference.file else None
         best = recommend(listing.files, memory)
@@ -83,6 +93,7 @@ class HubDesk:
             projector_path=projector.parts[0].path if projector is not None else None,
             encoder=EncoderShape(weight_bytes=projector.size_bytes or 0) if projector is not None else None,
         )
+        await self._known()
         asked = question.plan.model_copy(update={"model_id": model.id})
         answer = await asyncio.to_thread(self._forecast.plan_if_here, asked, model, shape)
         if estimate is None or isinstance(answer, Refusal):

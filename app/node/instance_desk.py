@@ -10,6 +10,7 @@ from app.instances.supervisor import Supervisor
 from app.node.bus import Bus
 from app.node.cluster_room import ClusterRoom
 from app.node.forecast import Forecast
+from app.node.known import KNOWN_SECONDS, until_known
 from app.node.last_launches import LastLaunches
 from app.node.library import Library
 from app.node.matching_engines import check_engines
@@ -81,7 +82,11 @@ class InstanceDesk:
         return None
 
     async def plan(self, request: PlanRequest) -> Plan | Refusal:
-        """Where the model would run. Raises ModelNotFound or the reason its file cannot be read."""
+        """Where the model would run; waits in the first seconds of the node.
+
+        Raises ModelNotFound, the reason its file cannot be read, or NodeStarting.
+        """
+        await until_known(self._bus)
         model, shape = await self._readable(request.model_id)
         known = request.model_copy(update={"model_id": model.id})
         return await asyncio.to_thread(self._forecast.plan, known, model, shape)
@@ -91,6 +96,7 @@ class InstanceDesk:
         freed = tuple(gone)
         if not freed:
             return await self.plan(request)
+        await until_known(self._bus)
         model, shape = await self._readable(request.model_id)
         known = request.model_copy(update={"model_id": model.id})
         return await asyncio.to_thread(self._forecast.plan_without, known, model, shape, freed)
@@ -126,16 +132,20 @@ class InstanceDesk:
         self._launches.expect(instance, request)
         return instance
 
-    async def launch_here(self, request: LaunchRequest) -> InstanceId:
-        """Start a plan whose head this node is. Raises before anything is started when it cannot."""
-        build = self._bus.status.engine.build
-        if build is None:
-            raise self._no_engine()
+    async def launch_here(self, request: LaunchRequest, patience: float = KNOWN_SECONDS) -> InstanceId:
+        """Start a plan whose head this node is; in its first seconds waits for at most `patience` seconds.
+
+        Raises before anything is started when it cannot.
+        """
         if request.plan.head != self._bus.status.node.id:
             raise InputError(
                 "This plan was made for another PC as its head.", "Launch it there, or plan again on this PC."
             )
         check_plan(request.plan)
+        await until_known(self._bus, patience)
+        build = self._bus.status.engine.build
+        if build is None:
+            raise self._no_engine()
         check_engines(request.plan, build, self._bus.status)
         check(request.extra_arguments, build)
         model = await self._library.find(request.plan.model_id)
@@ -225,7 +235,7 @@ class InstanceDesk:
         problem = self._bus.status.engine.problem
         if problem is not None:
             return from_info(problem)
-        return EngineMissing("The engine is still being looked for.", "Try again in a moment.")
+        return EngineMissing("This PC has no engine.", "Install llama.cpp: see `caravan engine`.")
 
 
 def _unreadable(model: ModelFile) -> CaravanError:

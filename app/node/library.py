@@ -81,7 +81,7 @@ class Library:
                 models = await asyncio.to_thread(self._catalogue.scan)
             finally:
                 self._tell(scanning=False)
-            if models != self._models:
+            if models != self._models or not self.scanned.is_set():
                 self._models = models
                 unreadable = sum(model.problem is not None for model in models)
                 self._tell(models=len(models), unreadable=unreadable, revision=self._status.revision + 1)

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
-from app.node.bus import Bus, Closed, Overflowed
+from app.node.bus import Bus, Closed
+from app.node.known import unknown, until
 from app.node.loading import on_its_way
 from app.node.relaunch import Relaunch
 from app.schema.errors import CaravanError, PlacementRefused
@@ -31,7 +31,7 @@ class StartLaunch:
             return
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await self._until(_is_known)
+                await until(self._bus, _can_launch)
                 while not await self._tried():
                     await self._until_more(_there(self._bus.status))
         except TimeoutError:
@@ -56,23 +56,12 @@ class StartLaunch:
         return True
 
     async def _until_more(self, there: frozenset[NodeId]) -> None:
-        await self._until(lambda status: not _there(status) <= there)
-
-    async def _until(self, reached: Callable[[Status], bool]) -> None:
-        """Wait for a status. Raises Closed when the node ends before."""
-        while not reached(self._bus.status):
-            with self._bus.subscribe() as changes:
-                try:
-                    while not reached(self._bus.status):
-                        await changes.next()
-                except Overflowed:
-                    continue
+        await until(self._bus, lambda status: not _there(status) <= there)
 
 
-def _is_known(status: Status) -> bool:
-    """Whether models, engine and memory of this PC are known; without an engine nothing is launched."""
-    is_scanned = status.catalogue.revision > 0 and not status.catalogue.scanning
-    return is_scanned and status.engine.build is not None and status.load is not None
+def _can_launch(status: Status) -> bool:
+    """Whether this PC knows what it can launch with; one without an engine waits for it."""
+    return unknown(status) is None and status.engine.build is not None
 
 
 def _there(status: Status) -> frozenset[NodeId]:

@@ -16,7 +16,7 @@ CaravanError
 +- LaunchError           LeaseRefused, WorkerFailed, WorkerLost, HeadFailed, OutOfMemory, PortInUse, LaunchStalled,
 |                        LaunchCancelled, UnknownArchitecture
 +- PeerUnreachable       a peer does not answer
-+- NodeError             NodeNotRunning, NodeAlreadyRunning, ApiPortBusy, DataFolderUnusable
++- NodeError             NodeNotRunning, NodeStarting, NodeAlreadyRunning, ApiPortBusy, DataFolderUnusable
 """
 
 from app.schema.record import Record
@@ -287,6 +287,11 @@ class NodeError(CaravanError):
 
 class NodeNotRunning(NodeError):
     code = "node_not_running"
+    status = 503
+
+
+class NodeStarting(NodeError):
+    code = "node_starting"
     status = 503
 
 

@@ -18,6 +18,7 @@ FAKE_LLAMA_TOKENS         how many tokens an answer has (default 8)
 FAKE_LLAMA_TOKEN_SECONDS  pause before each token (default 0.01)
 FAKE_LLAMA_BUILD          build number (default 11434); FAKE_LLAMA_COMMIT its commit
 FAKE_LLAMA_MISSING_LIBRARY  every program fails to start for a missing library
+FAKE_LLAMA_VERSION_WAITS  `--version` says nothing until this file exists
 FAKE_LLAMA_DEVICES        devices to list, as `CUDA0:24000,CUDA1:8000` (MiB)
 FAKE_LLAMA_RPC_VERSION    protocol version, as `7.0.0`; 3 and below answers as old servers do
 FAKE_LLAMA_RPC_SILENT     the worker accepts and never answers
@@ -248,6 +249,8 @@ def connect_worker(endpoint: str) -> socket.socket:
 
 def serve(argv: Sequence[str]) -> int:
     if "--version" in argv:
+        while option("VERSION_WAITS") and not Path(option("VERSION_WAITS")).exists():
+            time.sleep(0.02)
         build = f"build {option('BUILD', '11434')}, commit {option('COMMIT', 'abcdef123')}"
         complain(f"version: 0.6.0-dev ({build})\nbuilt with fake")
         return 0

@@ -1,0 +1,53 @@
+"""Whether this PC knows enough of itself to plan and launch: in the first seconds of a node it does not yet."""
+
+import asyncio
+from collections.abc import Callable
+
+from app.node.bus import Bus, Closed, Overflowed
+from app.schema.errors import NodeNotRunning, NodeStarting
+from app.schema.node import Status
+
+KNOWN_SECONDS = 20.0
+"""How long a plan or a launch of this PC's own programs waits; they are patient for 30 s."""
+
+PEER_KNOWN_SECONDS = 3.0
+"""How long a peer's launch waits here: it gives up on its request after 5 s, and must not launch a second time then."""
+
+
+def unknown(status: Status) -> str | None:
+    """PURE: what this PC does not know yet of itself, as the end of a sentence; None when it can plan and launch.
+
+    An engine that was looked for and not found is known, and a later look at the model folders makes nothing unknown.
+    """
+    if status.catalogue.revision == 0:
+        return "its models are still being read"
+    if status.engine.build is None and status.engine.problem is None:
+        return "its engine is still being looked for"
+    return "its memory is still being measured" if status.load is None else None
+
+
+async def until(bus: Bus, reached: Callable[[Status], bool]) -> None:
+    """Wait for a status. Raises Closed when the node ends before."""
+    while not reached(bus.status):
+        with bus.subscribe() as changes:
+            try:
+                while not reached(bus.status):
+                    await changes.next()
+            except Overflowed:
+                continue
+
+
+async def until_known(bus: Bus, seconds: float = KNOWN_SECONDS) -> None:
+    """Wait until this PC can plan and launch. Raises NodeStarting after `seconds`, NodeNotRunning when the node ends
+    before.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await until(bus, lambda status: unknown(status) is None)
+    except TimeoutError:
+        if (missing := unknown(bus.status)) is not None:
+            raise NodeStarting(
+                f"Caravan has only just started on {bus.status.node.name}: {missing}.", "Try again in a moment."
+            ) from None
+    except Closed:
+        raise NodeNotRunning("Caravan is ending on this PC.", "Start it again.") from None

@@ -1,0 +1,65 @@
+"""What a node must know of itself before it plans and launches, and how long it is waited for."""
+
+import asyncio
+
+import pytest
+
+from app.node.bus import Bus
+from app.node.known import unknown, until_known
+from app.schema.engine import EngineStatus
+from app.schema.errors import EngineMissing, NodeNotRunning, NodeStarting
+from app.schema.event import CatalogueChanged, EngineChanged, Event, LoadSampled
+from app.schema.hardware import LoadSample
+from app.schema.node import CatalogueStatus, Status
+from tests.unit.node.test_idle import FIRST
+
+NO_ENGINE = EngineStatus(problem=EngineMissing("STUDY has no engine.").info())
+SCANNED = CatalogueChanged(catalogue=CatalogueStatus(revision=1))
+LOOKED = EngineChanged(engine=NO_ENGINE)
+SAMPLED = LoadSampled(load=LoadSample(at=1.0, cpu_load=0.0, ram_free_bytes=1, ram_used_bytes=1))
+
+
+def after(*events: Event) -> Status:
+    bus = Bus(FIRST)
+    for event in events:
+        bus.publish(event)
+    return bus.status
+
+
+def test_what_is_missing_is_named() -> None:
+    assert "models" in (unknown(FIRST) or "")
+    assert "engine" in (unknown(after(SCANNED, SAMPLED)) or "")
+    assert "memory" in (unknown(after(SCANNED, LOOKED)) or "")
+    assert unknown(after(SCANNED, LOOKED, SAMPLED)) is None, "an engine that is known to be missing is known"
+
+
+def test_a_later_look_at_the_folders_makes_nothing_unknown() -> None:
+    again = CatalogueChanged(catalogue=CatalogueStatus(revision=1, scanning=True))
+    assert unknown(after(SCANNED, LOOKED, SAMPLED, again)) is None
+
+
+async def test_it_is_waited_for_in_any_order() -> None:
+    for order in ((SCANNED, LOOKED, SAMPLED), (SAMPLED, LOOKED, SCANNED), (LOOKED, SCANNED, SAMPLED)):
+        bus = Bus(FIRST)
+        waiting = asyncio.create_task(until_known(bus, 5.0))
+        for event in order:
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            bus.publish(event)
+        await waiting
+
+
+async def test_what_never_becomes_known_is_said() -> None:
+    bus = Bus(FIRST)
+    bus.publish(SCANNED)
+    with pytest.raises(NodeStarting, match="just started on STUDY: its engine is still being looked for"):
+        await until_known(bus, 0.01)
+
+
+async def test_a_node_that_ends_is_not_waited_for() -> None:
+    bus = Bus(FIRST)
+    waiting = asyncio.create_task(until_known(bus, 5.0))
+    await asyncio.sleep(0)
+    bus.close()
+    with pytest.raises(NodeNotRunning):
+        await waiting
