@@ -60,7 +60,10 @@ class Link:
 
 
 class Links:
-    """All trusted peers. `changed` hears of each that gets its first stream or loses its last."""
+    """All trusted peers.
+
+    `changed` hears of each that gets its first stream, is reached at another address, or loses its last stream.
+    """
 
     def __init__(self, changed: Callable[[LinkState], None]) -> None:
         self._changed = changed
@@ -97,10 +100,15 @@ class Links:
         for wire in tuple(link.wires) if link else ():
             wire.abort()
 
-    def open(self, link: Link, wire: Wire) -> None:
-        """A proven connection of this peer; the caller calls `close` when it is gone."""
+    def open(self, link: Link, wire: Wire, address: str | None = None) -> None:
+        """A proven connection of this peer, which we dialled at `address` or which dialled us (None).
+
+        The caller calls `close` when it is gone.
+        """
+        is_news = not link.wires or address not in (None, link.good_address)
+        link.good_address = address or link.good_address
         link.wires.add(wire)
-        if len(link.wires) == 1:
+        if is_news:
             self._changed(link.state())
 
     def close(self, link: Link, wire: Wire) -> None:

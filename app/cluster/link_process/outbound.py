@@ -64,8 +64,7 @@ class Dialler:
         if self._links.get(link.peer.node) is not link:
             wire.abort()
             raise DialFailed("it is not trusted any more")
-        link.good_address = address
-        self._links.open(link, wire)
+        self._links.open(link, wire, address)
         wire.when_lost(lambda: self._links.close(link, wire))
         return wire
 
