@@ -112,7 +112,9 @@ class _Described(BaseModel):
 
 
 class DescribedDevice(_Described):
-    """A GPU, or the processor with its RAM as `CPU`. `repacked_*`: with weights that the engine rearranges for it."""
+    """A GPU, or the processor with its RAM as `CPU`. `repacked_*`: with weights that the engine rearranges for it.
+    `prompt_bandwidth`: of each pass of a prompt, as `bandwidth` when left out.
+    """
 
     device: Name
     name: Name | None = None
@@ -120,9 +122,11 @@ class DescribedDevice(_Described):
     free: Memory | None = None
     bandwidth: Rate | None = None
     compute: Compute | None = None
+    prompt_bandwidth: Rate | None = None
     token: Seconds | None = None
     repacked_bandwidth: Rate | None = None
     repacked_compute: Compute | None = None
+    repacked_prompt_bandwidth: Rate | None = None
 
 
 class DescribedPc(_Described):
@@ -244,6 +248,8 @@ def _device(pc: DescribedPc, each: DescribedDevice) -> DeviceResources:
         token_seconds=each.token,
         repacked_bandwidth=each.repacked_bandwidth,
         repacked_compute=each.repacked_compute,
+        prompt_bandwidth=each.prompt_bandwidth,
+        repacked_prompt_bandwidth=each.repacked_prompt_bandwidth,
     )
 
 
@@ -254,7 +260,7 @@ def _is_cpu(each: DescribedDevice) -> bool:
 def _check_repacked(pc: DescribedPc, each: DescribedDevice) -> None:
     """Raises InputError for speeds with rearranged weights where the engine rearranges none, and for half of them."""
     told = (each.repacked_bandwidth, each.repacked_compute)
-    if told == (None, None):
+    if told == (None, None) and each.repacked_prompt_bandwidth is None:
         return
     if not _is_cpu(each):
         raise InputError(
@@ -264,12 +270,17 @@ def _check_repacked(pc: DescribedPc, each: DescribedDevice) -> None:
     if not all(_is_cpu(other) for other in pc.devices):
         raise InputError(
             f"{pc.name} has a GPU: llama.cpp rearranges no weights for the processor beside it.",
-            "Leave `repacked_bandwidth` and `repacked_compute` out there.",
+            "Leave all of `repacked_...` out there.",
         )
     if None in (*told, each.bandwidth, each.compute):
         raise InputError(
             f"{each.device} of {pc.name} has only part of what tells whether rearranged weights are faster.",
-            "Give `bandwidth`, `compute`, `repacked_bandwidth` and `repacked_compute`, or neither of the last two.",
+            "Give `bandwidth`, `compute`, `repacked_bandwidth` and `repacked_compute`, or nothing of `repacked_...`.",
+        )
+    if (each.prompt_bandwidth is None) != (each.repacked_prompt_bandwidth is None):
+        raise InputError(
+            f"{each.device} of {pc.name} has the bandwidth of prompts for one kind of weights only.",
+            "Give both `prompt_bandwidth` and `repacked_prompt_bandwidth`, or neither: else they cannot be compared.",
         )
 
 

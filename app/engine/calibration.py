@@ -41,6 +41,9 @@ START_SECONDS = 60.0
 
 REQUEST_SECONDS = 30.0
 
+VERSION = 2
+"""Of what is measured: one more when a figure is added or means something else. 1 told no passes of a prompt."""
+
 DEADLINE_SECONDS = 150.0
 """How long a device may take in all. A quiet one takes ten to forty seconds."""
 

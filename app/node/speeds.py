@@ -1,7 +1,7 @@
 """The service that measures this PC's devices when nobody needs them, and what it found.
 
-A device is measured once per driver, engine build and number of threads, and again after 30 days. A launch, a lease or
-an install ends a measurement at once; it is tried again later.
+A device is measured once per driver, engine build and number of threads, and again after 30 days, or when Caravan
+measures more than it did. A launch, a lease or an install ends a measurement at once; it is tried again later.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from app.engine.calibration import (
     NEEDED_BYTES,
+    VERSION,
     Calibration,
     CalibrationFailed,
     CalibrationPlace,
@@ -122,8 +123,7 @@ class Speeds:
         known = {each.key: each for each in self._book.speeds}
         for target in targets(status):
             speed = known.get(target.key)
-            fresh = speed is not None and matches(speed, target, _identity(status), threads)
-            if fresh and speed is not None and abs(now - speed.measured_at) < FRESH_SECONDS:
+            if speed is not None and matches(speed, target, _identity(status), threads) and is_fresh(speed, now):
                 continue
             if self._retries.get(target.key, (0.0, 0.0))[0] <= now and _has_room(target):
                 return target
@@ -226,6 +226,11 @@ def matches(speed: DeviceSpeed, target: Target, engine: str | None, threads: int
     return is_same and (target.device != CPU_DEVICE or speed.threads == threads)
 
 
+def is_fresh(speed: DeviceSpeed, now: float) -> bool:
+    """PURE: whether a figure that holds needs no better one yet: it is of the last 30 days and of this calibration."""
+    return speed.calibration >= VERSION and abs(now - speed.measured_at) < FRESH_SECONDS
+
+
 def speed_of(target: Target, found: Calibration, engine: str, threads: int | None, at: float) -> DeviceSpeed:
     """PURE: the record of a measurement."""
     return DeviceSpeed(
@@ -236,6 +241,7 @@ def speed_of(target: Target, found: Calibration, engine: str, threads: int | Non
         engine=engine,
         threads=threads if target.device == CPU_DEVICE else None,
         measured_at=at,
+        calibration=VERSION,
         token_seconds=found.token_seconds,
         block_seconds=found.block_seconds,
         formats=found.formats,
@@ -326,8 +332,11 @@ def _has_room(target: Target) -> bool:
 
 
 def _told(speed: DeviceSpeed) -> Iterable[str]:
-    for each in speed.formats:
-        yield f"{each.format} {each.bandwidth / 1e9:.1f} GB/s {each.compute / 1e9:.0f} GFLOP/s"
-    for each in speed.repacked:
-        yield f"{each.format} rearranged {each.bandwidth / 1e9:.1f} GB/s {each.compute / 1e9:.0f} GFLOP/s"
+    yield from (f"{each.format} {_rates(each)}" for each in speed.formats)
+    yield from (f"{each.format} rearranged {_rates(each)}" for each in speed.repacked)
     yield f"{speed.token_seconds * 1e6:.0f} us per token, {speed.block_seconds * 1e6:.0f} us per block"
+
+
+def _rates(speed: FormatSpeed) -> str:
+    passes = "" if speed.prompt_bandwidth is None else f" ({speed.prompt_bandwidth / 1e9:.1f} on prompts)"
+    return f"{speed.bandwidth / 1e9:.1f} GB/s{passes} {speed.compute / 1e9:.0f} GFLOP/s"

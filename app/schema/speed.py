@@ -30,7 +30,8 @@ class DeviceSpeed(Record):
     """A device as the engine itself measured it, at `measured_at` (seconds since the epoch).
 
     `key` is the accelerator's, or the processor's name; `driver`, `engine` (build identity) and `threads` are what it
-    was measured with: another one makes it stale. One token through n blocks takes
+    was measured with: another one makes it stale. `calibration` is the version of the calibration: what an earlier one
+    told holds until there is something better. One token through n blocks takes
     `token_seconds + n * block_seconds + bytes / bandwidth`.
     """
 
@@ -41,6 +42,7 @@ class DeviceSpeed(Record):
     engine: str
     threads: int | None = None
     measured_at: float
+    calibration: int = 1
     token_seconds: float
     block_seconds: float
     formats: tuple[FormatSpeed, ...]

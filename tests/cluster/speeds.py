@@ -3,6 +3,7 @@
 import sys
 import time
 
+from app.engine.calibration import VERSION
 from app.schema.node import Status
 from app.schema.plan import CPU_DEVICE
 from app.schema.speed import DeviceSpeed, FormatSpeed, SpeedBook, WeightFormat
@@ -29,6 +30,7 @@ async def believing(pc: Pc, bandwidth: float) -> None:
         engine=status.engine.build.identity,
         threads=1,
         measured_at=time.time(),
+        calibration=VERSION,
         token_seconds=1e-4,
         block_seconds=0.0,
         formats=tuple(FormatSpeed(format=each, bandwidth=bandwidth, compute=50 * bandwidth) for each in WeightFormat),

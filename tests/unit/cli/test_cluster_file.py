@@ -24,6 +24,7 @@ FAST = {
     "repacked_bandwidth": "21 GB/s",
     "repacked_compute": "0.2 TFLOP/s",
 }
+SLOW = {"device": "CPU", "total": "24 GB", "bandwidth": "20 GB/s", "compute": "0.1 TFLOP/s"}
 LINK = {"between": ["desk", "attic"], "round_trip": "1 ms"}
 
 
@@ -74,6 +75,11 @@ def test_numbers_are_plain_units_and_free_defaults_to_all(tmp_path: Path) -> Non
         ({"pcs": [DESK | {"devices": [{**FAST, "repacked_compute": None}]}]}, "CPU of desk has only part"),
         ({"pcs": [DESK | {"devices": [{**FAST, "bandwidth": None}]}]}, "CPU of desk has only part"),
         ({"pcs": [DESK | {"devices": [FAST | {"repacked_bandwidth": "0 GB/s"}]}]}, "repacked_bandwidth"),
+        ({"pcs": [DESK | {"devices": [CARD | {"repacked_prompt_bandwidth": 1e9}]}]}, "CUDA0 of desk is given"),
+        ({"pcs": [DESK | {"devices": [SLOW | {"repacked_prompt_bandwidth": 1e9}]}]}, "CPU of desk has only part"),
+        ({"pcs": [DESK | {"devices": [FAST | {"prompt_bandwidth": 1e9}]}]}, "one kind of weights only"),
+        ({"pcs": [DESK | {"devices": [FAST | {"repacked_prompt_bandwidth": 1e9}]}]}, "one kind of weights only"),
+        ({"pcs": [DESK | {"devices": [CARD | {"prompt_bandwidth": "soon"}]}]}, "prompt_bandwidth"),
         ({"pcs": [DESK | {"kept": "some"}]}, 'pcs[0].kept: layers are expected, for example ["0-15", "output"], or'),
         ({"pcs": [DESK | {"kept": [3]}]}, "pcs[0].kept: layers are expected"),
         ({"pcs": [DESK | {"kept": ["a-b"]}]}, "'a-b' are no layers"),
@@ -128,6 +134,32 @@ def test_the_processor_is_the_engines_in_any_case(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("faster", "repacks"), [("0.2 TFLOP/s", True), ("0.05 TFLOP/s", False)])
 def test_a_processor_alone_takes_the_weights_as_they_are_faster(tmp_path: Path, faster: str, repacks: bool) -> None:
     pc = {"name": "desk", "holds_model": True, "devices": [FAST | {"repacked_compute": faster}]}
+    found = plan(ask(), shape((600 << 20,) * 8, parameters=8 * 10**9), read_cluster(written(tmp_path, {"pcs": [pc]})))
+    assert isinstance(found, Plan)
+    assert found.repacks is repacks
+
+
+def test_a_slower_pass_makes_prompts_slower_and_answers_not(tmp_path: Path) -> None:
+    def planned(**more: str) -> Plan:
+        pc = DESK | {"devices": [CARD | {"bandwidth": "400 GB/s", "compute": "20 TFLOP/s", **more}]}
+        view = read_cluster(written(tmp_path, {"pcs": [pc]}))
+        found = plan(ask(), shape((600 << 20,) * 8, parameters=8 * 10**9), view)
+        assert isinstance(found, Plan)
+        return found
+
+    usual, slower = planned().prediction, planned(prompt_bandwidth="200 GB/s").prediction
+    assert usual is not None
+    assert slower is not None
+    assert slower.decode == usual.decode
+    passes = 2 * 8 * (600 << 20)
+    assert slower.first_token - usual.first_token == pytest.approx(passes / 200e9 - passes / 400e9, rel=0.01)
+
+
+@pytest.mark.parametrize(("pass_of_them", "repacks"), [("19 GB/s", True), ("0.5 GB/s", False)])
+def test_passes_with_rearranged_weights_count_in_the_choice(tmp_path: Path, pass_of_them: str, repacks: bool) -> None:
+    told = {"repacked_bandwidth": "20 GB/s", "repacked_compute": "0.1 TFLOP/s"}
+    told |= {"prompt_bandwidth": "18 GB/s", "repacked_prompt_bandwidth": pass_of_them}
+    pc = DESK | {"devices": [FAST | told]}
     found = plan(ask(), shape((600 << 20,) * 8, parameters=8 * 10**9), read_cluster(written(tmp_path, {"pcs": [pc]})))
     assert isinstance(found, Plan)
     assert found.repacks is repacks

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.calibration import Calibration, CalibrationFailed, CalibrationPlace
+from app.engine.calibration import VERSION, Calibration, CalibrationFailed, CalibrationPlace
 from app.node.speeds import (
     FRESH_SECONDS,
     IDLE_SECONDS,
@@ -36,7 +36,7 @@ from app.schema.instance import InstanceState, InstanceStatus, Lease
 from app.schema.node import NodeInfo, Status
 from app.schema.plan import ClusterView, DeviceResources, NodeResources
 from app.schema.record import InstanceId, ModelId, NodeId
-from app.schema.speed import DeviceSpeed, FormatSpeed, WeightFormat, nearest_format
+from app.schema.speed import DeviceSpeed, FormatSpeed, SpeedBook, WeightFormat, nearest_format
 from tests.unit.instances.plans import HEAD, plan
 from tests.unit.planner.samples import shape
 
@@ -151,6 +151,25 @@ async def test_it_is_known_after_a_restart_and_measured_again_after_a_month(pc: 
     assert pc.speeds.current == before
     pc.now += FRESH_SECONDS
     assert await pc.live(100) == ["CUDA0", "CPU"]
+
+
+async def test_what_an_earlier_calibration_told_holds_until_it_is_measured_again(pc: Pc) -> None:
+    await pc.live(100)
+    before = tuple(each.model_copy(update={"calibration": VERSION - 1}) for each in pc.speeds.current)
+    book = SpeedBook(speeds=before).model_dump_json()
+    await asyncio.to_thread((pc.folder / "speeds.json").write_text, book)
+    pc.restarted()
+    assert await pc.live(IDLE_SECONDS - 2) == []
+    assert pc.speeds.current == before
+    assert await pc.live(100) == ["CUDA0", "CPU"]
+    assert [each.calibration for each in pc.speeds.current] == [VERSION, VERSION]
+    pc.restarted()
+    assert await pc.live(500) == []
+
+
+def test_a_file_of_the_first_version_says_no_version() -> None:
+    old = {"key": "k", "device": "CPU", "name": "Chip", "engine": "e", "measured_at": 0, "formats": []}
+    assert DeviceSpeed.model_validate(old | {"token_seconds": 0, "block_seconds": 0}).calibration < VERSION
 
 
 async def test_another_driver_build_or_number_of_threads_makes_it_stale(pc: Pc) -> None:
