@@ -6,7 +6,6 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication
 
-from app.client import NodeClient
 from app.schema.errors import NotAllowed
 from app.schema.node import CatalogueStatus, Status
 from app.schema.settings import Settings
@@ -96,7 +95,6 @@ def test_invite_join_and_leaving_are_wishes(first: FirstRun) -> None:
     assert [wish for wish, _ in first.wishes] == [Wish.INVITE, Wish.JOIN, Wish.CLUSTER]
 
 
-@pytest.mark.skipif(not hasattr(NodeClient, "fix"), reason="this node has no fix yet")
 def test_a_hurdle_is_fixed_or_says_why_not(first: FirstRun, until: Until) -> None:
     first.tell(NEW)
     hurdles = first.page.hurdles
