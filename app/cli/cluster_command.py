@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from app.cli import words
+from app.cli import following, words
 from app.cli.console import EXIT_FAILED, Session, run, session, show_json
 from app.cli.facts import AsJson
 from app.client import NodeClient
 from app.schema.cluster import InvitationStatus, JoinRequest, JoinState, JoinStatus, MemberInfo
-from app.schema.errors import CaravanError, InputError, NodeNotFound, NodeNotRunning, from_info
+from app.schema.errors import CaravanError, InputError, NodeNotFound, from_info
 from app.schema.node import Peer, Reachability, Status
 
 JOIN_WORDS = {
@@ -22,6 +22,8 @@ JOIN_WORDS = {
     JoinState.CHECKING_CODE: "checking the code",
     JoinState.CONNECTING: "building the encrypted link",
 }
+
+JOIN_ENDS = frozenset({JoinState.JOINED, JoinState.FAILED})
 
 REACH_WORDS = {
     Reachability.CONNECTING: "connecting",
@@ -69,7 +71,7 @@ async def _until_joined(to: Session, client: NodeClient, first: InvitationStatus
             if found.code != told:
                 told = found.code
                 _show_code(to, found, as_json)
-    raise NodeNotRunning("Caravan ended on this PC.", "Start it again with `caravan node`.")
+    raise following.node_ended()
 
 
 def _show_code(to: Session, found: InvitationStatus, as_json: bool) -> None:
@@ -115,22 +117,24 @@ async def join_and_follow(client: NodeClient, request: JoinRequest, to: Session 
     """Join and follow it to its end; when we are cancelled, so is the attempt."""
     await client.join(request)
     told: JoinState | None = None
+
+    def part(status: Status) -> JoinStatus:
+        if status.join is None:
+            raise InputError("The attempt to join was cancelled.", "Try again.")
+        return status.join
+
+    def show(found: JoinStatus) -> None:
+        nonlocal told
+        if found.state is not told and found.state in JOIN_WORDS and not quiet and to is not None:
+            to.say(f"{JOIN_WORDS[found.state]} ...")
+        told = found.state
+
     try:
-        async with aclosing(client.watch()) as statuses:
-            async for status in statuses:
-                found = status.join
-                if found is None:
-                    raise InputError("The attempt to join was cancelled.", "Try again.")
-                if found.state in (JoinState.JOINED, JoinState.FAILED):
-                    return found
-                if found.state is not told and not quiet and to is not None:
-                    to.say(f"{JOIN_WORDS[found.state]} ...")
-                told = found.state
+        return await following.follow(client, part, show, lambda found: found.state in JOIN_ENDS)
     except asyncio.CancelledError:
         with suppress(CaravanError):
             await client.cancel_join()
         raise
-    raise NodeNotRunning("Caravan ended on this PC.", "Start it again with `caravan node`.")
 
 
 def peers(context: typer.Context, as_json: AsJson = False) -> None:

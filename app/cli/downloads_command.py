@@ -1,21 +1,20 @@
 """`caravan models get` and `caravan models downloads`: getting models from the hub, and what became of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from app.cli import words
+from app.cli import following, words
 from app.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, Session, run, session, show_json
 from app.cli.facts import AsJson
 from app.client import NodeClient
 from app.schema.download import ACTIVE_PHASES, Download, DownloadId, DownloadPhase, DownloadRequest, HubRepository
-from app.schema.errors import DownloadNotFound, HubFileNotFound, NodeNotRunning, from_info
+from app.schema.errors import DownloadNotFound, HubFileNotFound, from_info
+from app.schema.node import Status
 
 PAUSE_SECONDS = 20.0
 """How long a download may take to pause."""
@@ -47,7 +46,7 @@ def get(
             if background:
                 ended = started
             else:
-                with _screen(to, quiet=as_json) as show:
+                with following.screen(to, as_json, _line_printer(to), _line) as show:
                     ended = await follow(client, started.id, show)
         show_json(ended) if as_json else _tell_end(to, ended, reference)
         return 0 if background else EXIT_CODES.get(ended.phase, EXIT_INTERRUPTED)
@@ -75,40 +74,22 @@ def _tell_choice(to: Session, found: HubRepository, wanted: DownloadRequest) -> 
 async def follow(client: NodeClient, download: DownloadId, show: Callable[[Download], None]) -> Download:
     """Follow a download until it ends or pauses; when we are cancelled it is paused, and that is waited for."""
     try:
-        return await _until(client, download, show, lambda each: each.phase not in ACTIVE_PHASES)
+        return await _until_at_rest(client, download, show)
     except asyncio.CancelledError:
         async with asyncio.timeout(PAUSE_SECONDS):
             await client.hub.pause(download)
-            return await _until(client, download, show, lambda each: each.phase not in ACTIVE_PHASES)
+            return await _until_at_rest(client, download, show)
 
 
-async def _until(
-    client: NodeClient, download: DownloadId, show: Callable[[Download], None], reached: Callable[[Download], bool]
-) -> Download:
-    last: Download | None = None
-    async with aclosing(client.watch()) as statuses:
-        async for status in statuses:
-            found = next((each for each in status.downloads if each.id == download), None)
-            if found is None:
-                raise DownloadNotFound("The download was taken off the list.", "See `caravan models downloads`.")
-            if found != last:
-                last = found
-                show(found)
-            if reached(found):
-                return found
-    raise NodeNotRunning("Caravan ended on this PC.", "The download goes on when it is started again: `caravan node`.")
+async def _until_at_rest(client: NodeClient, download: DownloadId, show: Callable[[Download], None]) -> Download:
+    def part(status: Status) -> Download:
+        found = next((each for each in status.downloads if each.id == download), None)
+        if found is None:
+            raise DownloadNotFound("The download was taken off the list.", "See `caravan models downloads`.")
+        return found
 
-
-@contextmanager
-def _screen(to: Session, quiet: bool) -> Iterator[Callable[[Download], None]]:
-    """What shows the progress: one changing line on a terminal, one line per step elsewhere."""
-    if quiet:
-        yield lambda _: None
-    elif not to.out.is_terminal:
-        yield _line_printer(to)
-    else:
-        with Live(console=to.out, refresh_per_second=8, transient=True) as live:
-            yield lambda each: live.update(Text(words.download(each), no_wrap=True, overflow="ellipsis"))
+    hint = "The download goes on when it is started again: `caravan node`."
+    return await following.follow(client, part, show, lambda each: each.phase not in ACTIVE_PHASES, hint)
 
 
 def _line_printer(to: Session) -> Callable[[Download], None]:
@@ -121,6 +102,10 @@ def _line_printer(to: Session) -> Callable[[Download], None]:
             to.say(words.download(each))
 
     return show
+
+
+def _line(each: Download) -> Text:
+    return following.one_line(words.download(each))
 
 
 def _tell_end(to: Session, ended: Download, reference: str) -> None:

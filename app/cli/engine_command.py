@@ -2,16 +2,15 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.live import Live
 from rich.text import Text
 
-from app.cli import facts, words
+from app.cli import facts, following, words
 from app.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, Session, run, session, show_json
 from app.cli.facts import AsJson
 from app.client import NodeClient
@@ -23,7 +22,8 @@ from app.schema.engine import (
     EngineStatus,
     InstallPhase,
 )
-from app.schema.errors import InputError, NodeNotRunning, NotFound, from_info
+from app.schema.errors import InputError, NotFound, from_info
+from app.schema.node import Status
 
 CANCEL_SECONDS = 20.0
 """How long a cancelled install may take to end."""
@@ -105,42 +105,39 @@ async def install_and_follow(
     """Install and follow it to its end; when we are cancelled it is cancelled, and its end is still waited for."""
     started = await client.install_engine(request)
     try:
-        return await _follow(client, started.id, show)
+        return await _until_ended(client, started.id, show)
     except asyncio.CancelledError:
         # It may have ended just now.
         with suppress(NotFound):
             await client.cancel_engine_install()
         async with asyncio.timeout(CANCEL_SECONDS):
-            return await _follow(client, started.id, show)
+            return await _until_ended(client, started.id, show)
 
 
-async def _follow(client: NodeClient, install_id: str, show: Callable[[EngineInstall], None]) -> EngineInstall:
-    async with aclosing(client.watch()) as statuses:
-        async for status in statuses:
-            found = status.engine_install
-            if found is not None and found.id == install_id:
-                show(found)
-                if found.phase in INSTALL_ENDS:
-                    return found
-    raise NodeNotRunning("Caravan ended on this PC.", "Start it again with `caravan node`.")
+async def _until_ended(client: NodeClient, install_id: str, show: Callable[[EngineInstall], None]) -> EngineInstall:
+    def part(status: Status) -> EngineInstall | None:
+        found = status.engine_install
+        return found if found is not None and found.id == install_id else None
+
+    return await following.follow(client, part, show, lambda each: each.phase in INSTALL_ENDS)
 
 
 @contextmanager
 def _screen(to: Session, quiet: bool) -> Iterator[Callable[[EngineInstall], None]]:
-    """What shows the steps: one changing line on a terminal, one line per step elsewhere."""
-    if quiet:
-        yield lambda _: None
-    elif not to.out.is_terminal:
-        yield _line_printer(to)
-    else:
-        with Live(console=to.out, refresh_per_second=8, transient=True) as live:
-            tell_notice = _notice_printer(to)
+    """What shows the steps, and above them each notice once."""
+    tell_notice = _notice_printer(to)
+    with following.screen(to, quiet, _line_printer(to), _line) as show_step:
 
-            def show(install: EngineInstall) -> None:
+        def show(install: EngineInstall) -> None:
+            if not quiet:
                 tell_notice(install)
-                live.update(Text(words.install(install), no_wrap=True, overflow="ellipsis"))
+            show_step(install)
 
-            yield show
+        yield show
+
+
+def _line(install: EngineInstall) -> Text:
+    return following.one_line(words.install(install))
 
 
 def _notice_printer(to: Session) -> Callable[[EngineInstall], None]:
@@ -156,11 +153,9 @@ def _notice_printer(to: Session) -> Callable[[EngineInstall], None]:
 
 
 def _line_printer(to: Session) -> Callable[[EngineInstall], None]:
-    tell_notice = _notice_printer(to)
     told: set[object] = set()
 
     def show(install: EngineInstall) -> None:
-        tell_notice(install)
         if install.phase not in INSTALL_ENDS and (install.phase, install.file) not in told:
             told.add((install.phase, install.file))
             to.say(words.install(install))

@@ -2,18 +2,17 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, aclosing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from app.cli import words
+from app.cli import following, words
 from app.cli.console import EXIT_FAILED, EXIT_INTERRUPTED, Session, run, session, show_error, show_json
 from app.cli.facts import AsJson
 from app.cli.wishes import (
@@ -32,8 +31,9 @@ from app.cli.wishes import (
     pcs_of_status,
 )
 from app.client import ChatPiece, NodeClient
-from app.schema.errors import InputError, InstanceNotFound, NodeNotRunning, PlacementRefused, from_info
+from app.schema.errors import InputError, InstanceNotFound, PlacementRefused, from_info
 from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest, PhaseState
+from app.schema.node import Status
 from app.schema.plan import CPU_DEVICE, EncoderShare, ExpertShare, KvType, Plan, Refusal
 from app.schema.record import InstanceId, ModelId
 
@@ -193,33 +193,20 @@ async def follow(
     show: Callable[[InstanceStatus], None] = lambda _: None,
 ) -> InstanceStatus:
     """Watch an instance until `reached` says so or it has ended. Raises NodeNotRunning when the node ends first."""
-    async with aclosing(client.watch()) as statuses:
-        async for each in _of(statuses, instance_id):
-            show(each)
-            if reached(each) or each.state in ENDED:
-                return each
-    raise NodeNotRunning("Caravan ended on this PC.", "Start it again with `caravan node`.")
+
+    def part(status: Status) -> InstanceStatus | None:
+        return next((each for each in status.all_instances if each.id == instance_id), None)
+
+    return await following.follow(client, part, show, lambda each: reached(each) or each.state in ENDED)
 
 
-async def _of(statuses: AsyncIterator[Any], instance_id: InstanceId) -> AsyncIterator[InstanceStatus]:
-    last = None
-    async for status in statuses:
-        found = next((each for each in status.all_instances if each.id == instance_id), None)
-        if found is not None and found != last:
-            last = found
-            yield found
-
-
-@contextmanager
-def phase_screen(to: Session, quiet: bool) -> Iterator[Callable[[InstanceStatus], None]]:
+def phase_screen(to: Session, quiet: bool) -> AbstractContextManager[Callable[[InstanceStatus], None]]:
     """What shows the phases of a launch: a live list on a terminal, one line per finished phase elsewhere."""
-    if quiet:
-        yield lambda _: None
-    elif not to.out.is_terminal:
-        yield _line_printer(to)
-    else:
-        with Live(console=to.out, refresh_per_second=8) as live:
-            yield lambda instance: live.update(Group(*(_phase_text(phase) for phase in instance.phases)))
+    return following.screen(to, quiet, _line_printer(to), _phase_list, stays=True)
+
+
+def _phase_list(instance: InstanceStatus) -> Group:
+    return Group(*(_phase_text(phase) for phase in instance.phases))
 
 
 def _line_printer(to: Session) -> Callable[[InstanceStatus], None]:

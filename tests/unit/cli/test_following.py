@@ -1,0 +1,76 @@
+"""Following one thing: each change shown once, the end returned, a node that ends says so; what a screen shows."""
+
+import io
+from collections.abc import AsyncGenerator
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from app.cli.console import Session
+from app.cli.following import follow, screen
+from app.schema.errors import NodeNotRunning
+from app.schema.node import NodeInfo, Status
+from app.schema.record import NodeId
+
+NODE = NodeInfo(id=NodeId("0" * 64), name="WORKSHOP", version="1", started_at=0.0)
+
+
+class Watched:
+    """A node that tells these numbers and ends."""
+
+    def __init__(self, *told: int) -> None:
+        self._told = told
+
+    async def watch(self) -> AsyncGenerator[Status, None]:
+        for seq in self._told:
+            yield Status(node=NODE, seq=seq)
+
+
+async def followed(*told: int) -> tuple[int, list[int]]:
+    """What is reached at 5 of what was told, and what was shown; a number above 9 is not there."""
+    shown: list[int] = []
+    watched: object = Watched(*told)
+    reached = await follow(
+        watched,  # type: ignore[arg-type]
+        lambda status: status.seq if status.seq < 10 else None,
+        shown.append,
+        lambda seq: seq >= 5,
+        "Go on.",
+    )
+    return reached, shown
+
+
+async def test_each_change_is_shown_once_and_what_is_reached_comes_back() -> None:
+    assert await followed(10, 1, 1, 11, 1, 2, 6, 7) == (6, [1, 2, 6])
+
+
+async def test_a_node_that_ends_first_says_so_with_the_hint() -> None:
+    with pytest.raises(NodeNotRunning) as caught:
+        await followed(1, 2)
+    assert (caught.value.sentence, caught.value.hint) == ("Caravan ended on this PC.", "Go on.")
+
+
+@pytest.mark.parametrize(
+    ("quiet", "is_terminal", "lines"), [(True, True, []), (True, False, []), (False, False, ["a", "b"])]
+)
+def test_without_a_terminal_lines_are_printed_and_quiet_is_quiet(
+    quiet: bool, is_terminal: bool, lines: list[str]
+) -> None:
+    assert screened(quiet, is_terminal) == (lines, "")
+
+
+def test_on_a_terminal_it_is_drawn_at_one_place() -> None:
+    lines, drawn = screened(quiet=False, is_terminal=True)
+    assert lines == []
+    assert "drawn b" in drawn
+
+
+def screened(quiet: bool, is_terminal: bool) -> tuple[list[str], str]:
+    """The lines that were printed for "a" and "b", and what was written to the console."""
+    written, lines = io.StringIO(), list[str]()
+    out = Console(file=written, force_terminal=is_terminal, width=40)
+    with screen(Session(None, out, out), quiet, lines.append, lambda each: Text(f"drawn {each}")) as show:
+        show("a")
+        show("b")
+    return lines, written.getvalue()
