@@ -215,6 +215,17 @@ class Parts:
     services: tuple[Service, ...]
 
 
+@dataclass(frozen=True)
+class Behind:
+    """What the node's facade does not reach and what runs beside it needs."""
+
+    inventory: Inventory
+    engine: EngineRoom
+    supervisor: Supervisor
+    forecast: Forecast
+    launches: LastLaunches
+
+
 class Building:
     """Builds the services of one node in the order in which they need each other."""
 
@@ -258,38 +269,46 @@ class Building:
         desk = InstanceDesk(bus, library, supervisor, cluster, forecast, launches)
         relaunch = Relaunch(bus, desk)
         loading = Loading(bus, desk, relaunch)
-        node = Node(
-            Services(
-                bus=bus,
-                settings=settings,
-                library=library,
-                lending=lending,
-                cluster=cluster,
-                instances=desk,
-                relaunch=relaunch,
-                loading=loading,
-                installer=installer,
-                hub=HubDesk(hub, tokens, forecast, lambda: library.models, functools.partial(until_known, bus)),
-                downloads=downloads,
-                remover=ModelRemover(paths.models, library, lambda: bus.status, downloads.is_downloading),
-                health=health,
-                speeds=speeds,
-                excesses=engine.excesses,
-                logs=paths.logs,
-                request_shutdown=self._ended.quit,
-            )
+        reached = Services(
+            bus=bus,
+            settings=settings,
+            library=library,
+            lending=lending,
+            cluster=cluster,
+            instances=desk,
+            relaunch=relaunch,
+            loading=loading,
+            installer=installer,
+            hub=HubDesk(hub, tokens, forecast, lambda: library.models, functools.partial(until_known, bus)),
+            downloads=downloads,
+            remover=ModelRemover(paths.models, library, lambda: bus.status, downloads.is_downloading),
+            health=health,
+            speeds=speeds,
+            excesses=engine.excesses,
+            logs=paths.logs,
+            request_shutdown=self._ended.quit,
         )
+        node = Node(reached)
+        behind = Behind(inventory, engine, supervisor, forecast, launches)
+        return Parts(info, node, bus, supervisor, lending, self._services(node, reached, behind))
+
+    def _services(self, node: Node, reached: Services, behind: Behind) -> tuple[Service, ...]:
+        """What runs as long as the node does, the pieces that nothing else needs among them."""
+        bus, cluster, launches = reached.bus, reached.cluster, behind.launches
         announcer = Announcer(bus, node.report, lambda: cluster.link.peers.links)
         wakefulness = self._wakefulness(bus, cluster)
-        suggestions = Suggestions(bus, desk.plan_without, forecast.factor, supervisor.suggested)
-        measuring = (speeds.run, LinkMeasurer(lambda: bus.status, cluster.measure).run)
-        services = (
-            *(each.run for each in (inventory, library, lending, cluster, installer, downloads, announcer, forecast)),
-            *(health.run, wakefulness.keep_awake, wakefulness.watch_sleep, suggestions.run, engine.watch_kept),
-            *(launches.run, loading.run, IdleWatch(bus, supervisor.unload_idle).run, StartLaunch(bus, relaunch).run),
+        suggestions = Suggestions(
+            bus, reached.instances.plan_without, behind.forecast.factor, behind.supervisor.suggested
+        )
+        idle, start = IdleWatch(bus, behind.supervisor.unload_idle), StartLaunch(bus, reached.relaunch)
+        measuring = (reached.speeds.run, LinkMeasurer(lambda: bus.status, cluster.measure).run)
+        return (
+            *(each.run for each in (behind.inventory, reached.library, reached.lending, cluster, reached.installer)),
+            *(reached.downloads.run, announcer.run, behind.forecast.run),
+            *(reached.health.run, wakefulness.keep_awake, wakefulness.watch_sleep, suggestions.run),
+            *(behind.engine.watch_kept, launches.run, reached.loading.run, idle.run, start.run),
             *(measuring if self._options.measure else ()),
         )
-        return Parts(info, node, bus, supervisor, lending, services)
 
     async def _engine(self, info: NodeInfo, settings: SettingsStore, bus: Bus) -> EngineRoom:
         def cores() -> int | None:
