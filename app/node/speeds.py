@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from app.engine.calibration import (
     NEEDED_BYTES,
     VERSION,
@@ -23,6 +21,7 @@ from app.engine.calibration import (
     calibrate,
     sweep,
 )
+from app.node.book_file import BookFile
 from app.schema.engine import INSTALL_ENDS
 from app.schema.hardware import HardwareSnapshot
 from app.schema.instance import InstanceState
@@ -31,7 +30,6 @@ from app.schema.node import Status
 from app.schema.plan import CPU_DEVICE, ClusterView, DeviceResources
 from app.schema.record import NodeId
 from app.schema.speed import DeviceSpeed, FormatSpeed, SpeedBook, WeightFormat, measured_format, nearest_format
-from app.system.files import plain_reason, read_json_or_none, write_atomically
 
 logger = logging.getLogger("caravan.node.speeds")
 
@@ -79,15 +77,16 @@ class Speeds:
     """Measured devices of this PC. `current` is what is known now."""
 
     def __init__(self, place: SpeedsPlace) -> None:
+        """Reads the file (blocking); a damaged one counts as none."""
         self._place = place
-        self._book = SpeedBook()
+        self._book = BookFile(place.folder / "speeds.json", SpeedBook(), "what was measured")
         self._retries: dict[str, tuple[float, float]] = {}
 
     @property
     def current(self) -> tuple[DeviceSpeed, ...]:
         """What holds for the driver, build and threads of now; older figures are left out."""
         status, threads = self._place.status(), self._place.threads()
-        known = {each.key: each for each in self._book.speeds}
+        known = {each.key: each for each in self._book.current.speeds}
         found = ((target, known.get(target.key)) for target in targets(status))
         return tuple(
             speed.model_copy(update={"device": target.device})
@@ -102,7 +101,6 @@ class Speeds:
 
     async def run(self) -> None:
         """Measure what is stale whenever this PC is idle, until cancelled."""
-        self._book = await asyncio.to_thread(read_book, self._path)
         await asyncio.to_thread(sweep, self._place.folder)
         idle = 0.0
         while True:
@@ -114,13 +112,9 @@ class Speeds:
                 await self._measure(target)
                 idle = 0.0
 
-    @property
-    def _path(self) -> Path:
-        return self._place.folder / "speeds.json"
-
     def _next(self, status: Status) -> Target | None:
         now, threads = self._place.clock(), self._place.threads()
-        known = {each.key: each for each in self._book.speeds}
+        known = {each.key: each for each in self._book.current.speeds}
         for target in targets(status):
             speed = known.get(target.key)
             if speed is not None and matches(speed, target, _identity(status), threads) and is_fresh(speed, now):
@@ -167,22 +161,9 @@ class Speeds:
 
     async def _keep(self, speed: DeviceSpeed) -> None:
         self._retries.pop(speed.key, None)
-        others = tuple(each for each in self._book.speeds if each.key != speed.key)
-        self._book = SpeedBook(speeds=(*others, speed))
+        others = tuple(each for each in self._book.current.speeds if each.key != speed.key)
         logger.info("%s: %s", speed.name, ", ".join(_told(speed)))
-        try:
-            await asyncio.to_thread(write_atomically, self._path, self._book.model_dump_json(indent=1).encode())
-        except OSError as error:
-            logger.warning("what was measured is not kept: %s", plain_reason(error))
-
-
-def read_book(path: Path) -> SpeedBook:
-    """The measured devices in a file, none when it is missing or damaged (blocking)."""
-    try:
-        return SpeedBook.model_validate(read_json_or_none(path) or {})
-    except ValidationError as error:
-        logger.warning("%s is damaged, everything is measured anew: %d errors", path, error.error_count())
-        return SpeedBook()
+        await self._book.keep(SpeedBook(speeds=(*others, speed)))
 
 
 def targets(status: Status) -> tuple[Target, ...]:

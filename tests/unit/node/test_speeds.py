@@ -146,7 +146,8 @@ async def test_an_idle_pc_measures_each_device_once(pc: Pc) -> None:
 async def test_it_is_known_after_a_restart_and_measured_again_after_a_month(pc: Pc) -> None:
     await pc.live(100)
     before = pc.speeds.current
-    pc.restarted()
+    await asyncio.to_thread(pc.restarted)
+    assert pc.speeds.current == before
     assert await pc.live(100) == []
     assert pc.speeds.current == before
     pc.now += FRESH_SECONDS
@@ -158,12 +159,12 @@ async def test_what_an_earlier_calibration_told_holds_until_it_is_measured_again
     before = tuple(each.model_copy(update={"calibration": VERSION - 1}) for each in pc.speeds.current)
     book = SpeedBook(speeds=before).model_dump_json()
     await asyncio.to_thread((pc.folder / "speeds.json").write_text, book)
-    pc.restarted()
+    await asyncio.to_thread(pc.restarted)
     assert await pc.live(IDLE_SECONDS - 2) == []
     assert pc.speeds.current == before
     assert await pc.live(100) == ["CUDA0", "CPU"]
     assert [each.calibration for each in pc.speeds.current] == [VERSION, VERSION]
-    pc.restarted()
+    await asyncio.to_thread(pc.restarted)
     assert await pc.live(500) == []
 
 
@@ -228,6 +229,7 @@ async def test_a_failure_is_tried_again_less_and_less_often(pc: Pc) -> None:
 
 async def test_a_damaged_file_is_measured_anew(pc: Pc) -> None:
     await asyncio.to_thread((pc.folder / "speeds.json").write_text, '{"speeds": [{"key": 1}]}')
+    await asyncio.to_thread(pc.restarted)
     assert await pc.live(100) == ["CUDA0", "CPU"]
 
 
