@@ -10,11 +10,15 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import pytest_asyncio
 from blockbuster import blockbuster_ctx
+
+PATIENCE = 15.0
+"""Seconds for what is just ending: a busy machine takes some, what was forgotten takes longer."""
 
 THREADS_THAT_STAY = ("asyncio_", "ThreadPoolExecutor", "AnyIO worker thread", "pytest_timeout", "waitpid-")
 """Pool threads that wait for work; they end with the interpreter or with the next use of their loop."""
@@ -28,9 +32,9 @@ def _no_leftovers() -> Iterator[None]:
     threads = set(threading.enumerate())
     children = {child.pid for child in psutil.Process().children(recursive=True)}
     yield
-    late = _wait_until_none(lambda: _new_children(children), 2.0)
+    late = _wait_until_none(lambda: _new_children(children))
     assert not late, f"child processes left running: {late}"
-    extra = _wait_until_none(lambda: _new_threads(threads), 2.0)
+    extra = _wait_until_none(lambda: _new_threads(threads))
     assert not extra, f"threads left running: {extra}"
 
 
@@ -53,8 +57,8 @@ def _new_threads(before: set[threading.Thread]) -> list[str]:
     return [thread.name for thread in extra if not thread.name.startswith(THREADS_THAT_STAY)]
 
 
-def _wait_until_none(look: Callable[[], list[str]], seconds: float) -> list[str]:
-    give_up = time.monotonic() + seconds
+def _wait_until_none(look: Callable[[], list[str]]) -> list[str]:
+    give_up = time.monotonic() + PATIENCE
     while (found := look()) and time.monotonic() < give_up:
         time.sleep(0.02)
     return found
@@ -75,9 +79,15 @@ async def no_tasks_left() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
     await asyncio.sleep(0)
-    extra = asyncio.all_tasks() - before - {asyncio.current_task()}
-    left = [task.get_name() for task in extra if not task.done()]
+    give_up = time.monotonic() + PATIENCE
+    while (left := _new_tasks(before)) and time.monotonic() < give_up:
+        await asyncio.sleep(0.02)
     assert not left, f"asyncio tasks left running: {left}"
+
+
+def _new_tasks(before: set[asyncio.Task[Any]]) -> list[str]:
+    extra = asyncio.all_tasks() - before - {asyncio.current_task()}
+    return [task.get_name() for task in extra if not task.done()]
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ async def exchange(receive: Receive) -> list[Message]:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await LoopbackGuard(never)(dict(SCOPE), receive, send)
     return sent
 

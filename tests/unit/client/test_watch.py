@@ -45,7 +45,7 @@ async def watched(folder: Path, *streams: str) -> AsyncIterator[NodeClient]:
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server, await asyncio.to_thread(client_of, folder, server.sockets[0].getsockname()[1]) as client:
         yield client
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(answered) < len(streams):
                 await asyncio.sleep(0)
         # httpx leaves the generators of a stream that is not read to its end to the loop, which closes them in turn.
@@ -87,7 +87,7 @@ async def test_a_slow_node_is_not_told_to_be_absent(tmp_path: Path) -> None:
         with pytest.raises(NodeError, match="not answered in time") as told:
             await client.status()
         assert not isinstance(told.value, NodeNotRunning)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await ended.wait()
 
 

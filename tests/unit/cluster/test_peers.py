@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -17,6 +18,7 @@ from app.schema.event import PeerChanged, PeerForgotten
 from app.schema.instance import WorkerState, WorkerStatus
 from app.schema.node import NodeInfo, Peer, PeerReport, Reachability
 from app.schema.record import NodeId
+from tests.turns import until
 
 ID = NodeId("a" * 64)
 OTHER = NodeId("b" * 64)
@@ -47,10 +49,12 @@ class SmallLink(TunnelLink):
         self.node = node
         self.answers = True
         self.delay = 0.0
+        self.asked: list[float] = []
         self.last_word = False
         self.closed = False
 
     async def report(self) -> tuple[PeerReport, float]:
+        self.asked.append(time.monotonic())
         await asyncio.sleep(self.delay)
         if not self.answers:
             raise PeerUnreachable("It does not answer.", "")
@@ -92,7 +96,7 @@ class Watching:
 
     async def until(self, state: Reachability) -> None:
         """Wait until a peer is told to be so."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not any(isinstance(each, PeerChanged) and each.peer.reachability is state for each in self.seen):
                 await asyncio.sleep(0.001)
 
@@ -123,7 +127,7 @@ async def test_a_peer_is_lost_after_three_misses_and_comes_back() -> None:
 async def test_heartbeats_that_tell_nothing_new_are_heard_but_not_published() -> None:
     watching = Watching(SmallLink())
     async with watching.running():
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(watching.heard) < 5:
                 await asyncio.sleep(0.001)
         published = [each.peer.reachability for each in watching.seen if isinstance(each, PeerChanged)]
@@ -132,14 +136,12 @@ async def test_heartbeats_that_tell_nothing_new_are_heard_but_not_published() ->
 
 async def test_a_late_answer_does_not_delay_the_next_question() -> None:
     link = SmallLink()
-    link.delay = 0.2
-    watching = Watching(link, period=0.2)
+    link.delay = 0.3
+    watching = Watching(link, period=0.3)
     async with watching.running():
-        began = time.monotonic()
-        while len(watching.heard) < 4:
-            await asyncio.sleep(0.005)
-        # Answer and pause one after the other would take 1.4 s.
-        assert time.monotonic() - began < 1.2
+        await until(lambda: len(link.asked) > 6)
+    # Answer and pause one after the other would always take 0.6 s; a busy machine makes it late now and then.
+    assert min(later - earlier for earlier, later in pairwise(link.asked)) < 0.5
 
 
 async def test_a_link_that_breaks_is_asked_at_once_not_at_the_next_beat() -> None:
@@ -203,7 +205,7 @@ async def test_members_come_and_go() -> None:
         await watching.until(Reachability.ALIVE)
         peers.know({OTHER: "WORKER"})
         assert PeerForgotten(node=ID) in watching.seen
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not link.closed:
                 await asyncio.sleep(0.001)
         with pytest.raises(NodeNotFound):

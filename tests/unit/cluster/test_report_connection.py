@@ -12,6 +12,7 @@ from app.cluster.report_connection import REPORT_LIMIT, ReportConnection
 from app.schema.errors import NotAllowed
 from app.schema.node import NodeInfo, PeerReport
 from app.schema.record import NodeId
+from tests.turns import a_while
 
 ID = NodeId("a" * 64)
 SECONDS = 5.0
@@ -75,7 +76,7 @@ async def _in_turn(*asks: Callable[[], Awaitable[object]]) -> None:
     for ask in asks:
         await ask()
         # Lets the end of a connection be noticed.
-        await asyncio.sleep(0.02)
+        await a_while()
 
 
 async def test_one_connection_serves_all_questions_and_bears_the_key() -> None:

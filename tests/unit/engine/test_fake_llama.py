@@ -67,14 +67,14 @@ def head_spec(folder: Path, endpoints: tuple[str, ...] = ()) -> HeadSpec:
 
 
 async def until_ready(head: Running) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not any(isinstance(parse_line(line), ControlReady) for line in head.lines):
             assert head.child.returncode is None, head.lines
             await asyncio.sleep(0.01)
 
 
 async def until_serving(port: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             try:
                 await probe_worker("127.0.0.1", port, 1.0)
@@ -85,7 +85,7 @@ async def until_serving(port: int) -> None:
 
 
 async def chat(port: int, **body: object) -> httpx.Response:
-    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
         url = f"http://127.0.0.1:{port}/v1/chat/completions"
         return await client.post(url, json={"messages": [], **body}, headers={"Authorization": "Bearer key"})
 
@@ -199,7 +199,7 @@ async def test_a_worker_that_never_answers(tmp_path: Path) -> None:
     build = await fake_build(tmp_path, RPC_SILENT="1")
     spec = WorkerSpec(device="CPU", port=free_port(), threads=1, cache_folder=None)
     async with running(worker_command(build, spec)) as worker:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not any("Starting RPC server" in line for line in worker.lines):
                 await asyncio.sleep(0.01)
         with pytest.raises(WorkerBusy):

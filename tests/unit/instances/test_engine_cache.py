@@ -21,6 +21,7 @@ from app.instances.engine_cache import (
 )
 from app.schema.model import ModelPart
 from app.schema.record import ModelId
+from tests.turns import a_while, until
 
 PLENTY = 1 << 40
 ONE, TWO, THREE = ("000000000000000" + digit for digit in "123")
@@ -180,7 +181,7 @@ def test_a_folder_that_cannot_be_made_is_no_reason_not_to_start(tmp_path: Path) 
 
 
 async def until_there(path: Path) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not await asyncio.to_thread(path.exists):
             await asyncio.sleep(0.01)
 
@@ -287,10 +288,13 @@ async def test_a_part_is_told_once_it_is_ready_and_all_that_was_saved_is_kept(tm
     for _ in range(reports):
         session.heard(SAVED)
     await until_there(tmp_path / "weights" / f"{ONE}.7")
-    await asyncio.sleep(0.1)
+    await a_while(100)
     await asyncio.to_thread(cache.refresh)
     assert cache.kept("b1") == ()
     ready.set()
-    await asyncio.sleep(0.3)
+    if reports == 2:
+        await until(lambda: cache.kept("b1"))
+    else:
+        await a_while(300)
     await session.close()
     assert cache.kept("b1") == ((the_part(14),) if reports == 2 else ())

@@ -58,7 +58,7 @@ async def test_a_load_that_moves_nothing_has_stalled(tmp_path: Path) -> None:
     head = await make_head(tmp_path, 0.5, LOAD_STALL="1")
     await head.start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             with pytest.raises(LaunchStalled, match="STUDY loaded tiny"):
                 await head.until_ready(lambda *_: None)
     finally:
@@ -69,7 +69,7 @@ async def test_a_clock_that_jumps_is_no_stall(tmp_path: Path) -> None:
     head = await make_head(tmp_path, 20.0, LOAD_SECONDS="0.5")
     await head.start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             await head.until_ready(lambda *_: None)
     finally:
         await head.stop(polite=False)

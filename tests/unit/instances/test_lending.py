@@ -11,6 +11,7 @@ from app.schema.event import LeasesChanged
 from app.schema.instance import Lease, LeaseRequest, WorkerState, WorkerStatus
 from app.schema.plan import DeviceResources
 from app.schema.record import InstanceId, NodeId
+from tests.turns import a_while, until
 
 
 class SmallWorker:
@@ -101,11 +102,10 @@ async def test_a_lease_nobody_renews_ends_with_its_worker() -> None:
     service = asyncio.create_task(bench.lending.run(period=0.001))
     bench.now += LEASE_SECONDS - 1
     bench.lending.renew(lease.id)
-    await asyncio.sleep(0.01)
+    await a_while()
     assert bench.workers[0].running
     bench.now += LEASE_SECONDS
-    await asyncio.sleep(0.01)
-    assert not bench.workers[0].running
+    await until(lambda: not bench.workers[0].running)
     assert bench.lending.leases == ()
     with pytest.raises(NotFound, match="WORKSHOP ended this lease"):
         bench.lending.renew(lease.id)
@@ -179,7 +179,7 @@ async def test_a_worker_does_not_come_up_after_its_lease_was_released() -> None:
     await lending.release(lease.id)
     with pytest.raises(NotFound):
         await starting
-    await asyncio.sleep(0.02)
+    await a_while()
     assert not late[0].running
 
 

@@ -27,6 +27,7 @@ from app.schema.model import ModelFile
 from app.schema.node import NodeInfo
 from app.schema.plan import Plan, PlanRequest
 from app.schema.record import InstanceId, ModelId, NodeId
+from tests.turns import a_while, until
 from tests.unit.instances.plans import HEAD, plan
 
 
@@ -148,7 +149,7 @@ class Bench:
         return self.supervisor.launch(LaunchRequest(plan=ALONE, wishes=wishes), model)
 
     async def until(self, reached: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not reached():
                 await asyncio.sleep(0.001)
 
@@ -270,7 +271,7 @@ async def test_a_lease_that_was_asked_for_when_the_launch_was_cancelled_is_given
     instance = bench.launch()
     await bench.until(lambda: "lease" in bench.node.asked)
     bench.supervisor.stop(instance)
-    await asyncio.sleep(0.01)
+    await a_while()
     bench.node.go.set()
     await bench.ended()
     assert not bench.node.leases
@@ -307,9 +308,7 @@ class TestCrew:
         head, attic, barn = nodes.values()
         attic.pauses.add("renew")
         renewing = asyncio.create_task(crew.renew())
-        await asyncio.sleep(0.01)
-        assert "renew" in head.asked
-        assert "renew" in barn.asked
+        await until(lambda: "renew" in head.asked and "renew" in barn.asked)
         attic.go.set()
         assert await renewing == []
 
@@ -319,9 +318,7 @@ class TestCrew:
         head, attic, barn = nodes.values()
         head.pauses.add("release")
         giving = asyncio.create_task(crew.give_back())
-        await asyncio.sleep(0.01)
-        assert not attic.leases
-        assert not barn.leases
+        await until(lambda: not attic.leases and not barn.leases)
         head.go.set()
         await giving
         assert not head.leases

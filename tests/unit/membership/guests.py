@@ -26,7 +26,7 @@ class Guest:
     async def answer(self) -> bytes:
         """The body of the next message; empty when the other side hung up."""
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 header = await self.reader.readexactly(HEADER_BYTES)
                 return await self.reader.readexactly(int.from_bytes(header, "big"))
         except (asyncio.IncompleteReadError, OSError):
@@ -99,7 +99,7 @@ async def false_host(identity: Identity, code: str, script: Script) -> AsyncIter
         with contextlib.suppress(asyncio.IncompleteReadError, OSError):
             await script(FalseHost(identity, code, (reader, writer)))
             writer.close()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 await writer.wait_closed()
         writer.transport.abort()
 

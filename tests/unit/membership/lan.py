@@ -29,8 +29,8 @@ from app.system.redaction import Secrets
 
 Event = InvitationChanged | JoinChanged | MembersChanged
 
-FAST = PairingPace(read=5.0, reply=0.0, tick=0.002, dial=5.0, search=5.0, look=0.002)
-QUICK = MembershipPace(prove=20.0, retry=0.005, tell=5.0, farewell=5.0, exchange=5.0, save=0.0)
+FAST = PairingPace(read=60.0, reply=0.0, tick=0.002, dial=60.0, search=60.0, look=0.002)
+QUICK = MembershipPace(prove=60.0, retry=0.005, tell=60.0, farewell=60.0, exchange=60.0, save=0.0)
 """Periods short, deadlines long: nothing waits for time, and a busy machine fails no test."""
 
 
@@ -159,7 +159,7 @@ class Pc:
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until something holds."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not holds():
                 await asyncio.sleep(0.002)
 

@@ -21,6 +21,7 @@ from app.schema.errors import (
     PeerRefused,
     TrustUnusable,
 )
+from tests.turns import a_while
 from tests.unit.membership.lan import FAST, Lan, Pc, paired, running_pc, running_pcs
 
 
@@ -199,7 +200,7 @@ async def test_disagreement_is_no_loop(identities: list[Identity], tmp_path: Pat
     async with running_pcs(identities, tmp_path) as (first, second):
         await paired(first, second)
         await first.until(lambda: alike(first, second))
-        await asyncio.sleep(0.05)
+        await a_while(50)
         first.fetches = 0
         for _ in range(1000):
             first.membership.saw_digest(second.node, "0" * 64)
@@ -208,7 +209,7 @@ async def test_disagreement_is_no_loop(identities: list[Identity], tmp_path: Pat
         await first.until(lambda: first.fetches == 1)
         first.clock.now += 4.9
         first.membership.saw_digest(second.node, "0" * 64)
-        await asyncio.sleep(0.01)
+        await a_while()
         assert first.fetches == 1
         first.clock.now += 0.2
         first.membership.saw_digest(second.node, "0" * 64)
@@ -232,7 +233,7 @@ async def test_the_last_good_address_comes_first(identities: list[Identity], tmp
         assert first.membership.digest == digest
         saved = await asyncio.to_thread(first.store_path.read_bytes)
         first.membership.reached(second.node, "10.0.0.9:52416")
-        await asyncio.sleep(0.02)
+        await a_while()
         assert await asyncio.to_thread(first.store_path.read_bytes) == saved, "not again so soon"
 
 

@@ -11,7 +11,7 @@ async def test_closing_right_after_a_task_ended_comes_to_an_end() -> None:
     async def close_when_done(task: asyncio.Task[None]) -> None:
         while not task.done():
             await asyncio.sleep(0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await tasks.close()
         ended.append("closed")
 

@@ -75,7 +75,7 @@ async def test_a_guest_that_hangs_up(identities: list[Identity], tmp_path: Path,
 
 async def test_a_guest_that_hangs_up_after_its_card(identities: list[Identity], tmp_path: Path) -> None:
     lan = Lan()
-    async with running_pc(lan, identities[0], "a", tmp_path, PairingPace(read=5.0, reply=0.2, tick=0.002)) as host:
+    async with running_pc(lan, identities[0], "a", tmp_path, PairingPace(read=60.0, reply=0.2, tick=0.002)) as host:
         shown = await host.invites()
         async with guest_at(shown.addresses[0], identities[2], shown.code or "") as stranger:
             await stranger.play(2)
@@ -147,7 +147,7 @@ async def test_too_large_is_not_read(identities: list[Identity], tmp_path: Path,
 
 @pytest.mark.parametrize("played", [0, 1, 2])
 async def test_slow_guests_are_dropped(identities: list[Identity], tmp_path: Path, played: int) -> None:
-    pace = PairingPace(read=0.2, reply=0.0, tick=0.002)
+    pace = PairingPace(read=1.0, reply=0.0, tick=0.002)
     async with running_pc(Lan(), identities[0], "a", tmp_path, pace) as host:
         shown = await host.invites()
         async with guest_at(shown.addresses[0], identities[2], shown.code or "") as slow:
@@ -155,11 +155,11 @@ async def test_slow_guests_are_dropped(identities: list[Identity], tmp_path: Pat
             began = time.monotonic()
             for byte in framed(slow.message):
                 slow.send(bytes((byte,)))
-                if slow.reader.at_eof() or time.monotonic() - began > 5:
+                if slow.reader.at_eof() or slow.reader.exception() or time.monotonic() - began > 30:
                     break
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
             assert await slow.answer() == b""
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 30
         await host.until(lambda: host.invitation and host.invitation.code)
 
 
@@ -200,7 +200,8 @@ async def test_a_good_guest_gets_through_silent_ones(identities: list[Identity],
         logging.getLogger("test").info("joined past 300 silent connections in %.0f ms", 1000 * seconds)
         for _, writer in silent:
             writer.transport.abort()
-        assert seconds < 1.0
+        # Behind a silent one it would be the three seconds of a handshake.
+        assert seconds < 2.5
         assert len(asyncio.all_tasks()) < 100
 
 

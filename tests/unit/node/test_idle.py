@@ -94,7 +94,7 @@ class Watched:
         self.bus.publish(InstanceChanged(instance=instance(name, InstanceState.STOPPING)))
 
     async def until_ended(self, count: int) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             for _ in itertools.count():
                 if len(self.ended) >= count:
                     return

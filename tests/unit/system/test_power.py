@@ -108,7 +108,7 @@ async def test_the_helper_program_gets_the_reason_and_ends(inhibitor: str) -> No
     keep = KeepAwake(inhibitor)
     await keep.hold("A model is loaded")
     asked = Path(inhibitor).with_name("asked")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (asked.exists() and asked.read_text().endswith("\n")):
             await asyncio.sleep(0.01)
     assert "--why=A model is loaded" in asked.read_text()

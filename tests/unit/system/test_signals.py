@@ -28,7 +28,7 @@ def test_the_handler_returns_when_the_node_has_ended(event: int) -> None:
 def test_a_node_that_does_not_end_is_not_waited_for_too_long() -> None:
     begun = time.monotonic()
     assert SessionEnd(lambda: None, patience=0.05).handle(5)
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 30
 
 
 @pytest.mark.parametrize("event", [0, 1, 7])
@@ -42,7 +42,7 @@ async def test_a_signal_asks_for_the_end_on_the_loop() -> None:
     before = signal.getsignal(signal.SIGINT)
     with on_end_request(asyncio.get_running_loop(), ended.set):
         signal.raise_signal(signal.SIGINT)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await ended.wait()
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -52,5 +52,5 @@ async def test_termination_asks_too() -> None:
     ended = asyncio.Event()
     with on_end_request(asyncio.get_running_loop(), ended.set):
         signal.raise_signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await ended.wait()

@@ -55,7 +55,7 @@ class Lines:
         self._changed.set()
 
     async def first(self) -> str:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             while not self.seen:
                 await self._changed.wait()
         return self.seen[0][1]
@@ -69,7 +69,7 @@ async def started(code: str, lines: Callable[[str, str], None], **options: bool)
     return await start_child(python(code), on_line=lines, **options)
 
 
-async def is_gone(pid: int, within: float = 10.0) -> bool:
+async def is_gone(pid: int, within: float = 30.0) -> bool:
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:
         try:
@@ -135,7 +135,7 @@ async def test_grandchild_left_behind_dies_with_the_child() -> None:
     child = await started(LEAVES_GRANDCHILD, lines)
     assert await child.wait() == 0
     assert await is_gone(int(lines.seen[0][1]))
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < 50
 
 
 @posix_only
@@ -201,7 +201,7 @@ async def test_failing_reader_does_not_block_the_child(caplog: pytest.LogCapture
         raise RuntimeError("bad reader")
 
     child = await started("print('x' * 1000 * 1000); print('y' * 1000 * 1000)", fail)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         assert await child.wait() == 0
     assert "bad reader" in caplog.text
 
@@ -290,7 +290,7 @@ async def test_cancelled_run_short_kills_the_program(tmp_path: Path) -> None:
     code = f"import os, time; open({str(note)!r} + '.new', 'w').write(str(os.getpid()))\n"
     code += f"os.replace({str(note)!r} + '.new', {str(note)!r}); time.sleep(60)"
     running = asyncio.create_task(run_short(python(code), deadline=60))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not note.exists():
             await asyncio.sleep(0.01)
     running.cancel()

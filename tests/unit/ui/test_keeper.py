@@ -21,7 +21,7 @@ from tests.ui import small_node
 from tests.ui.samples import NODE, instance
 from tests.ui.small_node import REFUSED_MODEL, SmallNode
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Witness:

@@ -1,0 +1,20 @@
+"""Waiting that does not depend on how fast the machine is."""
+
+import asyncio
+from collections.abc import Callable
+
+PATIENCE = 60.0
+"""Seconds until something counts as never coming."""
+
+
+async def a_while(turns: int = 30) -> None:
+    """Let the event loop turn so often, and some time pass. A sleep alone may be one turn where the machine is busy."""
+    for _ in range(turns):
+        await asyncio.sleep(0.001)
+
+
+async def until(reached: Callable[[], object]) -> None:
+    """Wait until something is so; raises TimeoutError when it does not come."""
+    async with asyncio.timeout(PATIENCE):
+        while not reached():
+            await asyncio.sleep(0.001)
