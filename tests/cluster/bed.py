@@ -23,7 +23,7 @@ PREFIX = "caravan"
 NETWORK = "10.77.0"
 LAN_DEVICE = "eth0"
 _NAME = re.compile(PREFIX + r"-(\d+)-(\d+)-[a-z0-9]+-[a-z0-9]+")
-_COMMAND_SECONDS = 10.0
+_COMMAND_SECONDS = 60.0
 
 
 class BedError(Exception):
@@ -75,7 +75,7 @@ class Host:
         """The command line that runs `argv` in this host. The program keeps the process id of its starter."""
         return ("ip", "netns", "exec", self.namespace, *argv)
 
-    async def run(self, *argv: str, deadline: float = 30.0) -> Finished:
+    async def run(self, *argv: str, deadline: float = 60.0) -> Finished:
         """Run a program in this host to its end."""
         return await run_short(self.inside(*argv), deadline=deadline)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from app.identity.certificate import load_or_create
 from app.identity.contexts import NODE_ALPN, Contexts
 
-PATIENCE = 8.0
+PATIENCE = 20.0
 """Seconds a stranger waits to be shown out."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from app.system.spawn import Child
 from tests.cluster.bed import Host
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Knocker:

@@ -25,6 +25,8 @@ API, PEER, PAIR = 52415, 52416, 52417
 MODEL = "caravan-demo"
 LAUNCHES = frozenset({"launch", "launch_plan"})
 PROMPT = "What is Caravan, and how do I join a cluster?"
+PATIENCE = 40.0
+"""Seconds until something counts as never coming: many times what it takes, on a PC that is busy with other work."""
 
 
 class Pc:
@@ -41,6 +43,7 @@ class Pc:
         self._remote: Child | None = None
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._speaks = asyncio.Event()
         self._news = asyncio.Event()
         self._raw = ""
 
@@ -65,7 +68,7 @@ class Pc:
         self.node = await self.host.start(*command, on_line=lambda _, line: self.lines.append(line), env=env)
         watch = (sys.executable, "-m", "tests.cluster.remote", str(self.folder))
         self._remote = await self.host.start(*watch, on_line=self._hear)
-        await self.until(lambda _: True, 30)
+        await self.until(lambda _: True, 60)
 
     def _hear(self, stream: str, line: str) -> None:
         if stream == "stderr":
@@ -77,6 +80,8 @@ class Pc:
             self.status = Status.model_validate(words["status"])
             if self.status.invitation is not None and self.status.invitation.code is not None:
                 self.secrets.add(self.status.invitation.code)
+        elif "speaks" in words:
+            self._speaks.set()
         elif "number" in words and (answer := self._answers.pop(words["number"], None)) is not None:
             answer.set_result(words)
         self._news.set()
@@ -100,10 +105,23 @@ class Pc:
 
     async def ask(self, **arguments: Any) -> Any:
         """Ask the model that runs somewhere in the cluster, as soon as this PC has heard of it."""
-        await self.until(lambda status: any(each.state is InstanceState.READY for each in status.all_instances), 5)
+        await self.until(lambda status: any(each.state is InstanceState.READY for each in status.all_instances))
         return await self.call("chat", **{"prompt": PROMPT, **arguments})
 
-    async def until(self, reached: Callable[[Status], bool], seconds: float = 10.0) -> float:
+    @contextlib.asynccontextmanager
+    async def answering(self, **arguments: Any) -> AsyncIterator["asyncio.Task[Any]"]:
+        """An answer that has begun and is far from its end, when entered."""
+        self._speaks.clear()
+        asked = asyncio.create_task(self.call("chat", **{"prompt": PROMPT, "ignore_eos": True, **arguments}))
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._speaks.wait()
+            yield asked
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
+
+    async def until(self, reached: Callable[[Status], bool], seconds: float = PATIENCE) -> float:
         """Wait until the status is as wanted; the seconds it took."""
         began = time.monotonic()
         try:
@@ -160,7 +178,7 @@ class Pc:
         self.secrets.add(shown["code"])
         began = time.monotonic()
         await guest.call("join", code=shown["code"], address=address)
-        await guest.until(lambda status: status.join is not None and status.join.state in ("joined", "failed"), 40)
+        await guest.until(lambda status: status.join is not None and status.join.state in ("joined", "failed"))
         assert guest.status is not None
         assert guest.status.join is not None
         assert guest.status.join.state == "joined", guest.status.join
@@ -265,8 +283,8 @@ async def until_all_know_all(pcs: tuple[Pc, ...]) -> None:
     """Wait until everybody sees everybody and knows what it has."""
     for pc in pcs:
         others = [each for each in pcs if each is not pc]
-        await pc.until(lambda _, pc=pc, others=others: all(pc.sees(each) for each in others), 20)
-        await pc.until(lambda _, pc=pc, others=others: pc.is_ready_with(others), 30)
+        await pc.until(lambda _, pc=pc, others=others: all(pc.sees(each) for each in others))
+        await pc.until(lambda _, pc=pc, others=others: pc.is_ready_with(others))
 
 
 def over(head: Pc, worker: Pc) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`python -m tests.cluster.remote FOLDER`: a client inside a host, ordered over standard input, for the test outside.
 
-One JSON object per line each way. It tells every change of the node's status by itself, and answers each numbered call.
+One JSON object per line each way. It tells every change of the node's status by itself, answers each numbered call, and
+tells which of them got the first word of its answer.
 """
 
 import asyncio
@@ -26,8 +27,9 @@ UNTOLD = {"hardware", "load", "catalogue"}
 class Remote:
     """Carries out the calls of a test with a real client."""
 
-    def __init__(self, client: NodeClient) -> None:
+    def __init__(self, client: NodeClient, number: int) -> None:
         self._client = client
+        self._number = number
 
     async def invite(self) -> Any:
         return (await self._client.invite()).model_dump(mode="json")
@@ -79,6 +81,8 @@ class Remote:
         request = {"messages": [{"role": "user", "content": prompt}], **fixed, **more}
         pieces, speed = [], None
         async for piece in self._client.chat(request):
+            if not pieces:
+                tell(speaks=self._number)
             pieces.append(piece.text)
             speed = (piece.timings or {}).get("predicted_per_second", speed)
             if leave_after is not None and len(pieces) >= leave_after:
@@ -110,7 +114,7 @@ async def _watch(paths: Paths) -> None:
 async def _answer(paths: Paths, order: dict[str, Any]) -> None:
     try:
         async with NodeClient(paths) as client:
-            call: Callable[..., Awaitable[Any]] = getattr(Remote(client), order["call"])
+            call: Callable[..., Awaitable[Any]] = getattr(Remote(client, order["number"]), order["call"])
             tell(number=order["number"], value=await call(**order["with"]))
     except CaravanError as error:
         tell(number=order["number"], error=error.info().model_dump(mode="json"))

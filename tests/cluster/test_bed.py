@@ -27,8 +27,7 @@ while True:
 CLIENT = """
 import socket, sys, time
 began = time.monotonic()
-with socket.create_connection((sys.argv[1], 7000), 1) as plug:
-    plug.settimeout(float(sys.argv[3]))
+with socket.create_connection((sys.argv[1], 7000), float(sys.argv[3])) as plug:
     plug.sendall(b"x" * int(sys.argv[2]))
     plug.shutdown(socket.SHUT_WR)
     total = 0
@@ -38,7 +37,7 @@ print(total, time.monotonic() - began)
 """
 
 
-async def ping(host: Host, to: Host, count: int = 1000, deadline: float = 1.0) -> float | None:
+async def ping(host: Host, to: Host, count: int = 1000, deadline: float = 30.0) -> float | None:
     """Seconds for `count` bytes there and back; None when they do not arrive."""
     done = await host.run(sys.executable, "-c", CLIENT, to.address, str(count), str(deadline))
     return float(done.stdout.split()[1]) if done.returncode == 0 else None
@@ -47,7 +46,7 @@ async def ping(host: Host, to: Host, count: int = 1000, deadline: float = 1.0) -
 async def serve(host: Host) -> None:
     ready = asyncio.Event()
     await host.start(sys.executable, "-c", SERVER, on_line=lambda *_: ready.set())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await ready.wait()
 
 
@@ -56,15 +55,15 @@ async def test_faults_of_the_network(lan: Bed) -> None:
     await serve(b)
     assert await ping(a, b)
     await b.drop(outgoing=False, peers=[a.address])
-    assert await ping(a, b) is None
+    assert await ping(a, b, deadline=1.0) is None
     assert await ping(c, b)
     await lan.heal()
     await lan.partition(["b", "c"])
-    assert await ping(a, b) is None
+    assert await ping(a, b, deadline=1.0) is None
     assert await ping(c, b)
     await lan.heal()
     await lan.unplug("b")
-    assert await ping(a, b) is None
+    assert await ping(a, b, deadline=1.0) is None
     await lan.plug("b")
     assert await ping(a, b)
     await b.drop(match="tcp dport 7000", percent=30)
@@ -76,14 +75,15 @@ async def test_faults_of_the_network(lan: Bed) -> None:
 
 async def test_a_limited_rate(lan: Bed) -> None:
     await serve(lan["b"])
-    fast = await ping(lan["a"], lan["b"], 2_000_000, 5)
-    await lan["a"].limit(20_000_000)
-    slow = await ping(lan["a"], lan["b"], 2_000_000, 5)
+    fast = await ping(lan["a"], lan["b"], 2_000_000)
+    await lan["a"].limit(4_000_000)
+    slow = await ping(lan["a"], lan["b"], 2_000_000)
     await lan["a"].unlimit()
     assert fast is not None
     assert slow is not None
-    assert 0.5 < slow < 3.0
-    assert slow > 2 * fast
+    # At that rate 16 Mbit take 4 s, less what may go at once; a PC that is busy takes longer, with and without.
+    assert slow > 3
+    assert fast < slow
     await lan["b"].kill()
 
 
@@ -101,8 +101,10 @@ async def test_a_bed_of_a_dead_owner_is_removed_with_its_programs(namespaces: No
     abandoned = "caravan-999999999-1-dead-x"
     await command("ip", "netns", "add", abandoned)
     orphan = await asyncio.create_subprocess_exec("ip", "netns", "exec", abandoned, "sleep", "600")
+    while str(orphan.pid) not in (await command("ip", "netns", "pids", abandoned)).split():
+        await asyncio.sleep(0.02)
     async with open_bed("a", tag="probe"):
-        assert await asyncio.wait_for(orphan.wait(), 5) == -signal.SIGKILL
+        assert await asyncio.wait_for(orphan.wait(), 60) == -signal.SIGKILL
         assert abandoned not in await command("ip", "netns", "list")
         assert await remove_abandoned() == ()
     assert "probe" not in await command("ip", "netns", "list")

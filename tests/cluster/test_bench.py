@@ -9,13 +9,14 @@ import pytest
 from app.cli.bench_report import BenchReport
 from app.cli.bench_splits import DEFAULT, PLANNED, PROPORTIONAL
 from app.engine.calibration_model import CalibrationShape, write_model
+from app.schema.instance import InstanceState
 from app.schema.speed import WeightFormat
 from app.system.spawn import Finished
 from tests.cluster import holds
 from tests.cluster.bed import Bed
 from tests.cluster.pcs import MODEL, Pc, launched
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(600)]
 
 HOSTS = PCS = ("a", "b", "c")
 BIGGER = CalibrationShape("bigger", WeightFormat.Q4_K, 10, 1024, 2816, 16, 4)
@@ -30,7 +31,7 @@ def _no_leftovers() -> None:
 async def bench(pc: Pc, model: str, out: Path, *options: str) -> Finished:
     """The command as a user of that PC gives it."""
     command = (sys.executable, "-m", "app", "--data-dir", str(pc.folder), "bench", model, "--out", str(out))
-    return await pc.host.run(*command, *SHORT, *options, deadline=200)
+    return await pc.host.run(*command, *SHORT, *options, deadline=400)
 
 
 def check(report: BenchReport, pcs: tuple[Pc, ...]) -> None:
@@ -83,6 +84,7 @@ async def test_all_three_splits_are_measured_and_told(bed: Bed, pcs: tuple[Pc, .
 async def test_it_is_refused_while_a_model_runs(bed: Bed, pcs: tuple[Pc, ...], tmp_path: Path) -> None:
     a, b, _ = pcs
     await launched(b, a)
+    await a.until(lambda status: any(each.state is InstanceState.READY for each in status.all_instances))
     done = await bench(a, MODEL, tmp_path, "--json")
     assert done.returncode == 1, done
     assert json.loads(done.stdout)["error"]["sentence"] == "A model is running, which would disturb the figures."

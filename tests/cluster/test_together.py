@@ -9,7 +9,7 @@ from app.schema.node import Reachability
 from tests.cluster.bed import Bed
 from tests.cluster.pcs import MODEL, Pc, launched
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 HOSTS = PCS = ("a", "b")
 
@@ -21,7 +21,7 @@ def _no_leftovers() -> None:
 
 async def test_a_launch_and_a_stop_from_a_pc_that_is_not_the_head(bed: Bed, pcs: tuple[Pc, ...]) -> None:
     a, b = pcs
-    await b.until(lambda status: any(peer.report and peer.report.catalogue_revision for peer in status.peers), 10)
+    await b.until(lambda status: any(peer.report and peer.report.catalogue_revision for peer in status.peers))
     ready = await b.call("launch", model_id=MODEL, head=a.id, pcs=2)
     assert ready["head"] == a.id
     assert (await b.ask())["text"]
@@ -31,10 +31,11 @@ async def test_a_launch_and_a_stop_from_a_pc_that_is_not_the_head(bed: Bed, pcs:
 async def test_who_leaves_a_stream_early_frees_the_model(bed: Bed, pcs: tuple[Pc, ...]) -> None:
     a, b = pcs
     await launched(a, b)
-    await b.ask(tokens=400, leave_after=3)
+    pace = (await b.ask(tokens=20, ignore_eos=True))["tokens_per_second"]
+    await b.ask(tokens=900, ignore_eos=True, leave_after=3)
     began = time.monotonic()
     assert (await b.ask(tokens=5))["text"]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 450 / pace + 2
 
 
 async def test_twenty_percent_loss_removes_nobody(bed: Bed, pcs: tuple[Pc, ...]) -> None:
@@ -60,6 +61,6 @@ async def test_a_new_address_is_dialled(bed: Bed, pcs: tuple[Pc, ...]) -> None:
     a, b = pcs
     await bed["b"].add_address("10.77.0.99/24")
     await bed["b"].remove_address(f"{bed['b'].address}/24")
-    await a.until(lambda _: (peer := a.peer(b)) is not None and peer.address == "10.77.0.99:52416", 30)
-    await a.until(lambda _: a.sees(b), 30)
-    await b.until(lambda _: b.sees(a), 30)
+    await a.until(lambda _: (peer := a.peer(b)) is not None and peer.address == "10.77.0.99:52416")
+    await a.until(lambda _: a.sees(b))
+    await b.until(lambda _: b.sees(a))
