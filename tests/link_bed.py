@@ -111,7 +111,7 @@ class Inside:
         number = next(self._numbers)
         self.orders.put_nowait(Order(number=number, command=command))
         answers = (event for event in self.events if isinstance(event, Answered) and event.number == number)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (answer := next(answers, None)) is None:
                 await asyncio.sleep(0.001)
                 answers = (event for event in self.events if isinstance(event, Answered) and event.number == number)
@@ -168,7 +168,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait for something to become true."""
     async with asyncio.timeout(seconds):
         while not condition():

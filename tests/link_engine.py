@@ -30,7 +30,7 @@ async def rpc_server(programs: Path, port: int | None = None) -> AsyncIterator[i
     argv = [str(programs / "ggml-rpc-server"), "-H", "127.0.0.1", "-p", str(chosen), "-d", "CPU", "-t", "1"]
     child = await start_child(argv, on_line=lambda *_: None, env=ENVIRONMENT)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await asyncio.to_thread(_answers, chosen):
                 await asyncio.sleep(0.05)
         yield chosen
@@ -74,8 +74,8 @@ async def llama_server(
     lines: list[str] = []
     child = await start_child(argv, on_line=lambda _, line: lines.append(line), env=ENVIRONMENT)
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
-            async with asyncio.timeout(60):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False) as client:
+            async with asyncio.timeout(120):
                 while not await _healthy(client):
                     assert child.returncode is None, lines[-20:]
                     await asyncio.sleep(0.05)

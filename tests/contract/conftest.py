@@ -47,7 +47,7 @@ async def cluster() -> AsyncIterator[tuple[DemoNode, ...]]:
     """A head and two workers; every node has the engine and knows the others."""
     async with AsyncExitStack() as stack:
         nodes = await start_cluster(stack, WORKERS, guarded)
-        async with NodeClient(nodes[0].paths) as client, asyncio.timeout(60):
+        async with NodeClient(nodes[0].paths) as client, asyncio.timeout(120):
             await until(client, lambda status: gathered(status, len(nodes)))
         yield nodes
 
@@ -73,7 +73,7 @@ async def planned(client: NodeClient, pcs: int, model: str = MODEL) -> Plan:
 
 async def launched(client: NodeClient, pcs: int, model: str = MODEL) -> InstanceStatus:
     """A ready instance over exactly that many nodes."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         status = await launch_and_follow(client, await planned(client, pcs, model), lambda _: None)
     assert status.state is InstanceState.READY, status.error
     return status
@@ -82,7 +82,7 @@ async def launched(client: NodeClient, pcs: int, model: str = MODEL) -> Instance
 async def stopped(client: NodeClient, instance: InstanceId) -> InstanceStatus:
     """The instance after it was stopped."""
     await client.stop(instance)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         return await follow(client, instance, lambda _: False)
 
 

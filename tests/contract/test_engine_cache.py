@@ -55,7 +55,7 @@ async def answer(cache: EngineCache, build: EngineBuild, model: Path, kept: int)
         assert port is not None
         async with llama_server(Path(build.server).parent, model, port) as client:
             said = await ask(client, "one two", 8)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(os.listdir(model.parent / "cache" / "weights")) < kept:
                 await asyncio.sleep(0.1)
     finally:

@@ -244,7 +244,7 @@ class TestLosses:
         worker.suspend()
         ended = await stopped(head, status.id)
         assert ended.state is InstanceState.STOPPED
-        assert nothing_runs(cluster)
+        await until_nothing_runs(cluster)
 
     async def test_a_head_frozen_while_it_answers_is_ended_with_its_request(
         self, head: NodeClient, cluster: tuple[DemoNode, ...]
@@ -253,10 +253,13 @@ class TestLosses:
         (server,) = engine_processes(cluster[0].child.pid)
         server.suspend()
         asked = asyncio.create_task(collect(head, {"messages": [{"role": "user", "content": "?"}]}, lambda _: None))
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(60):
+            await until(
+                head, lambda now: any(each.id == status.id and each.idle_since is None for each in now.instances)
+            )
         ended = await stopped(head, status.id)
         assert ended.state is InstanceState.STOPPED
-        assert nothing_runs(cluster)
+        await until_nothing_runs(cluster)
         with pytest.raises(HeadFailed):
             await asked
 
@@ -265,11 +268,11 @@ class TestLosses:
         done = await caravan("launch", MODEL, *extra, "--json", data_dir=cluster[0].paths.data)
         assert done.returncode == 1
         assert json.loads(done.stdout)["error"]["sentence"]
-        assert nothing_runs(cluster)
+        await until_nothing_runs(cluster)
 
     async def test_a_worker_killed_while_it_loads(self, head: NodeClient, cluster: tuple[DemoNode, ...]) -> None:
         instance = await head.launch(LaunchRequest(plan=await planned(head, 3)))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (found := engine_processes(cluster[1].child.pid)):
                 await asyncio.sleep(0.002)
         found[0].kill()
@@ -278,7 +281,7 @@ class TestLosses:
         assert ended.state is InstanceState.FAILED
         assert ended.error is not None
         assert ended.error.sentence
-        assert nothing_runs(cluster)
+        await until_nothing_runs(cluster)
 
     async def test_cancelling_at_any_moment_leaves_nothing(
         self, head: NodeClient, cluster: tuple[DemoNode, ...]
@@ -288,22 +291,24 @@ class TestLosses:
             await asyncio.sleep(delay)
             ended = await stopped(head, instance)
             assert ended.state in {InstanceState.STOPPED, InstanceState.FAILED}
-            assert nothing_runs(cluster), delay
+            await until_nothing_runs(cluster)
         await stopped(head, (await launched(head, 3)).id)
 
     async def _failed(self, head: NodeClient, instance: str, cluster: tuple[DemoNode, ...], name: str) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             ended = await follow(head, instance, lambda _: False)  # type: ignore[arg-type]
         assert ended.state is InstanceState.FAILED
         assert ended.error is not None
         assert name in ended.error.sentence
         assert ended.error.hint
-        assert nothing_runs(cluster)
+        await until_nothing_runs(cluster)
 
 
-def nothing_runs(cluster: tuple[DemoNode, ...]) -> bool:
-    """Whether no llama.cpp program is left below any node."""
-    return all(engine_processes(node.child.pid) == [] for node in cluster)
+async def until_nothing_runs(cluster: tuple[DemoNode, ...]) -> None:
+    """Wait until no llama.cpp program is left below any node: a worker ends after its lease, and soon."""
+    async with asyncio.timeout(20):
+        while any(engine_processes(node.child.pid) for node in cluster):
+            await asyncio.sleep(0.02)
 
 
 async def test_a_lost_worker_node_gives_a_plan_without_it(tmp_path: Path) -> None:
@@ -316,11 +321,11 @@ async def test_a_lost_worker_node_gives_a_plan_without_it(tmp_path: Path) -> Non
         await until(client, lambda status: gathered(status, 3))
         status = await launched(client, 3)
         psutil.Process(nodes[2].child.pid).kill()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             ended = await follow(client, status.id, lambda _: False)
         assert ended.error is not None
         assert "worker-2" in ended.error.sentence
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await until(client, lambda status: any(peer.reachability == "lost" for peer in status.peers))
         answer = await client.plan(PlanRequest(model_id=ModelId(MODEL), pcs=3))
         assert answer.kind == "refusal"
@@ -337,14 +342,21 @@ class TestDemo:
         from app.system.program import own_command
         from app.system.spawn import start_child
 
+        lines: list[str] = []
+
+        def keep(_: str, line: str) -> None:
+            lines.append(line)
+
         for delay in (0.3, 1.0, 2.0, 3.5):
             env = {"TMPDIR": str(tmp_path)}
-            child = await start_child(own_command("demo", "--json"), on_line=lambda *_: None, env=env)
+            lines.clear()
+            child = await start_child(own_command("demo", "--json"), on_line=keep, env=env)
             await asyncio.sleep(delay)
             below = psutil.Process(child.pid).children(recursive=True) if child.returncode is None else []
             if child.returncode is None:
                 os.kill(child.pid, request_to_end)
-            async with asyncio.timeout(30):
-                assert await child.wait() != 0 or delay > 3
+            async with asyncio.timeout(60):
+                # A fast PC may be done before it is interrupted.
+                assert await child.wait() != 0 or "matches_single" in "".join(lines)
             assert not [each for each in below if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
             assert list(tmp_path.iterdir()) == []

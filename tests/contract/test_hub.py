@@ -65,7 +65,7 @@ async def test_search_look_plan_download_launch_and_delete(served: ModelHub, tmp
         (file,) = repository.files
         assert (file.recommended, file.here, repository.chosen) == (True, False, None)
         wanted = DownloadRequest(repository=NAME, file=file.name)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await client.status()).engine.build is None:
                 await asyncio.sleep(0.1)
         before = await client.hub.plan(wanted, ASKED)
@@ -85,7 +85,7 @@ async def test_search_look_plan_download_launch_and_delete(served: ModelHub, tmp
         with pytest.raises(ModelInUse):
             await client.hub.remove_model(done.model_id)
         await client.stop(instance)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await client.instance(instance)).state is not InstanceState.STOPPED:
                 await asyncio.sleep(0.1)
         await client.hub.remove_model(done.model_id)
@@ -100,7 +100,7 @@ async def test_search_look_plan_download_launch_and_delete(served: ModelHub, tmp
 
 async def test_a_model_far_too_large_is_refused_before_it_is_downloaded(served: ModelHub, tmp_path: Path) -> None:
     async with node_asking(served, tmp_path) as (_, client):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await client.status()).load is None or (await client.status()).engine.build is None:
                 await asyncio.sleep(0.1)
         huge = PlanRequest(model_id=ModelId("-"), context=1 << 24, slots=64)
@@ -151,7 +151,7 @@ async def interrupted(*arguments: str, data_dir: Path) -> tuple[int, list[str]]:
     child = await start_child(
         own_command("--data-dir", str(data_dir), *arguments), on_line=lambda _, line: lines.append(line)
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not any(part.stat().st_size for part in (data_dir / "models").rglob("*.part")):
             await asyncio.sleep(0.02)
         psutil.Process(child.pid).send_signal(signal.SIGINT)

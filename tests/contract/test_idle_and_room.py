@@ -19,7 +19,7 @@ from tests.contract.programs import windows_lacks
 from tests.contract.sparse_models import SparseModel
 from tests.contract.test_load_on_request import QUESTION, Desk, desk, states
 
-IDLE_MINUTES = 0.05
+IDLE_MINUTES = 0.1
 WIDE, BLOCKS = 4096, 16
 SLOW_ANSWER = {"FAKE_LLAMA_TOKENS": "200", "FAKE_LLAMA_TOKEN_SECONDS": "0.1"}
 
@@ -41,20 +41,19 @@ async def test_it_stays_while_another_pc_uses_it_and_goes_when_nobody_does() -> 
         base = f"{(await nodes[1].endpoint()).api_url}/v1"
         async with openai.AsyncOpenAI(base_url=base, api_key="any", max_retries=0) as chat:
             began = asyncio.get_running_loop().time()
-            while asyncio.get_running_loop().time() - began < 2 * IDLE_MINUTES * 60:
+            while asyncio.get_running_loop().time() - began < 1.5 * IDLE_MINUTES * 60:
                 stream = await chat.chat.completions.create(model=MODEL, messages=QUESTION, stream=True)  # type: ignore[call-overload]
                 async for _ in stream:
                     pass
-            found = await head.instance(running.id)
-            assert found.state is InstanceState.READY
-            assert found.answering == 0
+            found = (await until(head, lambda status: status.instances[0].answering == 0)).instances[0]
+            assert (found.id, found.state) == (running.id, InstanceState.READY)
             told = await until(other, lambda status: _left(status) is not None)
             assert _left(told) == pytest.approx((found.idle_since or 0.0) + IDLE_MINUTES * 60, abs=IDLE_MINUTES * 60)
             ended = await reached(head, InstanceState.STOPPED)
-        assert ended.ended_because == "Unloaded: idle for 3 s."
+        assert ended.ended_because == "Unloaded: idle for 6 s."
         assert ended.error is None
         lines, _ = await head.logs("caravan", 100)
-        assert any("unloaded: idle for 3 s" in line for line in lines)
+        assert any("unloaded: idle for 6 s" in line for line in lines)
 
 
 def _left(status: Status) -> float | None:
@@ -82,7 +81,7 @@ async def two_halves(folder: Path, settings: str = "") -> AsyncIterator[Desk]:
         assert load is not None
         models = folder / "Jörg 测试" / "models"
         for name in ("first", "second"):
-            await asyncio.to_thread(write_half, models / f"{name}.gguf", load.ram_free_bytes * 6 // 10)
+            await asyncio.to_thread(write_half, models / f"{name}.gguf", load.ram_free_bytes * 13 // 20)
         await node.client.models(rescan=True)
         await node.client.load((await node.client.models())[1].id)
         await node.until(lambda status: states(status.instances) == [InstanceState.READY])
