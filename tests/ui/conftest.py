@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 os.environ["QT_QPA_PLATFORM"] = "windows" if sys.platform == "win32" else "offscreen"
 """Without a screen, Qt on Windows finds no fonts."""
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 _POLL_MS = 5
 
 OFFSCREEN_TALK = (

@@ -19,9 +19,7 @@ from app.ui.showcase import LONG_NAME, alone, crowd, home, load, node_id
 from app.ui.style.theme import Theme
 from tests.ui.conftest import Until
 from tests.ui.desks import ScriptedErrands
-
-FRAME_MS = 50
-"""How long the main thread may be blocked."""
+from tests.ui.heartbeat import most
 
 
 class Script:
@@ -189,8 +187,8 @@ def test_light_and_dark_change_at_once(shown: Shown) -> None:
 
 
 def quickest(runs: list[float]) -> float:
-    """The machine is shared: the least of some runs is what the work takes."""
-    return min(runs) * 1000
+    """The machine is shared: the least of some runs is what the work takes, in seconds of CPU time."""
+    return min(runs)
 
 
 def test_32_pcs_never_block_the_main_thread(shown: Shown) -> None:
@@ -199,14 +197,14 @@ def test_32_pcs_never_block_the_main_thread(shown: Shown) -> None:
     canvas = QPixmap(956, 668)
     for turn in range(12):
         status = crowd().model_copy(update={"seq": turn, "load": load((7.5 + turn / 100,), 58 + turn, 20, 64)})
-        started = time.perf_counter()
+        started = time.thread_time()
         shown.page.shown(status)
-        updates.append(time.perf_counter() - started)
-        started = time.perf_counter()
+        updates.append(time.thread_time() - started)
+        started = time.thread_time()
         shown.page.render(canvas)
-        paints.append(time.perf_counter() - started)
-    assert quickest(updates) < FRAME_MS
-    assert quickest(paints) < FRAME_MS
+        paints.append(time.thread_time() - started)
+    assert quickest(updates) < most()
+    assert quickest(paints) < most()
 
 
 def test_the_first_sight_of_32_pcs_is_quick(application: QApplication, paths: Paths) -> None:
@@ -215,13 +213,13 @@ def test_the_first_sight_of_32_pcs_is_quick(application: QApplication, paths: Pa
         made = Shown(paths)
         made.page.show()
         QApplication.processEvents()
-        started = time.perf_counter()
+        started = time.thread_time()
         made.page.shown(crowd())
-        runs.append(time.perf_counter() - started)
+        runs.append(time.thread_time() - started)
         made.page.hide()
         made.page.deleteLater()
         QApplication.processEvents()
-    assert quickest(runs) < FRAME_MS
+    assert quickest(runs) < most()
 
 
 def test_dialogs_close_with_escape(shown: Shown, until: Until) -> None:

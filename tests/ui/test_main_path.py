@@ -57,7 +57,7 @@ async def display() -> AsyncIterator[dict[str, str]]:
     command = ["Xvfb", "-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]
     server = await start_child(command, on_line=lambda _, line: told.put_nowait(line))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (line := await told.get()).isdigit():
                 pass
         yield {"DISPLAY": f":{line}", "QT_QPA_PLATFORM": "xcb"}
@@ -100,7 +100,7 @@ class Watched:
         return [line for line in lines if line and not line.endswith(CHILDREN_THAT_STAY)]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(700)
 async def test_the_main_path(tmp_path: Path, display: dict[str, str], host: DemoNode) -> None:
     watched = Watched()
     await go_through("whole", tmp_path / "Büro data", display, host, watched)
@@ -110,10 +110,10 @@ async def test_the_main_path(tmp_path: Path, display: dict[str, str], host: Demo
     assert await gone(lambda: watched.left) == []
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(700)
 async def test_a_model_that_the_other_pc_runs(tmp_path: Path, display: dict[str, str], host: DemoNode) -> None:
     async with NodeClient(host.paths) as client:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             await until(client, lambda status: gathered(status, 1))
         await launched(client, 1)
         await go_through("guest", tmp_path / "guest", display, host, Watched())
@@ -126,7 +126,7 @@ async def go_through(story: str, folder: Path, display: dict[str, str], host: De
     command = [sys.executable, "-m", program.__name__, str(folder), story, *PICTURES]
     child = await start_child(command, on_line=watched.hear, env=display)
     try:
-        async with asyncio.timeout(240):
+        async with asyncio.timeout(600):
             await invite(host, folder / program.INVITATION, watched)
             code = await child.wait()
     finally:
@@ -147,7 +147,7 @@ def command_line(process: psutil.Process) -> str:
 
 async def gone(left: Callable[[], list[str]]) -> list[str]:
     """What is left after some seconds at most: an ended program's children take a moment."""
-    for _ in range(200):
+    for _ in range(600):
         if not left():
             break
         await asyncio.sleep(0.05)

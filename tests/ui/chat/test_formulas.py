@@ -9,9 +9,9 @@ from app.ui.chat.prose import Prose
 from app.ui.chat.records import Author
 from app.ui.chat.sample import conversation, message
 from tests.ui.chat.conftest import Chat
-from tests.ui.chat.test_smooth import SMOOTH, beaten
+from tests.ui.chat.test_smooth import beaten
 from tests.ui.conftest import Until
-from tests.ui.heartbeat import calm
+from tests.ui.heartbeat import calm, most
 
 ANSWER = r"""With $a \neq 0$ and \(b\), for $5 and not $10:
 
@@ -117,7 +117,7 @@ def test_a_megabyte_of_open_fractions(chat: Chat, until: Until) -> None:
     text = r"\frac{" * 170_000
     with calm():
         heart = beaten("opening 1 MB of open fractions", lambda: show(chat, text), 2.0)
-        assert heart.by_cpu < SMOOTH * 2
+        assert heart.by_cpu < 2 * most()
         view = chat.page.stage.list.view("a")
         assert view is not None
         assert view.isVisible()

@@ -1,6 +1,6 @@
 """The window stays smooth: 500 tokens/s into a conversation of 2 000 messages, and all that is done with such a one.
 
-No turn of the main thread may take 50 ms. It is measured in CPU time, so that a busy PC does not fail the test.
+No turn of the main thread may take long. It is measured in CPU time, so that a busy PC does not fail the test.
 """
 
 import threading
@@ -17,12 +17,11 @@ from app.ui.chat.records import Archived, Author, Conversation, Figures, Message
 from app.ui.chat.sample import POEM, REASONING, TABLE, conversation, message
 from tests.ui.chat.conftest import Chat
 from tests.ui.conftest import Until
-from tests.ui.heartbeat import Heartbeat, calm
+from tests.ui.heartbeat import Heartbeat, calm, most
 
 MESSAGES = 2000
 RATE = 500
 SECONDS = 4.0
-SMOOTH = 0.050
 
 
 def spin(seconds: float) -> None:
@@ -82,7 +81,7 @@ def test_a_fast_stream_into_a_long_conversation(long_chat: Chat) -> None:
     speaker.join()
     assert chat.page.talk.answer is not None
     assert chat.page.talk.answer.pieces == RATE * SECONDS
-    assert heart.by_cpu < SMOOTH
+    assert heart.by_cpu < most()
     assert len(chat.page.stage.list.views()) < 40
     chat.page.talk.stop()
 
@@ -97,7 +96,7 @@ def test_scrolling_through_2000_messages(long_chat: Chat) -> None:
             spin(0.01)
 
     for step in (-700, -90, 350):
-        assert beaten(f"scrolling by {step}", lambda step=step: scroll(step), 0.1).by_cpu < SMOOTH  # type: ignore[misc]
+        assert beaten(f"scrolling by {step}", lambda step=step: scroll(step), 0.1).by_cpu < most()  # type: ignore[misc]
         assert len(messages.views()) < 40
     bar.setValue(0)
     spin(0.3)
@@ -108,7 +107,7 @@ def test_opening_it_from_the_disk(chat: Chat, until: Until) -> None:
     opened, messages = long_talk()
     chat.page.archive.do(lambda store: store.add(Archived(conversation=opened, messages=tuple(messages))))
     with calm():
-        assert beaten("opening 2 000 messages", lambda: chat.page.talk.open(opened), 1.5).by_cpu < SMOOTH
+        assert beaten("opening 2 000 messages", lambda: chat.page.talk.open(opened), 1.5).by_cpu < most()
         until(lambda: len(chat.page.talk.path) == MESSAGES)
         spin(0.2)
     last = chat.page.stage.list.view(messages[-1].id)
@@ -126,7 +125,7 @@ def test_jumping_and_resizing(long_chat: Chat) -> None:
         ("to the beginning", lambda: messages.verticalScrollBar().setValue(0)),
         *((f"resizing to {width}", lambda width=width: page.resize(width, 672)) for width in (760, 1400, 900)),
     ):
-        assert beaten(what, act).by_cpu < SMOOTH
+        assert beaten(what, act).by_cpu < most()
     page.stage.reveal("a501")
     spin(0.3)
     view = messages.view("a501")
@@ -142,14 +141,14 @@ def test_a_question_of_a_megabyte(chat: Chat) -> None:
             "opening a question of 1 MB",
             lambda: chat.page.talk.show(conversation("q"), [message("q", None, Author.USER, text)]),
         )
-        assert show.by_cpu < SMOOTH
+        assert show.by_cpu < most()
         view = chat.page.stage.list.view("q")
         assert view is not None
         assert view.words is not None
         assert view.more is not None
         folded = view.height()
         more = view.more
-        assert beaten("more of it", more.click).by_cpu < SMOOTH * 2
+        assert beaten("more of it", more.click).by_cpu < 2 * most()
         assert (more.text(), view.height() > folded) == ("Show less (Copy takes all of it)", True)
         more.click()
         assert view.height() == folded
@@ -162,7 +161,7 @@ def test_a_very_long_answer(chat: Chat) -> None:
     messages = [message("q", None, Author.USER, "?"), message("a", "q", Author.ASSISTANT, text)]
     with calm():
         show = beaten("opening 100 000 signs", lambda: chat.page.talk.show(conversation("a"), messages), 4.0)
-    assert show.by_cpu < SMOOTH
+    assert show.by_cpu < most()
     view = chat.page.stage.list.view("a")
     assert view is not None
     assert view.body is not None
