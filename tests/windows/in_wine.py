@@ -135,7 +135,7 @@ def install(rig: Places, setup: Path, setting: Setting, prefix: Path) -> None:
     """Install Caravan silently for everyone on the PC that `prefix` is. Raises CalledProcessError."""
     there = replace(setting, writable=setup.parent, folder="/out", netns=None)
     argv = windows_command(rig, [f"Z:\\out\\{setup.name}", "/S", "/AllUsers"], there, prefix)
-    subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=True)
+    subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=300, check=True)
 
 
 def _read(file: Path, output: str) -> Report:

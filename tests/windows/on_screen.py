@@ -11,7 +11,7 @@ TRAY = "Shell_TrayWnd"
 """The window class of the taskbar. Wine shows it as long as a tray icon is in it."""
 
 _ABORT_IF_HUNG = 0x2
-_PATIENCE_MS = 5000
+_PATIENCE_MS = 30_000
 _MOST_CHARACTERS = 256
 
 

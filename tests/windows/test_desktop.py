@@ -14,7 +14,7 @@ FIRST = f"{FILE}::test_the_main_path"
 STORIES = 2
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1220)
 def test_the_main_path() -> None:
     """With a tray, which the Linux run has not, and for a user whose name has letters of two scripts.
 
@@ -22,7 +22,7 @@ def test_the_main_path() -> None:
     """
     began = time.monotonic()
     room = Room(user="Jörg 测试", screen=True)
-    reports = windows_pytests([FIRST], [FILE, f"--deselect={FIRST}"], deadline=580, room=room)
+    reports = windows_pytests([FIRST], [FILE, f"--deselect={FIRST}"], deadline=1200, room=room)
     sys.stdout.write(f"main path under Wine: {time.monotonic() - began:.0f} s\n")
     for report in reports:
         assert report.failed == 0, report.output[-8000:]

@@ -35,7 +35,7 @@ def recording_netsh(rig: Places, prefix: Path) -> None:
     chroot.run(rig, f"rm -f /made/netsh.exe && {compiler} /source/netsh_recorder.c -o /made/netsh.exe", Inside(mounts))
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_the_program_stays_small(setup: Path) -> None:
     found = sizes(setup.parent / "Caravan")
     own = sum(size for path, size in found.items() if path.parts[0] != ENGINE_FOLDER)
@@ -44,7 +44,7 @@ def test_the_program_stays_small(setup: Path) -> None:
     assert own <= SIZE_LIMIT
 
 
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2000)
 def test_install_use_upgrade_uninstall(setup: Path) -> None:
     rig = wanted_rig()
     room = Room(
@@ -55,14 +55,14 @@ def test_install_use_upgrade_uninstall(setup: Path) -> None:
         prepare=lambda prefix: recording_netsh(rig, prefix),
         fill=lambda folder: shutil.copyfile(setup, folder / setup.name) and None,
     )
-    report = windows_pytest("tests/windows/installed", "-s", "--timeout=300", deadline=900, room=room)
+    report = windows_pytest("tests/windows/installed", "-s", "--timeout=500", deadline=1900, room=room)
     sys.stdout.write("\n".join(line for line in report.output.splitlines() if "installed demo:" in line) + "\n")
     assert report.failed == 0, report.output[-8000:]
     assert report.skipped == ()
     assert report.passed > 0
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_tray_is_seen(setup: Path, tmp_path: Path) -> None:
     """Wine draws a tray icon into a small window of its own; an empty screen has one colour."""
     rig = wanted_rig()

@@ -50,7 +50,7 @@ def _is_engine(process: psutil.Process) -> bool:
 
 
 async def launched(running: RunningNode, model: str = MODEL) -> list[psutil.Process]:
-    done = await caravan("launch", model, data_dir=running.data_dir, deadline=100)
+    done = await caravan("launch", model, data_dir=running.data_dir, deadline=200)
     assert done.returncode == 0, done
     found = engine_processes(running.child.pid)
     assert found
@@ -58,8 +58,8 @@ async def launched(running: RunningNode, model: str = MODEL) -> list[psutil.Proc
 
 
 def left(processes: list[psutil.Process]) -> list[int]:
-    """Which of these still run a second later."""
-    gone_by = time.monotonic() + 1.0
+    """Which of these still run some seconds later."""
+    gone_by = time.monotonic() + 10.0
     while (alive := [each.pid for each in processes if each.is_running()]) and time.monotonic() < gone_by:
         time.sleep(0.02)
     return alive
@@ -72,10 +72,10 @@ async def test_a_model_answers_from_a_folder_with_an_awkward_name(data_dir: Path
     shutil.copyfile(resources_folder() / "demo_model" / "caravan-demo.gguf", model)
     async with node(data_dir) as running:
         await launched(running, str(model))
-        answer = await caravan("chat", "--prompt", "What is Caravan?", data_dir=data_dir, deadline=100)
+        answer = await caravan("chat", "--prompt", "What is Caravan?", data_dir=data_dir, deadline=200)
         assert "tok/s" in answer.stdout, answer
         assert (await caravan("stop", data_dir=data_dir)).returncode == 0
-        assert engine_processes(running.child.pid) == []
+        assert left(engine_processes(running.child.pid)) == []
 
 
 async def test_a_killed_node_takes_llama_along(data_dir: Path) -> None:
@@ -91,7 +91,7 @@ async def test_shutdown_leaves_nothing(data_dir: Path) -> None:
         engines = await launched(running)
         async with NodeClient(Paths.under(data_dir)) as client:
             await client.shut_down()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await running.child.wait() == 0
         assert left(engines) == []
         assert not (data_dir / "node.json").exists()
@@ -129,7 +129,7 @@ async def test_the_demo(data_dir: Path) -> None:
     phases = {each["name"]: each["seconds"] for each in found["phases"]}
     figures = {name: found[name] for name in ("tokens_per_second", "single_tokens_per_second")}
     assert list(Path(tempfile.gettempdir()).glob("caravan-demo-*")) == []
-    assert [each for each in psutil.process_iter() if _is_engine(each)] == []
+    assert left([each for each in psutil.process_iter() if _is_engine(each)]) == []
     print(f"demo: {time.monotonic() - began:.0f} s, {figures}, {phases}")  # noqa: T201
 
 

@@ -16,7 +16,7 @@ SETUP = Path(os.environ.get("CARAVAN_TEST_SETUP", ""))
 """The installer under test; the rig sets the variable."""
 
 FOLDER = Path(r"C:\Programme für 测试") / NAME
-DEADLINE = 120.0
+DEADLINE = 240.0
 
 
 class Caravan:
@@ -50,7 +50,7 @@ class Caravan:
         )
 
 
-def wait_until(reached: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_until(reached: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait for something that other programs do. Raises AssertionError."""
     give_up = time.monotonic() + seconds
     while not reached():

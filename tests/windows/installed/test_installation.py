@@ -87,7 +87,7 @@ def test_an_upgrade_stops_it_and_keeps_what_is_the_users(caravan: Caravan) -> No
         wait_until(paths.endpoint.exists)
         assert running("Caravan.exe")
         assert caravan.install() == 0
-        assert running(*OURS) == []
+        wait_until(lambda: running(*OURS) == [])
     assert paths.settings.read_bytes() == settings
     assert (paths.models / "mine.gguf").exists()
     assert not stale.exists()
@@ -107,7 +107,7 @@ def test_nothing_is_left() -> None:
         assert run_entry() is not None
         assert all_values() > values
         caravan.uninstall()
-        assert running(*OURS) == []
+        wait_until(lambda: running(*OURS) == [])
     assert sorted(all_files() - files) == []
     assert sorted(all_values() - values) == []
     assert run_entry() is None

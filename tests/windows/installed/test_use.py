@@ -14,8 +14,8 @@ from tests.windows.installed.conftest import OURS, Caravan, installed, running, 
 from tests.windows.on_screen import sign_out, windows
 
 MODEL = "caravan-demo"
-SECOND_START_SECONDS = 10.0
-SIGN_OUT_SECONDS = 5.0
+SECOND_START_SECONDS = 60.0
+SIGN_OUT_SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +34,10 @@ def settled(data: Path) -> Path:
 
 def test_the_demo(caravan: Caravan) -> None:
     began = time.monotonic()
-    done = caravan.cli("demo", "--json", deadline=240)
+    done = caravan.cli("demo", "--json", deadline=400)
     assert done.returncode == 0, done
     assert json.loads(done.stdout)["matches_single"] is True
-    assert running(*OURS) == []
+    wait_until(lambda: running(*OURS) == [])
     print(f"installed demo: {time.monotonic() - began:.0f} s")  # noqa: T201
 
 
@@ -50,7 +50,7 @@ def test_a_killed_node_leaves_no_process(caravan: Caravan, tmp_path: Path) -> No
         below = psutil.Process(node.pid).children(recursive=True)
         assert {"llama-server.exe"} <= {each.name() for each in below}
         node.kill()
-        gone_by = time.monotonic() + 1.0
+        gone_by = time.monotonic() + 10.0
         while (left := running(*OURS)) and time.monotonic() < gone_by:
             time.sleep(0.02)
         assert left == []
@@ -61,11 +61,11 @@ def test_signing_out_ends_the_node_in_order(caravan: Caravan, tmp_path: Path) ->
     data = settled(tmp_path / "data")
     with started(caravan.program(), "node", "--data-dir", str(data), "--api-port", "0") as node:
         wait_until((data / "node.json").exists)
-        wait_until(lambda: (node.pid, SESSION_WINDOW) in {(each.pid, each.title) for each in windows()}, 10)
+        wait_until(lambda: (node.pid, SESSION_WINDOW) in {(each.pid, each.title) for each in windows()})
         assert sign_out(node.pid)
         assert node.wait(SIGN_OUT_SECONDS) == 0
         assert not (data / "node.json").exists()
-        assert running(*OURS) == []
+        wait_until(lambda: running(*OURS) == [])
 
 
 def test_a_second_tray_hands_over_and_ends(caravan: Caravan, tmp_path: Path) -> None:
@@ -79,6 +79,6 @@ def test_a_second_tray_hands_over_and_ends(caravan: Caravan, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["Caravan.exe", "caravan-cli.exe"])
 def test_a_wrong_command_is_told_and_never_waits(caravan: Caravan, name: str) -> None:
-    done = subprocess.run([caravan.program(name), "nonsense"], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([caravan.program(name), "nonsense"], capture_output=True, timeout=120, check=False)
     assert done.returncode == 2
     assert b"nonsense" in done.stderr
