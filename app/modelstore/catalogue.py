@@ -5,7 +5,15 @@ from pathlib import Path
 
 from app.modelstore.gguf import part_paths, read_shape
 from app.modelstore.lookup import find_model
-from app.modelstore.naming import Group, base_name, group_parts, is_projector_name, pair_projectors, unique_ids
+from app.modelstore.naming import (
+    Group,
+    base_name,
+    group_parts,
+    is_projector_name,
+    model_family,
+    pair_projectors,
+    unique_ids,
+)
 from app.modelstore.ollama import OllamaModel, ollama_models
 from app.modelstore.shape_memory import Reading, ShapeMemory
 from app.modelstore.walk import Walk, found_file
@@ -88,6 +96,14 @@ def read_model(path: Path) -> ModelFile:
         raise ModelNotFound(f"There is no file {path}.", "Check the path; `caravan models` lists what was found.")
     group = Group(base_name(whole.name), files)
     return _model_file(group.name, group, _read_group(group, read_shape), {}, {})
+
+
+def read_siblings(model: ModelFile) -> tuple[ModelFile, ...]:
+    """The other models of its family in a model's own folder, by name (blocking); without their picture encoders."""
+    family, own = model_family(model.id.partition("@")[0]), Path(model.path)
+    groups = group_parts(Walk().gguf_files_in(own.parent))
+    others = [group for group in groups if group.path != own and model_family(group.name) == family]
+    return tuple(_model_file(group.name, group, _read_group(group, read_shape), {}, {}) for group in others)
 
 
 def _read_group(group: Group, read: Callable[[Path], ModelShape]) -> Reading:

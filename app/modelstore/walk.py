@@ -55,6 +55,11 @@ class Walk:
                 found.append(file)
         return found
 
+    def gguf_files_in(self, folder: Path) -> list[FoundFile]:
+        """All `*.gguf` in one folder itself, in a fixed order; none where it cannot be read."""
+        found = (found_file(Path(entry.path)) for entry in self._listed(folder) if self._is_model(entry))
+        return [file for file in found if file is not None]
+
     def _below(self, folder: Path, depth: int) -> Iterator[Path]:
         real = os.path.normcase(os.path.realpath(folder))
         if real in self._entered:

@@ -6,7 +6,7 @@ measured, what past runs taught, and what this PC's users typically ask.
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ from app.node.shared_models import SharedModels
 from app.node.smaller import with_smaller
 from app.node.speeds import Speeds, for_model
 from app.planner.plan import plan as make_plan
+from app.planner.refusals import DOES_NOT_FIT
 from app.planner.speculation import Draft
 from app.schema.engine import EngineBuild
 from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest
@@ -41,6 +42,9 @@ from app.schema.speed import DeviceSpeed
 
 TAIL_BYTES = 1 << 14
 """How much of an answer's end is kept to find the engine's figures in it."""
+
+ViewOf = Callable[[ModelFile, ModelShape, bool], ClusterView]
+"""The cluster as it concerns a model; True: the model is on this PC, although no list of its has it."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,13 @@ class Forecast:
     def plan_without(
         self, request: PlanRequest, model: ModelFile, shape: ModelShape, gone: Iterable[InstanceStatus]
     ) -> Plan | Refusal:
-        """Where the model would run if these instances held nothing any more."""
-        view = with_freed(self._view(model, shape), gone)
-        return make_plan(self._with_mix(request), shape, view, self._drafts())
+        """Where the model would run if these instances held nothing any more; refusals as those of `plan`."""
+        freed = tuple(gone)
+
+        def view(other: ModelFile, known: ModelShape, is_here: bool) -> ClusterView:
+            return with_freed(self._view(other, known, is_here), freed)
+
+        return self._answer(request, model, shape, view, self._drafts())
 
     async def plan_anew(self, launch: LaunchRequest, model: ModelFile) -> Plan | None:
         """Another placement under this PC for a launch whose plan does not fit, as if that held nothing.
@@ -104,19 +112,12 @@ class Forecast:
         return make_plan(self._with_mix(asked), shape, view, self._drafts())
 
     def plan(self, request: PlanRequest, model: ModelFile, shape: ModelShape) -> Plan | Refusal:
-        """Where the model would run in this cluster as it is now, and how fast.
+        """Where the model would run in this cluster as it is now, and how fast (blocking).
 
-        A refusal for memory names the nearest smaller quantization that any PC has and that fits.
+        A refusal for memory names the nearest smaller quantization that fits, which any PC has, or which lies beside
+        the model where that is outside the folders.
         """
-        asked = self._with_mix(request)
-        answer = self._placed(asked, model, shape)
-        if isinstance(answer, Plan):
-            return answer
-        peers = (each for peer in self._bus.status.peers for each in self._models.of(peer.node))
-        return with_smaller(answer, asked, model, (*self._library.models, *peers), self._placed)
-
-    def _placed(self, request: PlanRequest, model: ModelFile, shape: ModelShape) -> Plan | Refusal:
-        return make_plan(request, shape, self._view(model, shape), self._drafts())
+        return self._answer(request, model, shape, self._view, self._drafts())
 
     def plan_if_here(self, request: PlanRequest, model: ModelFile, shape: ModelShape) -> Plan | Refusal:
         """As `plan`, for a model that is not here yet: this PC counts as one that holds it."""
@@ -126,9 +127,31 @@ class Forecast:
     def plan_for(
         self, request: PlanRequest, model: ModelFile, shape: ModelShape, cluster: ClusterView
     ) -> Plan | Refusal:
-        """Where the model would run in a cluster that somebody describes; nothing that was learned here counts."""
-        beside = {node.node: model.encoder for node in cluster.nodes if model.encoder is not None}
-        return make_plan(self._with_mix(request), shape, with_encoders(cluster, beside))
+        """Where the model would run in a cluster that somebody describes; nothing that was learned here counts.
+
+        Refusals as those of `plan`: a smaller quantization counts as being where the model is.
+        """
+
+        def view(other: ModelFile, _: ModelShape, __: bool) -> ClusterView:
+            beside = {node.node: other.encoder for node in cluster.nodes if other.encoder is not None}
+            return with_encoders(cluster, beside)
+
+        return self._answer(request, model, shape, view, ())
+
+    def _answer(
+        self, request: PlanRequest, model: ModelFile, shape: ModelShape, view: ViewOf, drafts: Sequence[Draft]
+    ) -> Plan | Refusal:
+        asked = self._with_mix(request)
+        answer = make_plan(asked, shape, view(model, shape, False), drafts)
+        if isinstance(answer, Plan) or answer.code != DOES_NOT_FIT:
+            return answer
+        beside = self._library.siblings(model)
+
+        def planned(wish: PlanRequest, other: ModelFile, known: ModelShape) -> Plan | Refusal:
+            return make_plan(wish, known, view(other, known, other in beside), drafts)
+
+        peers = (each for peer in self._bus.status.peers for each in self._models.of(peer.node))
+        return with_smaller(answer, asked, model, (*self._library.models, *beside, *peers), planned)
 
     def _drafts(self) -> tuple[Draft, ...]:
         status = self._bus.status

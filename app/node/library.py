@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from app.modelstore.catalogue import Catalogue, read_model
+from app.modelstore.catalogue import Catalogue, read_model, read_siblings
 from app.schema.errors import ModelNotFound
 from app.schema.event import CatalogueChanged
 from app.schema.model import ModelFile
@@ -56,6 +56,10 @@ class Library:
         """This very file as it lies on this PC, as far as name and size tell; None when it is not here."""
         known = (*self._models, *self._opened.values())
         return next((each for each in known if each.is_same(model)), None)
+
+    def siblings(self, model: ModelFile) -> tuple[ModelFile, ...]:
+        """The other quantizations beside a model that was given by its path (blocking); none for all other models."""
+        return read_siblings(model) if self._opened.get(model.id) == model else ()
 
     async def _open(self, path: Path) -> ModelFile:
         model = await asyncio.to_thread(read_model, path)

@@ -107,7 +107,10 @@ def with_freed(view: ClusterView, gone: Iterable[InstanceStatus]) -> ClusterView
 
 
 def with_memory_before(view: ClusterView, plan: Plan) -> ClusterView:
-    """The cluster with the memory free that the plan was made with, on the devices that it uses."""
+    """The cluster with the memory free that the plan was made with, on the devices that it uses.
+
+    Peers tell late that they have it back. A draft model is left to what the head says now: its lease ends at once.
+    """
     before = {(stage.node, stage.device): stage.free_bytes for stage in plan.stages}
     if plan.experts is not None:
         before[plan.head, CPU_DEVICE] = plan.experts.free_bytes

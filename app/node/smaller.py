@@ -55,10 +55,17 @@ def quantizations_below(model: ModelFile, known: Iterable[ModelFile]) -> list[tu
 
 
 def _kind(model: ModelFile) -> tuple[object, ...]:
+    """What the quantizations of one model have in common; an id's `@folder` does not count."""
     shape = model.shape
     if shape is None:
         return (None, model.path)
-    return (shape.architecture, shape.layers, shape.embedding_length, shape.vocabulary, model_family(model.id))
+    return (
+        shape.architecture,
+        shape.layers,
+        shape.embedding_length,
+        shape.vocabulary,
+        model_family(model.id.partition("@")[0]),
+    )
 
 
 def _told(model: ModelFile, shape: ModelShape, found: Plan) -> str:

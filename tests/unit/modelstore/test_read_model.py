@@ -1,11 +1,14 @@
-"""A model given by its path lies outside every folder and is still one model."""
+"""A model given by its path lies outside every folder and is still one model, with its family beside it."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from app.modelstore.catalogue import read_model
+from app.modelstore.catalogue import Catalogue, read_model, read_siblings
+from app.node.library import Library
 from app.schema.errors import ModelNotFound
+from tests.unit.modelstore.sample_files import write_model
 
 
 def test_a_file_that_is_not_there_is_said_plainly(tmp_path: Path) -> None:
@@ -21,3 +24,36 @@ def test_a_file_that_is_no_model_keeps_its_problem(tmp_path: Path) -> None:
     assert model.path == str(path)
     assert model.shape is None
     assert model.problem is not None
+
+
+def test_beside_it_lie_the_others_of_its_family_and_no_more(tmp_path: Path) -> None:
+    own, other = tmp_path / "Tale 8B-Q8_0.gguf", tmp_path / "Tale 8B-Q4_0.gguf"
+    for path in (own, other, tmp_path / "Story-8B-Q4_0.gguf", tmp_path / "below" / "Tale 8B-Q2_K.gguf"):
+        write_model(path)
+    (tmp_path / "Tale 8B-Q5_0.gguf").write_bytes(b"broken")
+    found = read_siblings(read_model(own))
+    assert [(each.id, each.problem is None) for each in found] == [("Tale 8B-Q4_0", True), ("Tale 8B-Q5_0", False)]
+    assert found[0].path == str(other)
+
+
+def test_a_folder_that_is_gone_has_nothing_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "gone" / "Tale-Q8_0.gguf"
+    write_model(path)
+    model = read_model(path)
+    path.unlink()
+    path.parent.rmdir()
+    assert read_siblings(model) == ()
+
+
+async def test_only_a_model_that_was_given_by_its_path_has_siblings(tmp_path: Path) -> None:
+    listed, outside = tmp_path / "models", tmp_path / "外"
+    for folder in (listed, outside):
+        write_model(folder / f"{folder.name}-Q8_0.gguf")
+        write_model(folder / f"{folder.name}-Q4_0.gguf")
+    library = Library(Catalogue((listed,), tmp_path / "cache"), (listed,), lambda _: None)
+    await library.rescan()
+    assert await asyncio.to_thread(library.siblings, await library.find("models-Q8_0")) == ()
+    opened = await library.find(str(outside / "外-Q8_0.gguf"))
+    assert [each.id for each in await asyncio.to_thread(library.siblings, opened)] == ["外-Q4_0"]
+    stranger = opened.model_copy(update={"path": "elsewhere"})
+    assert await asyncio.to_thread(library.siblings, stranger) == ()

@@ -67,3 +67,8 @@ def test_a_refusal_for_another_reason_stays() -> None:
     request = ask(model_id=BIG.id, pcs=3)
     refusal = refused(request)
     assert with_smaller(refusal, request, BIG, (FOUR,), planned) == refusal
+
+
+def test_a_name_with_its_folder_is_the_same_model() -> None:
+    named = FOUR.model_copy(update={"id": ModelId("Tale-8B-Q4_K_M@backup")})
+    assert [other.id for other, _ in quantizations_below(BIG, (named,))] == [named.id]
