@@ -16,7 +16,6 @@ from app.schema.cluster import InvitationStatus, JoinRequest, JoinStatus
 from app.schema.endpoint import Endpoint
 from app.schema.engine import EngineInstall, EngineInstallRequest
 from app.schema.errors import CaravanError, ErrorInfo, InputError, NodeError, NodeNotRunning, from_info
-from app.schema.event import NumberedEvent
 from app.schema.instance import InstanceStatus, LaunchRequest
 from app.schema.model import HeldModel, ModelFile
 from app.schema.node import Delta, Status
@@ -35,7 +34,6 @@ FIX_SECONDS = 600.0
 
 _MODELS: TypeAdapter[tuple[ModelFile, ...]] = TypeAdapter(tuple[ModelFile, ...])
 _HELD: TypeAdapter[tuple[HeldModel, ...]] = TypeAdapter(tuple[HeldModel, ...])
-_STORY: TypeAdapter[tuple[NumberedEvent, ...]] = TypeAdapter(tuple[NumberedEvent, ...])
 _PLAN: TypeAdapter[Plan | Refusal] = TypeAdapter(PlanAnswer)
 
 
@@ -125,10 +123,6 @@ class NodeClient:
                         break
                     if status is not None:
                         yield status
-
-    async def story(self) -> tuple[NumberedEvent, ...]:
-        """The last events, oldest first."""
-        return _STORY.validate_python(await self._ask("GET", "/story"))
 
     async def models(self, rescan: bool = False) -> tuple[ModelFile, ...]:
         """The models on this PC."""
