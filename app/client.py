@@ -11,8 +11,8 @@ from typing import Any, Self
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from app.cluster_client import ClusterClient
 from app.hub_client import HubClient
-from app.schema.cluster import InvitationStatus, JoinRequest, JoinStatus
 from app.schema.endpoint import Endpoint
 from app.schema.engine import EngineInstall, EngineInstallRequest
 from app.schema.errors import CaravanError, ErrorInfo, InputError, NodeError, NodeNotRunning, from_info
@@ -21,13 +21,12 @@ from app.schema.model import HeldModel, ModelFile
 from app.schema.node import Delta, Status
 from app.schema.plan import Plan, PlanAnswer, PlanRequest, Refusal
 from app.schema.question import PlanQuestion
-from app.schema.record import InstanceId, ModelId, NodeId
+from app.schema.record import InstanceId, ModelId
 from app.schema.settings import Settings
 from app.system.loopback_http import loopback_client
 from app.system.paths import Paths
 
 REQUEST_SECONDS = 30.0
-MEASURE_SECONDS = 60.0
 
 FIX_SECONDS = 600.0
 """How long a fix may take: Windows waits for the user's answer."""
@@ -94,6 +93,8 @@ class NodeClient:
         self._http = loopback_client(base_url=self.endpoint.api_url, headers=headers, timeout=patience)
         self.hub = HubClient(self._ask)
         """Search, downloads and everything else about models that are not here yet."""
+        self.cluster = ClusterClient(self._ask)
+        """Who belongs to the cluster: invite, join, leave, and the links to the others."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -170,34 +171,6 @@ class NodeClient:
     async def cluster_models(self) -> tuple[HeldModel, ...]:
         """The models of every PC of the cluster that answers, this one included, with who holds each."""
         return _HELD.validate_python(await self._ask("GET", "/cluster/models"))
-
-    async def invite(self) -> InvitationStatus:
-        """Open an invitation, or get the one that is open; follow it with `watch`."""
-        return InvitationStatus.model_validate(await self._ask("POST", "/invitation"))
-
-    async def end_invitation(self) -> None:
-        """Show no code any more."""
-        await self._ask("DELETE", "/invitation")
-
-    async def join(self, request: JoinRequest) -> JoinStatus:
-        """Begin to join the cluster of the PC that shows a code; follow it with `watch`."""
-        return JoinStatus.model_validate(await self._ask("POST", "/join", json=request.model_dump(mode="json")))
-
-    async def cancel_join(self) -> None:
-        """Give up the attempt to join that runs."""
-        await self._ask("DELETE", "/join")
-
-    async def remove(self, node: NodeId) -> None:
-        """Remove another PC from the cluster, for ever; it may join again as a new one."""
-        await self._ask("DELETE", f"/members/{node}")
-
-    async def leave(self) -> None:
-        """Leave the cluster: this PC tells the others, gets a new identity and stands alone."""
-        await self._ask("POST", "/leave")
-
-    async def measure_link(self, node: NodeId) -> float:
-        """Measure the throughput to a peer in bytes/s. Takes seconds and the whole link."""
-        return float((await self._ask("POST", f"/peers/{node}/measure", timeout=MEASURE_SECONDS))["throughput"])
 
     async def settings(self) -> Settings:
         """The node's settings."""

@@ -210,7 +210,7 @@ async def _links(client: NodeClient, status: Status, tell: Tell) -> tuple[LinkFa
         tell(f"link to {pc.name}")
         throughput = None
         with contextlib.suppress(CaravanError):
-            throughput = await client.measure_link(pc.node)
+            throughput = await client.cluster.measure_link(pc.node)
         found.append(LinkFacts(pc=pc.name, round_trip=await _round_trip(client, pc.node), throughput=throughput))
     return tuple(found)
 

@@ -39,12 +39,12 @@ def invite(context: typer.Context, as_json: AsJson = False) -> None:
 
     async def work() -> int:
         async with to.client() as client:
-            first = await client.invite()
+            first = await client.cluster.invite()
             try:
                 joined = await _until_joined(to, client, first, as_json)
             finally:
                 with suppress(CaravanError):
-                    await client.end_invitation()
+                    await client.cluster.end_invitation()
         if joined is None:
             to.errors.print("The invitation ended before a PC joined.", style="bold")
             return EXIT_FAILED
@@ -115,7 +115,7 @@ def _ask_code() -> str:
 
 async def join_and_follow(client: NodeClient, request: JoinRequest, to: Session | None, quiet: bool) -> JoinStatus:
     """Join and follow it to its end; when we are cancelled, so is the attempt."""
-    await client.join(request)
+    await client.cluster.join(request)
     told: JoinState | None = None
 
     def part(status: Status) -> JoinStatus:
@@ -133,7 +133,7 @@ async def join_and_follow(client: NodeClient, request: JoinRequest, to: Session 
         return await following.follow(client, part, show, lambda found: found.state in JOIN_ENDS)
     except asyncio.CancelledError:
         with suppress(CaravanError):
-            await client.cancel_join()
+            await client.cluster.cancel_join()
         raise
 
 
@@ -187,7 +187,7 @@ def leave(context: typer.Context, as_json: AsJson = False) -> None:
 
     async def work() -> None:
         async with to.client() as client:
-            await client.leave()
+            await client.cluster.leave()
         show_json({"ok": True}) if as_json else to.say("This PC has left the cluster.", "bold")
 
     run(to, work, as_json)
@@ -204,7 +204,7 @@ def remove(
     async def work() -> None:
         async with to.client() as client:
             found = named(pc, await client.status())
-            await client.remove(found.node)
+            await client.cluster.remove(found.node)
         show_json(found) if as_json else to.say(f"{found.name} is removed from the cluster.", "bold")
 
     run(to, work, as_json)

@@ -84,12 +84,12 @@ async def _gather_by_code(host: DemoNode, guests: tuple[DemoNode, ...]) -> None:
     async with NodeClient(host.paths) as inviting:
         for guest in guests:
             async with NodeClient(guest.paths) as joining:
-                shown = await inviting.invite()
+                shown = await inviting.cluster.invite()
                 request = JoinRequest(code=shown.code or "", address=shown.addresses[0])
                 ended = await join_and_follow(joining, request, None, quiet=True)
             if ended.error is not None:
                 raise from_info(ended.error)
-        await inviting.end_invitation()
+        await inviting.cluster.end_invitation()
 
 
 async def _start(stack: AsyncExitStack, program: Program, folder: Path, threads: int) -> DemoNode:

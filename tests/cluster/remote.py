@@ -32,22 +32,22 @@ class Remote:
         self._number = number
 
     async def invite(self) -> Any:
-        return (await self._client.invite()).model_dump(mode="json")
+        return (await self._client.cluster.invite()).model_dump(mode="json")
 
     async def end_invitation(self) -> None:
-        await self._client.end_invitation()
+        await self._client.cluster.end_invitation()
 
     async def join(self, code: str, address: str | None = None) -> None:
-        await self._client.join(JoinRequest(code=code, address=address))
+        await self._client.cluster.join(JoinRequest(code=code, address=address))
 
     async def remove(self, node: str) -> None:
-        await self._client.remove(NodeId(node))
+        await self._client.cluster.remove(NodeId(node))
 
     async def leave(self) -> None:
-        await self._client.leave()
+        await self._client.cluster.leave()
 
     async def measure(self, node: str) -> float:
-        return await self._client.measure_link(NodeId(node))
+        return await self._client.cluster.measure_link(NodeId(node))
 
     async def share(self, sharing: bool) -> None:
         settings = await self._client.settings()

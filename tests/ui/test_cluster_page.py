@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -23,7 +24,7 @@ from tests.ui.heartbeat import most
 
 
 class Script:
-    """The node's side: what was asked of it."""
+    """The node's side of the cluster: what was asked of it."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
@@ -42,7 +43,7 @@ class Script:
 class Shown:
     def __init__(self, paths: Paths) -> None:
         self.script = Script()
-        self.desk = Desk(ScriptedErrands(self.script), paths)
+        self.desk = Desk(ScriptedErrands(SimpleNamespace(cluster=self.script)), paths)
         self.theme = Theme(is_dark=False, has_motion=False)
         self.page = ClusterPage(self.desk, self.theme)
         self.page.resize(956, 668)

@@ -1,6 +1,7 @@
 """The two dialogs: a code that is shown, a code that is typed, and every way it can go."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtGui import QGuiApplication
@@ -50,7 +51,7 @@ class Script:
 class Bench:
     def __init__(self, paths: Paths) -> None:
         self.script = Script()
-        self.errands = ScriptedErrands(self.script)
+        self.errands = ScriptedErrands(SimpleNamespace(cluster=self.script))
         self.desk = Desk(self.errands, paths)
         self.theme = Theme(is_dark=False, has_motion=False)
         self.desk.take_link(Link.FOUND, "http://127.0.0.1:1")

@@ -158,5 +158,5 @@ async def invite(host: DemoNode, file: Path, watched: Watched) -> None:
     """Show a code as soon as it is asked for."""
     await watched.asked.wait()
     async with NodeClient(host.paths) as client:
-        shown = await client.invite()
+        shown = await client.cluster.invite()
     await asyncio.to_thread(write_atomically, file, f"{shown.code} {shown.addresses[0]}".encode())

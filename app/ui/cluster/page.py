@@ -103,7 +103,7 @@ class ClusterPage(Page):
 
     def _measure(self, card: PcCard) -> None:
         async def work(client: NodeClient) -> float:
-            return await client.measure_link(card.node)
+            return await client.cluster.measure_link(card.node)
 
         self.desk.ask(work, on_error=self._fail)
 
@@ -115,7 +115,7 @@ class ClusterPage(Page):
         )
 
         async def work(client: NodeClient) -> None:
-            await client.remove(card.node)
+            await client.cluster.remove(card.node)
 
         def remove() -> None:
             self.desk.ask(work, on_error=self._fail)
@@ -126,7 +126,7 @@ class ClusterPage(Page):
         text = tr("This PC tells the others and stands alone then. To come back it needs a new code.")
 
         async def work(client: NodeClient) -> None:
-            await client.leave()
+            await client.cluster.leave()
 
         def leave() -> None:
             self.desk.ask(work, on_error=self._fail)

@@ -50,21 +50,21 @@ class InviteDialog(Dialog):
 
     def _invite(self) -> None:
         async def work(client: NodeClient) -> InvitationStatus:
-            return await client.invite()
+            return await client.cluster.invite()
 
         self._desk.ask(work, self._take, self._fail)
         self._refresh()
 
     def _renew(self) -> None:
         async def work(client: NodeClient) -> InvitationStatus:
-            await client.end_invitation()
-            return await client.invite()
+            await client.cluster.end_invitation()
+            return await client.cluster.invite()
 
         self._desk.ask(work, self._take, self._fail)
 
     def _end(self) -> None:
         async def work(client: NodeClient) -> None:
-            await client.end_invitation()
+            await client.cluster.end_invitation()
 
         self._ticks.stop()
         self._desk.ask(work)

@@ -144,7 +144,7 @@ class JoinDialog(Dialog):
         request = JoinRequest(code=self.code.text(), address=typed or self._chosen() or None)
 
         async def work(client: NodeClient) -> JoinStatus:
-            return await client.join(request)
+            return await client.cluster.join(request)
 
         self._is_asked = True
         self._old = self._desk.status.join if self._desk.status else None
@@ -182,6 +182,6 @@ class JoinDialog(Dialog):
             return
 
         async def work(client: NodeClient) -> None:
-            await client.cancel_join()
+            await client.cluster.cancel_join()
 
         self._desk.ask(work)
