@@ -81,6 +81,7 @@ class Voice(RecordUpdateListener):
         self._announced = time.monotonic()
         self._asked, self._questions = 0.0, 0
         self._repeats: set[asyncio.Future[Any]] = set()
+        self._announcing: asyncio.Future[Any] | None = None
 
     async def introduce(self, records: Records) -> None:
         """Listen, and announce the service three times within a second. The name is random: nothing is probed for.
@@ -90,12 +91,26 @@ class Voice(RecordUpdateListener):
         self.said = records
         await self._speak_on(records.addresses)
         self._mdns.zeroconf.async_add_listener(self, None)
-        self._keep(await self._mdns.async_register_service(self._service(), cooperating_responders=True))
+        registered = await self._mdns.async_register_service(self._service(), cooperating_responders=True)
+        self._announcing = self._keep(registered)
+
+    def _unsay(self) -> None:
+        """Say nothing any more of what was said so far.
+
+        zeroconf repeats an announcement, and answers up to 1.3 s after a question, our own too, with the records as
+        they were then. Sent after the new ones such an answer would win: the new ones that follow repeat a packet of
+        the last second, which zeroconf passes over where it is heard.
+        """
+        if self._announcing is not None:
+            self._announcing.cancel()
+        for answers in (self._mdns.zeroconf.out_queue, self._mdns.zeroconf.out_delay_queue):
+            answers.queue.clear()
 
     async def change(self, records: Records) -> None:
         """Announce other addresses, text or port, on the adapters as they are now."""
         self.said = records
-        self._keep(await self._mdns.async_update_service(self._service()))
+        self._unsay()
+        self._announcing = self._keep(await self._mdns.async_update_service(self._service()))
         self._keep(self._speak_on(records.addresses))
         self._asked, self._questions = 0.0, 0
 
@@ -220,10 +235,11 @@ class Voice(RecordUpdateListener):
         else:
             self._spoken[name] = None
 
-    def _keep(self, repeats: Awaitable[Any]) -> None:
+    def _keep(self, repeats: Awaitable[Any]) -> asyncio.Future[Any]:
         task = asyncio.ensure_future(repeats)
         self._repeats.add(task)
         task.add_done_callback(self._repeated)
+        return task
 
     def _repeated(self, task: asyncio.Future[Any]) -> None:
         self._repeats.discard(task)

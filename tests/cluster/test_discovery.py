@@ -45,6 +45,7 @@ class Seer:
         self.instance = ""
         self.sightings: tuple[Sighting, ...] = ()
         self.most = 0
+        self.dialogs: list[bool] = []
         self.warnings: dict[str, str] = {}
         self.stats: dict[str, float] = {}
         self.noise: list[str] = []
@@ -60,6 +61,8 @@ class Seer:
         if "sightings" in words:
             self.sightings = tuple(Sighting.model_validate(each) for each in words["sightings"])
             self.most = max(self.most, len(self.sightings))
+            if self.dialogs[-1:] != [self.sees_a_dialog]:
+                self.dialogs.append(self.sees_a_dialog)
         if "warnings" in words:
             self.warnings = {each["code"]: each["sentence"] for each in words["warnings"]}
         if "memory" in words:
@@ -84,6 +87,10 @@ class Seer:
 
     def addresses(self, node: NodeId) -> set[str]:
         return {address for each in self.sightings if each.node == node for address in each.addresses}
+
+    @property
+    def sees_a_dialog(self) -> bool:
+        return any(each.pairing_port for each in self.sightings)
 
     def nodes(self) -> set[NodeId | None]:
         return {each.node for each in self.sightings}
@@ -166,8 +173,20 @@ async def test_a_stranger_is_seen_without_an_identity_and_a_dialog_with_its_port
         for seer in (a, b):
             await seer.until(lambda it: [(e.node, e.pairing_port) for e in it.sightings if e.pairing_port] == dialog)
         await stranger.tell("pair")
-        await a.until(lambda it: not any(each.pairing_port for each in it.sightings))
+        await a.until(lambda it: not it.sees_a_dialog)
         await stranger.stop()
+
+
+async def test_a_dialog_that_closed_is_not_announced_again(lan: Bed) -> None:
+    async with running(lan, "a", "b", lifetime=LONG) as (a, b):
+        for _ in range(2):
+            await a.tell(f"pair {PAIRING_PORT}")
+            await b.until(lambda it: it.sees_a_dialog)
+            await a.tell("pair")
+            await b.until(lambda it: not it.sees_a_dialog)
+            # What was asked while it was open has been answered by then.
+            await asyncio.sleep(1.5)
+        assert b.dialogs == [False, True, False, True, False]
 
 
 async def test_nobody_speaks_more_often_than_agreed(lan: Bed) -> None:
