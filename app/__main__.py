@@ -39,7 +39,7 @@ def _main() -> None:
 
 
 def _run_node(options: "NodeOptions", on_ready: Callable[[str], None]) -> int:
-    from app.daemon import run
+    from app.daemon.run import run
 
     return run(options, on_ready)
 

@@ -1,28 +1,19 @@
-"""The composition root of the node: every service built by hand, run together, ended in order under one deadline."""
+"""The node's services, built by hand in the order in which they need each other."""
 
 import asyncio
-import contextlib
 import functools
-import logging
 import os
 import platform
-import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from app import __version__
-from app.api.app import local_app
-from app.api.passing import Upstream
-from app.api.peer import peer_app
-from app.api.peer_protocol import peer_protocol
-from app.api.server import Listener
+from app.daemon.ending import Ended
 from app.engine.install import InstallPlace
-from app.identity.certificate import Identity, load_or_create
-from app.identity.secret_file import new_secret, secret
+from app.identity.certificate import Identity
 from app.identity.trust_store import TrustStore, own_member
 from app.instances.lending import Lender, Lending
 from app.instances.run import RunPlace
@@ -62,9 +53,7 @@ from app.node.start_launch import StartLaunch
 from app.node.suggestions import Suggestions
 from app.node.wakefulness import PeerCalls, Wakefulness
 from app.node.warnings import WarningBoard
-from app.schema.endpoint import Endpoint
 from app.schema.engine import EngineBuild
-from app.schema.errors import ApiPortBusy
 from app.schema.event import InstanceChanged, InstanceForgotten
 from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest
 from app.schema.model import ModelFile
@@ -72,116 +61,11 @@ from app.schema.node import NodeInfo, Status
 from app.schema.options import NodeOptions
 from app.schema.plan import DeviceResources, Plan
 from app.schema.record import InstanceId, ModelId, NodeId
-from app.system.files import write_atomically
-from app.system.job import enter_kill_on_close_job
-from app.system.lock import FolderLock
-from app.system.logs import LogHandle, Secrets, configure
+from app.system.logs import Secrets
 from app.system.paths import Paths, resources_folder
-from app.system.ports import bind_loopback, port_owner
 from app.system.power import KeepAwake
-from app.system.signals import on_end_request
-
-logger = logging.getLogger("caravan.daemon")
-
-SHUTDOWN_SECONDS = 30.0
-"""One deadline for everything that ends with the node; children still there then are killed with us."""
 
 Service = Callable[[], Coroutine[Any, Any, None]]
-
-
-def run(options: NodeOptions, on_ready: Callable[[str], None]) -> int:
-    """Run a node until it is asked to end; returns the exit code. `on_ready` hears the API's address when it answers.
-
-    Raises DataFolderUnusable, NodeAlreadyRunning or ApiPortBusy before anything was started.
-    """
-    paths = Paths.under(options.data_dir) if options.data_dir else Paths.for_user()
-    paths.ensure()
-    with FolderLock(paths.lock), _logging(paths, options.verbose) as log:
-        job = enter_kill_on_close_job()
-        try:
-            # A node that left its cluster is another one from then on, and starts anew.
-            while asyncio.run(_serve(options, paths, log.secrets, on_ready)) is Ending.START_ANEW:
-                logger.info("the node starts anew")
-        finally:
-            paths.endpoint.unlink(missing_ok=True)
-            del job
-    return 0
-
-
-@contextlib.contextmanager
-def _logging(paths: Paths, verbose: bool) -> Any:
-    handle: LogHandle = configure(paths.logs, console=verbose, secrets=Secrets())
-    try:
-        yield handle
-    finally:
-        handle.close()
-
-
-class Ending(Enum):
-    """What follows when the node was asked to end."""
-
-    QUIT = "quit"
-    START_ANEW = "start anew"
-
-
-class Ended:
-    """The wish that this node ends; the first one counts."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-        self.ending = Ending.QUIT
-
-    def quit(self) -> None:
-        """End for good."""
-        self._event.set()
-
-    def start_anew(self) -> None:
-        """End and start again, as another node."""
-        if not self._event.is_set():
-            self.ending = Ending.START_ANEW
-        self._event.set()
-
-    async def wait(self) -> Ending:
-        """Wait for the wish."""
-        await self._event.wait()
-        return self.ending
-
-
-def _bind_or_tell(port: int, option: str) -> socket.socket:
-    try:
-        return bind_loopback(port)
-    except OSError as error:
-        owner = port_owner(port)
-        by = f" by {owner}" if owner else ""
-        raise ApiPortBusy(
-            f"Port {port} on this PC is in use{by}.", f"End that program, or choose another port with {option}."
-        ) from error
-
-
-async def _serve(options: NodeOptions, paths: Paths, secrets: Secrets, on_ready: Callable[[str], None]) -> Ending:
-    api = _bind_or_tell(options.api_port, "--api-port")
-    door = bind_loopback(0)
-    try:
-        ended = Ended()
-        building = Building(
-            options, paths, secrets, ended, await asyncio.to_thread(_keys, paths, door.getsockname()[1])
-        )
-        parts = await building.assemble()
-    except BaseException:
-        api.close()
-        door.close()
-        raise
-    upstream = Upstream()
-    peers = Listener(peer_app(parts.node, upstream), door, peer_protocol(building.keys.door_secret))
-    listeners = [Listener(local_app(parts.node, upstream, building.keys.token), api), peers]
-    with on_end_request(asyncio.get_running_loop(), ended.quit):
-        async with _running(parts, listeners, upstream):
-            await asyncio.to_thread(_announce, parts.info, paths, listeners)
-            logger.info("node %s listens on port %d", parts.info.name, listeners[0].port)
-            on_ready(f"http://127.0.0.1:{listeners[0].port}")
-            ending = await ended.wait()
-            logger.info("the node is ending")
-    return ending
 
 
 @dataclass(frozen=True)
@@ -192,15 +76,6 @@ class Keys:
     token: str
     door_port: int
     door_secret: str
-
-
-def _keys(paths: Paths, door_port: int) -> Keys:
-    return Keys(load_or_create(paths.data), secret(paths.api_token), door_port, new_secret())
-
-
-def _announce(info: NodeInfo, paths: Paths, listeners: list[Listener]) -> None:
-    endpoint = Endpoint(node=info.id, name=info.name, pid=os.getpid(), api_port=listeners[0].port)
-    write_atomically(paths.endpoint, endpoint.model_dump_json().encode(), private=True)
 
 
 @dataclass(frozen=True)
@@ -405,40 +280,3 @@ def _answered(supervisor: Supervisor, instance: InstanceStatus, told: Timings) -
 
 def _link(node: NodeId, own: NodeId, lending: Lending, cluster: ClusterRoom) -> Any:
     return OwnLink(lending) if node == own else cluster.link_to(node)
-
-
-@contextlib.asynccontextmanager
-async def _running(parts: Parts, listeners: list[Listener], upstream: Upstream) -> AsyncIterator[None]:
-    """Run services and listeners; at the end close streams, stop instances, end leases, then the listeners."""
-    tasks = [asyncio.create_task(service(), name=service.__qualname__) for service in parts.services]
-    tasks += [asyncio.create_task(listener.run(), name=f"listener {listener.port}") for listener in listeners]
-    for task in tasks:
-        task.add_done_callback(_tell_broken)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SHUTDOWN_SECONDS):
-                await _wind_down(parts, listeners, tasks, upstream)
-
-
-async def _wind_down(
-    parts: Parts, listeners: list[Listener], tasks: list[asyncio.Task[None]], upstream: Upstream
-) -> None:
-    parts.bus.close()
-    await parts.supervisor.close()
-    await parts.lending.close()
-    for listener in listeners:
-        listener.end()
-    await upstream.close()
-    services = tasks[: len(parts.services)]
-    # Requests under way still need the services.
-    await asyncio.gather(*tasks[len(services) :], return_exceptions=True)
-    for task in services:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _tell_broken(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("service %s broke", task.get_name(), exc_info=error)
