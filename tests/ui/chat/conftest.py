@@ -11,11 +11,14 @@ from app.client import ChatPiece
 from app.schema.errors import ErrorInfo
 from app.schema.node import Status
 from app.system.paths import Paths
+from app.ui.chat.message_view import Deed, MessageView
 from app.ui.chat.page import ChatPage
 from app.ui.desk import Desk
 from app.ui.face import Link
 from app.ui.showcase import home
 from app.ui.style.theme import Theme
+
+LOST = ErrorInfo(code="head_failed", sentence="The model stopped in the middle of its answer.", hint="Try again.")
 
 
 class Asked:
@@ -175,3 +178,15 @@ def opened(application: QApplication, paths: Paths) -> Iterator[Open]:
 @pytest.fixture
 def chat(opened: Open) -> Chat:
     return opened(home())
+
+
+def last_view(chat: Chat) -> MessageView:
+    """The widget of the last message."""
+    view = chat.page.stage.list.view(chat.page.talk.path[-1].id)
+    assert view is not None
+    return view
+
+
+def do(chat: Chat, deed: Deed, index: int) -> None:
+    """What a button or key of a message asks."""
+    chat.page.stage.acted.emit(deed, chat.page.talk.path[index].id)
