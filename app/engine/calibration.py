@@ -26,7 +26,7 @@ from app.engine.calibration_model import (
     write_model,
 )
 from app.engine.commands import PLAIN_WEIGHTS, HeadSpec, head_command
-from app.engine.output import BufferSize, parse_line
+from app.engine.output import BufferSize, ModelLoaded, parse_line
 from app.schema.engine import EngineBuild
 from app.schema.plan import CPU_DEVICE, KvType
 from app.schema.speed import FormatSpeed
@@ -71,6 +71,9 @@ ROUNDS = 40
 
 PLAIN_OWNERS = frozenset({"CPU", "CPU_Mapped"})
 """What the engine calls buffers of a processor with weights as the file has them."""
+
+LAST_WORDS_SECONDS = 5.0
+"""How long the output's word that a file is loaded is waited for once `/health` says so: they come by two ways."""
 
 _POLL_SECONDS = 0.05
 
@@ -242,18 +245,18 @@ def sweep(folder: Path) -> None:
 async def _server(place: CalibrationPlace, spec: HeadSpec) -> AsyncIterator[tuple[httpx.AsyncClient, set[str]]]:
     """llama-server, ready, and its names of the buffers with weights; it ends with the block, however that ends."""
     command = head_command(place.build, spec)
-    lines: list[str] = []
-    owners: set[str] = set()
+    said = _Said()
     child = await start_child(
-        command.argv, on_line=lambda _, line: _keep(lines, owners, line), env=command.environment, with_stdin=True
+        command.argv, on_line=lambda _, line: said.take(line), env=command.environment, with_stdin=True
     )
     headers = {"Authorization": f"Bearer {spec.api_key}"}
     try:
         base = f"http://{LOOPBACK}:{spec.port}"
         async with loopback_client(base_url=base, headers=headers, timeout=REQUEST_SECONDS) as client:
             async with asyncio.timeout(START_SECONDS):
-                await _until_healthy(client, lambda: child.returncode, lines)
-            yield client, owners
+                await _until_healthy(client, lambda: child.returncode, said.lines)
+            await said.until_loaded()
+            yield client, said.owners
     finally:
         await child.stop(grace=0.0)
 
@@ -282,12 +285,29 @@ def calibration_spec(place: CalibrationPlace, device: str, path: str, *, repacks
     )
 
 
-def _keep(lines: list[str], owners: set[str], line: str) -> None:
-    told = parse_line(line)
-    if isinstance(told, BufferSize) and told.kind == "model":
-        owners.add(told.owner)
-    lines.append(line)
-    del lines[:-20]
+class _Said:
+    """The engine's output: its last lines, and its names of the buffers with weights."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.owners: set[str] = set()
+        self._loaded = asyncio.Event()
+
+    def take(self, line: str) -> None:
+        """Hear a line."""
+        told = parse_line(line)
+        if isinstance(told, BufferSize) and told.kind == "model":
+            self.owners.add(told.owner)
+        elif isinstance(told, ModelLoaded):
+            self._loaded.set()
+        self.lines.append(line)
+        del self.lines[:-20]
+
+    async def until_loaded(self) -> None:
+        """Wait until it said that the file is loaded, after all buffers; in vain where a build says otherwise."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._loaded.wait()
 
 
 async def _until_healthy(client: httpx.AsyncClient, returncode: Callable[[], int | None], lines: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ when nothing moved for as long as the largest piece may take at a rate that is t
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
@@ -34,6 +35,9 @@ STALL_SECONDS = 60.0
 
 SLOWEST_RATE = 1_000_000
 """Bytes per second under which a load is not worth waiting for: a 12 Mbit/s link."""
+
+LAST_WORDS_SECONDS = 5.0
+"""How long the output's word that the model is loaded is waited for once `/health` says so: they come by two ways."""
 
 _POLL_SECONDS = 0.1
 _PUBLISH_SECONDS = 0.2
@@ -167,8 +171,14 @@ class Head:
                     last_told = now
                 self._check_stall()
                 await asyncio.sleep(_POLL_SECONDS)
+        await self._until_all_words()
         self._check_devices()
         told(self.phases, self._progress.buffer_records())
+
+    async def _until_all_words(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._progress.words_end.wait()
 
     async def _healthy(self, client: httpx.AsyncClient) -> bool:
         if self._process.returncode is not None:

@@ -3,6 +3,7 @@
 The only writer of an instance's phases while its head loads. It reads events and the clock it is given, nothing else.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -26,7 +27,8 @@ class LoadProgress:
     """Gathers what one head says. `names` maps a worker's `host:port` to how its device is shown.
 
     `total_bytes` are the weights the plan expects to travel or be read. `clock` is the time of day that people are
-    told; `steady` never jumps, and `advanced_at` is when anything last moved on it.
+    told; `steady` never jumps, and `advanced_at` is when anything last moved on it. `words_end` is set once the head
+    said that the model is loaded: devices and buffers are all told before.
     """
 
     total_bytes: int
@@ -37,6 +39,7 @@ class LoadProgress:
     advanced_at: float = 0.0
     devices: set[str] = field(default_factory=set)
     buffers: dict[tuple[str, str], float] = field(default_factory=dict)
+    words_end: asyncio.Event = field(default_factory=asyncio.Event)
     _fraction: float = 0.0
 
     def begin(self, name: PhaseName) -> None:
@@ -55,6 +58,8 @@ class LoadProgress:
                 self._enter(PhaseName.TENSORS)
             case WarmingUp() | ModelLoaded() | ControlReady():
                 self._loaded()
+                if isinstance(event, ModelLoaded):
+                    self.words_end.set()
             case UsingDevice(endpoint=endpoint) if endpoint is not None:
                 self.devices.add(endpoint)
             case BufferSize(owner=owner, endpoint=endpoint, kind=kind, mebibytes=size):

@@ -14,7 +14,7 @@ from app.engine.capabilities import Prober
 from app.engine.commands import fit_command, head_command
 from app.engine.fit import measure
 from app.engine.locate import Places, locate
-from app.engine.output import BufferSize, parse_line
+from app.engine.output import BufferSize, ModelLoaded, parse_line
 from app.instances.head import HeadPlace, HeadTools, head_spec
 from app.modelstore.gguf import read_shape
 from app.planner.plan import plan
@@ -26,6 +26,7 @@ from app.system.loopback_http import loopback_client
 from app.system.ports import LOOPBACK, free_port
 from app.system.spawn import start_child
 from tests.contract.test_guessing import until_healthy
+from tests.turns import until
 from tests.unit.planner.samples import GIB, ask, cpu
 
 MIB = 1 << 20
@@ -79,6 +80,8 @@ async def buffers(build: EngineBuild, model: Path, found: Plan) -> list[BufferSi
         base, headers = f"http://{LOOPBACK}:{spec.port}", {"Authorization": f"Bearer {spec.api_key}"}
         async with loopback_client(base_url=base, headers=headers, timeout=httpx.Timeout(60.0)) as client:
             await until_healthy(client)
+        # The output comes by another way than `/health`.
+        await until(lambda: any(isinstance(parse_line(line), ModelLoaded) for line in lines))
     finally:
         await child.stop(grace=0.0)
     return [event for event in map(parse_line, lines) if isinstance(event, BufferSize)]

@@ -11,6 +11,7 @@ FAKE_LLAMA_LOAD_STALL     loading stops at half and never goes on
 FAKE_LLAMA_OOM            loading fails: out of memory
 FAKE_LLAMA_BAD_MODEL      loading fails: `cut`, `not_gguf` or `architecture`
 FAKE_LLAMA_EXIT_CODE      llama-server ends with this code right after it is ready
+FAKE_LLAMA_LATE_WORDS     seconds from `/health` being ok to the words which buffers there are
 FAKE_LLAMA_DIE_AFTER      llama-server aborts after so many tokens of an answer
 FAKE_LLAMA_STALL          an answer stops after so many tokens and the connection stays open
 FAKE_LLAMA_IGNORE_STOP    SIGTERM and the exit line have no effect
@@ -286,6 +287,9 @@ def run_server(arguments: Arguments) -> int:
         return failed
     server.ready.set()
     control("ready", {"id": server.alias, "meta": {"n_ctx": 4096, "n_vocab": 260}})
+    if option("LATE_WORDS"):
+        time.sleep(float(option("LATE_WORDS")))
+        tell_buffers(endpoints)
     log("srv  llama_server: model loaded")
     log(f"srv  llama_server: listening on http://127.0.0.1:{port}")
     if option("EXIT_CODE"):
@@ -310,11 +314,17 @@ def load(arguments: Arguments, endpoints: Sequence[str]) -> int | None:
         place = f"RPC0[{endpoints[0]}]" if endpoints else "CPU"
         log(f"llama_model_load: error loading model: unable to allocate {place} buffer", "E")
         return fail_load(model)
-    for endpoint in endpoints:
-        log(f"load_tensors: RPC0[{endpoint}] model buffer size =    11.26 MiB")
+    if not option("LATE_WORDS"):
+        tell_buffers(endpoints)
     load_tensors()
     log("cmn  common_init_: warming up the model with an empty run - please wait ... (--no-warmup to disable)")
     return None
+
+
+def tell_buffers(endpoints: Sequence[str]) -> None:
+    for endpoint in endpoints or ["CPU"]:
+        owner = f"RPC0[{endpoint}]" if endpoints else endpoint
+        log(f"load_tensors: {owner} model buffer size =    11.26 MiB")
 
 
 def fail_load(model: str) -> int:

@@ -1,4 +1,4 @@
-"""A load that stalls is given up by a clock that nobody sets."""
+"""A load that stalls is given up by a clock that nobody sets; one that is whole has told all its buffers."""
 
 import asyncio
 import sys
@@ -12,6 +12,7 @@ from app.engine.locate import Candidate
 from app.instances import phases
 from app.instances.head import Head, HeadPlace, HeadTools
 from app.schema.errors import LaunchStalled
+from app.schema.instance import DeviceBuffer
 from app.schema.record import InstanceId
 from tests.fakes.fake_llama import write_programs
 from tests.unit.instances.plans import plan, stage
@@ -58,7 +59,7 @@ async def test_a_load_that_moves_nothing_has_stalled(tmp_path: Path) -> None:
     head = await make_head(tmp_path, 0.5, LOAD_STALL="1")
     await head.start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             with pytest.raises(LaunchStalled, match="STUDY loaded tiny"):
                 await head.until_ready(lambda *_: None)
     finally:
@@ -69,7 +70,20 @@ async def test_a_clock_that_jumps_is_no_stall(tmp_path: Path) -> None:
     head = await make_head(tmp_path, 20.0, LOAD_SECONDS="0.5")
     await head.start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await head.until_ready(lambda *_: None)
     finally:
         await head.stop(polite=False)
+
+
+async def test_a_head_is_not_ready_before_its_output_told_every_buffer(tmp_path: Path) -> None:
+    """`/health` and the output come by two ways, and a busy machine may read the first first."""
+    head = await make_head(tmp_path, 20.0, LATE_WORDS="0.5")
+    await head.start()
+    told: list[tuple[DeviceBuffer, ...]] = []
+    try:
+        async with asyncio.timeout(60):
+            await head.until_ready(lambda _, buffers: told.append(buffers))
+    finally:
+        await head.stop(polite=False)
+    assert [(each.device, each.kind) for each in told[-1]] == [("CPU", "model")]
