@@ -16,7 +16,7 @@ from app.engine.install import InstallPlace
 from app.identity.certificate import Identity
 from app.identity.trust_store import TrustStore, own_member
 from app.instances.lending import Lender, Lending
-from app.instances.run import RunPlace
+from app.instances.steps import RunPlace
 from app.instances.supervisor import Supervisor
 from app.modelstore.catalogue import Catalogue
 from app.modelstore.folders import default_folders

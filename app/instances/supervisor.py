@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from app.instances.head import Head
-from app.instances.run import InstanceRun, Launch, RunPlace
+from app.instances.run import InstanceRun
+from app.instances.steps import Launch, RunPlace
 from app.schema.errors import InstanceNotFound, ModelBusy, NodeNotRunning
 from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest
 from app.schema.model import ModelFile

@@ -10,7 +10,7 @@ from app.instances.crew import Crew
 from app.instances.head import Head, HeadPlace
 from app.instances.phases import Phases
 from app.instances.placement import seats
-from app.instances.run import RunPlace
+from app.instances.steps import RunPlace
 from app.instances.supervisor import Supervisor
 from app.schema.errors import CaravanError, NodeNotRunning, OutOfMemory, PeerUnreachable, WorkerLost
 from app.schema.instance import (
