@@ -1,9 +1,9 @@
 """What no division of a line goes below, at a glance: which heads and devices are worth looking at."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
 
+from app.planner.floor import Floor, Source, filled
 from app.planner.line import Line
 from app.planner.memory import Demand
 from app.planner.stop import Stop
@@ -16,6 +16,13 @@ def least_seconds(demand: Demand, line: Line) -> float:
     bytes (the linear relaxation of the fixed-charge problem). A processor that leads holds a block.
     """
     return Bound(demand, line).least
+
+
+def floor_of(demand: Demand, line: Line) -> Floor:
+    """What no division of a line whose stages wait for the slowest goes below; for pipelined lines alone."""
+    sources = [Source(stop.per_byte, stop.fixed, stop.room.most, stop.prompt_per_byte) for stop in line.stops()]
+    last = min((stop.last for stop in line.stops()), default=0.0)
+    return Floor(sources, float(demand.prefix[-1]), due=last, weight=line.weight, low=lowest_wait(line))
 
 
 def narrowed(demand: Demand, line: Line, worth: float, most: int | None = None) -> Line:
@@ -112,14 +119,3 @@ def lowest_wait(line: Line) -> float:
     """No division has a slowest stage below this: all devices share the prompt perfectly."""
     whole = [stop.prompts[-1] for stop in line.stops()]
     return 1.0 / sum(1.0 / seconds for seconds in whole) if whole and all(whole) else 0.0
-
-
-def filled(prices: Sequence[tuple[float, float]], count: float) -> float:
-    """Seconds of so many bytes, the first prices first; infinite when there is no room for all."""
-    seconds = 0.0
-    for price, budget in prices:
-        if count <= budget:
-            return seconds + count * price
-        count -= budget
-        seconds += budget * price
-    return inf if count > 0 else seconds

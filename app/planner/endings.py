@@ -65,6 +65,11 @@ class Endings:
         return [inf if ending is None else ending.seconds for ending in self.best]
 
     @cached_property
+    def earliest(self) -> int:
+        """The first block from which there is an ending, all blocks where there is none."""
+        return next((first for first, ending in enumerate(self.best) if ending is not None), self.demand.layers)
+
+    @cached_property
     def price(self) -> tuple[float, float]:
         """(seconds per byte, bytes): what no byte that lies in RAM comes below, beside what the cards hold."""
         blocks = range(self.demand.layers)

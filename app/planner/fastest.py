@@ -1,17 +1,18 @@
 """The fastest division of a model over a line of devices: exact, for every number of PCs at once."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from operator import add, sub
-from typing import NamedTuple
+from operator import add
 
 from app.planner.bounds import Bound, lowest_wait, without_useless
 from app.planner.endings import Ending, Endings
 from app.planner.line import Line
 from app.planner.memory import Demand
+from app.planner.needed import Needed, chained
 from app.planner.speed import StageCost
 from app.planner.stop import Stop
+from app.planner.visit import Row, Taken, Visit, begun, either, traced
 from app.schema.record import NodeId
 
 TIED = 0.02
@@ -36,34 +37,13 @@ class Division:
 
 
 @dataclass(frozen=True)
-class _Row:
-    """Least seconds for placing blocks 0..i-1 so far, `values[i]`; and how, so that it can be traced back.
-
-    Either the cheaper of two rows (`either`), or a visit of a stop after the row `source`, or the start.
-    """
-
-    values: list[float]
-    either: "tuple[_Row, _Row] | None" = None
-    visit: "_Visit | None" = None
-    source: "_Row | None" = None
-
-
-@dataclass(frozen=True)
 class _End:
     """A finished division: the last stops take blocks `start`.. and the output layer."""
 
     seconds: float
-    source: _Row
+    source: Row
     start: int
-    stops: tuple["_Taken", ...]
-
-
-class _Taken(NamedTuple):
-    """A stop, its blocks, and how many of them leave their experts in RAM."""
-
-    stop: Stop
-    blocks: int
-    spilled: int = 0
+    stops: tuple[Taken, ...]
 
 
 def fastest(demand: Demand, line: Line, required: frozenset[NodeId], worth: float = inf) -> Division | None:
@@ -176,51 +156,6 @@ def _slowest(division: Division) -> float:
     return slowest_wait([stop.cost for stop in division.stops], division.counts)
 
 
-class _Visit:
-    """What a stop does to a row, at one limit of the slowest stage's prompt."""
-
-    def __init__(self, demand: Demand, stop: Stop, limit: float) -> None:
-        self.stop = stop
-        self._layers = demand.layers
-        self._room = stop.room if limit == inf or limit >= stop.dearest else stop.room.limited(stop.prompts, limit)
-
-    def end(self, source: _Row) -> tuple[float, int]:
-        """Least seconds when all blocks that are left go here, output layer not counted, and the first of them.
-
-        The first is -1 when nothing fits.
-        """
-        first, seconds = self._room.to_end, self.stop.seconds
-        bare = list(map(sub, source.values[first:], seconds[first:]))
-        least = min(bare, default=inf)
-        start = first + bare.index(least) if least < inf else -1
-        if source.values[0] == 0.0 and self._room.is_enough and least >= 0.0:
-            least, start = 0.0, 0
-        return least + seconds[-1] + self.stop.fixed, start
-
-    def extended(self, source: _Row) -> _Row | None:
-        """The row of `source` continued by one block or more here, one left over; None when nothing fits."""
-        if self._layers < 2:
-            return None
-        seconds, whole = self.stop.seconds, 0
-        bare = list(map(sub, source.values, seconds))
-        bare[0] = inf
-        least = self._room.window.minima(bare)
-        if source.values[0] == 0.0:
-            whole = min(self._room.from_start, self._layers - 1)
-            least[1 : whole + 1] = [min(value, 0.0) for value in least[1 : whole + 1]]
-        if min(least) == inf:
-            return None
-        return _Row(list(map(add, least, self.stop.arrivals)), visit=self, source=source)
-
-    def start(self, source: _Row, end: int, value: float) -> int:
-        """The first block of the range that led to `value` at `end`."""
-        seconds, arrival = self.stop.seconds, self.stop.arrivals[end]
-        for start in range(self._room.window.lows[end], end):
-            if source.values[start] - seconds[start] + arrival == value:
-                return start
-        return 0
-
-
 class _Table:
     """Dynamic programming over the stops of a line, one row of blocks for each number of workers.
 
@@ -248,51 +183,84 @@ class _Table:
         Not counted: the best of all numbers, under the number 1.
         """
         self._ends = {}
-        begin = _Row([0.0] + [inf] * (self._demand.layers - 1))
-        rows = {0: begin}
         missing = set(self._required)
-        if not missing <= {worker[0].offer.node.node for worker in self._line.workers}:
-            return {}
-        if self._line.endings is not None:
-            return self._spilling(self._line.endings, begin, limit, most, missing)
-        if self._line.leading is not None:
-            led = self._visit(self._line.leading, limit, begin, None, 1, may_end=not missing)
-            rows = {0: led} if led is not None else {}
-        rows = self._over_workers(rows, limit, most, missing, may_end=True)
-        own = [_Visit(self._demand, stop, limit) for stop in self._line.own]
-        for workers, row in rows.items():
-            for visit in own:
-                row = self._take(visit, row, row, 1 + workers, may_end=True) or row
+        if missing <= {worker[0].offer.node.node for worker in self._line.workers}:
+            visits = [[Visit(stop, limit) for stop in worker] for worker in self._line.workers]
+            workers = most - 1 if self._step else None
+            if self._line.endings is not None:
+                needed = Needed(visits, self._line.endings.earliest, workers)
+                self._spilling(self._line.endings, needed, missing)
+            else:
+                own = [Visit(stop, limit) for stop in self._line.own]
+                behind = chained(own, self._demand.layers)
+                needed = Needed(visits, behind[0], workers)
+                rows = self._over_workers(self._begun(limit, needed, missing), needed, missing, may_end=True)
+                self._over_own(rows, own, behind[1:])
         return {pcs: self._trace(end) for pcs, end in self._ends.items()}
 
+    def _begun(self, limit: float, needed: Needed, missing: set[NodeId]) -> dict[int, Row]:
+        """The rows before the first worker: with the head's processor where it leads."""
+        begin, leading = begun(self._demand.layers), self._line.leading
+        if leading is None:
+            return {0: begin}
+        led = self._take(Visit(leading, limit), begin, None, 1, needed.first, may_end=not missing)
+        return {0: led} if led is not None else {}
+
     def _over_workers(
-        self, rows: dict[int, _Row], limit: float, most: int, missing: set[NodeId], *, may_end: bool
-    ) -> dict[int, _Row]:
+        self, rows: dict[int, Row], needed: Needed, missing: set[NodeId], *, may_end: bool
+    ) -> dict[int, Row]:
         """The rows behind the last worker; empties `missing` on the way."""
-        for worker in self._line.workers:
+        for number, worker in enumerate(self._line.workers):
             node = worker[0].offer.node.node
             missing.discard(node)
-            visits = [_Visit(self._demand, stop, limit) for stop in worker]
-            able = {workers: row for workers, row in rows.items() if workers + 1 + self._step <= most}
-            used = self._through(visits, able, may_end=may_end and not missing)
+            used = self._through(number, rows, needed, may_end=may_end and not missing)
             rows = used if node in self._required else _merged(rows, used)
         return rows
 
-    def _spilling(
-        self, endings: Endings, begin: _Row, limit: float, most: int, missing: set[NodeId]
-    ) -> dict[int, Division]:
+    def _through(self, number: int, rows: dict[int, Row], needed: Needed, *, may_end: bool) -> dict[int, Row]:
+        """The rows after a worker that takes part, for as many workers as may."""
+        after = {}
+        for workers, row in rows.items():
+            used: Row | None = None
+            pcs = 1 + workers + self._step
+            for visit, least in needed.behind(number, workers + self._step):
+                source = row if used is None else either(row, used)
+                used = self._take(visit, source, used, pcs, least, may_end=may_end and pcs not in self._shared)
+            if used is not None:
+                after[workers + self._step] = used
+        return after
+
+    def _over_own(self, rows: dict[int, Row], own: Sequence[Visit], behind: Sequence[int]) -> None:
+        """Ends the rows on the head's own devices."""
+        for workers, row in rows.items():
+            for visit, least in zip(own, behind, strict=True):
+                row = self._take(visit, row, row, 1 + workers, least, may_end=True) or row
+
+    def _take(
+        self, visit: Visit, source: Row, beside: Row | None, pcs: int, needed: int, *, may_end: bool
+    ) -> Row | None:
+        """The cheaper of `beside` and `source` continued by this visit; notes divisions that end there."""
+        if may_end:
+            seconds, start = visit.end(source)
+            if start >= 0:
+                taken = Taken(visit.stop, self._demand.layers - start)
+                self._note(pcs, seconds + visit.stop.last, source, start, (taken,))
+        row = visit.extended(source, needed)
+        return row if beside is None else beside if row is None else either(beside, row)
+
+    def _spilling(self, endings: Endings, needed: Needed, missing: set[NodeId]) -> None:
         """The divisions that end on the head's cards with experts in its RAM."""
+        begin = begun(self._demand.layers)
         if not missing:
             self._led(endings, begin)
-        for workers, row in self._over_workers({0: begin}, limit, most, missing, may_end=False).items():
+        for workers, row in self._over_workers({0: begin}, needed, missing, may_end=False).items():
             sums = list(map(add, row.values, endings.seconds))
             least = min(sums)
             ending = endings.best[sums.index(least)] if least < inf else None
             if ending is not None:
                 self._note(1 + workers * self._step, least, row, sums.index(least), self._pieces(ending))
-        return {pcs: self._trace(end) for pcs, end in self._ends.items()}
 
-    def _led(self, endings: Endings, begin: _Row) -> None:
+    def _led(self, endings: Endings, begin: Row) -> None:
         """Whole blocks on the head's processor, the others on its cards with experts in the RAM that is left."""
         stop = self._line.leading
         if stop is None or stop.room.capacity_first + endings.room < self._demand.prefix[-1]:
@@ -302,68 +270,23 @@ class _Table:
             ending = endings.within(count, room.capacity_first - self._demand.prefix[count])
             if ending is not None:
                 seconds = stop.seconds[count] + stop.fixed + ending.seconds
-                self._note(1, seconds, begin, 0, (_Taken(stop, count), *self._pieces(ending)))
+                self._note(1, seconds, begin, 0, (Taken(stop, count), *self._pieces(ending)))
 
-    def _pieces(self, ending: Ending) -> tuple[_Taken, ...]:
-        return tuple(_Taken(self._line.own[piece.card], piece.count, piece.spilled) for piece in ending.pieces)
+    def _pieces(self, ending: Ending) -> tuple[Taken, ...]:
+        return tuple(Taken(self._line.own[piece.card], piece.count, piece.spilled) for piece in ending.pieces)
 
-    def _note(self, pcs: int, seconds: float, source: _Row, start: int, stops: tuple[_Taken, ...]) -> None:
+    def _note(self, pcs: int, seconds: float, source: Row, start: int, stops: tuple[Taken, ...]) -> None:
         """Keep a finished division if it is the fastest of its number of PCs."""
         if pcs not in self._ends or seconds < self._ends[pcs].seconds:
             self._ends[pcs] = _End(seconds, source, start, stops)
 
-    def _visit(
-        self, stop: Stop, limit: float, source: _Row, beside: _Row | None, pcs: int, *, may_end: bool
-    ) -> _Row | None:
-        return self._take(_Visit(self._demand, stop, limit), source, beside, pcs, may_end=may_end)
-
-    def _through(self, visits: Sequence[_Visit], rows: dict[int, _Row], *, may_end: bool) -> dict[int, _Row]:
-        """The rows after a worker that takes part."""
-        after = {}
-        for workers, row in rows.items():
-            used: _Row | None = None
-            for visit in visits:
-                source = row if used is None else _either(row, used)
-                pcs = 1 + workers + self._step
-                used = self._take(visit, source, used, pcs, may_end=may_end and pcs not in self._shared)
-            if used is not None:
-                after[workers + self._step] = used
-        return after
-
-    def _take(self, visit: _Visit, source: _Row, beside: _Row | None, pcs: int, *, may_end: bool) -> _Row | None:
-        """The cheaper of `beside` and `source` continued by this visit; notes divisions that end there."""
-        if may_end:
-            seconds, start = visit.end(source)
-            if start >= 0:
-                taken = _Taken(visit.stop, self._demand.layers - start)
-                self._note(pcs, seconds + visit.stop.last, source, start, (taken,))
-        row = visit.extended(source)
-        return row if beside is None else beside if row is None else _either(beside, row)
-
     def _trace(self, end: _End) -> Division:
-        taken = (*reversed(list(_traced(end.source, end.start))), *end.stops)
+        taken = (*reversed(list(traced(end.source, end.start))), *end.stops)
         stops, counts, spilled = zip(*taken, strict=True)
         return Division(self._line, stops, counts, spilled, end.seconds)
 
 
-def _traced(row: _Row, end: int) -> Iterator[_Taken]:
-    """The stops that lead to `row.values[end]`, last first."""
-    while end > 0:
-        if row.either is not None:
-            first, second = row.either
-            row = first if first.values[end] <= second.values[end] else second
-        elif row.visit is not None and row.source is not None:
-            start = row.visit.start(row.source, end, row.values[end])
-            yield _Taken(row.visit.stop, end - start)
-            row, end = row.source, start
-
-
-def _merged(rows: dict[int, _Row], used: dict[int, _Row]) -> dict[int, _Row]:
+def _merged(rows: dict[int, Row], used: dict[int, Row]) -> dict[int, Row]:
     """The rows when a worker may be passed by or used."""
-    both = {workers: _either(rows[workers], row) if workers in rows else row for workers, row in used.items()}
+    both = {workers: either(rows[workers], row) if workers in rows else row for workers, row in used.items()}
     return {**rows, **both}
-
-
-def _either(first: _Row, second: _Row) -> _Row:
-    pairs = zip(first.values, second.values, strict=True)
-    return _Row([one if one < other else other for one, other in pairs], either=(first, second))

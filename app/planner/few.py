@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain, combinations
 from math import comb, inf
 
-from app.planner.bounds import filled
+from app.planner.floor import filled
 from app.planner.line import Line
 from app.planner.memory import Demand
 from app.planner.stop import Stop

@@ -14,6 +14,7 @@ from app.planner.few import hopeful
 from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Ground, Line, compute_bytes, on_head_processor
 from app.planner.memory import Demand
 from app.planner.orders import has_room, in_any_order, numbers_with_room
+from app.planner.promising import Queue
 from app.planner.reach import Reach
 from app.planner.rooms import Rooms
 from app.planner.speed import StageCost, timing
@@ -174,7 +175,7 @@ class Search:
 
     def _fastest(self, allowed: Sequence[int]) -> Placement | None:
         """The fastest; of those that tie with it, the fewest PCs and then the first head."""
-        survey = self._survey()
+        survey = self._survey(is_open=allowed == list(range(1, self.most_pcs + 1)))
         best = min(survey.values(), key=lambda each: each.seconds, default=None)
         is_free = best is not None and self._is_allowed(best, allowed)
         worth = best.seconds if best is not None and is_free else inf
@@ -232,13 +233,17 @@ class Search:
             narrow = [line for each in narrow if (line := hopeful(self.demand, each, self._required, numbers, bound))]
         return _best(self.demand, narrow, self._wish, most, worth, wanted)
 
-    def _survey(self) -> dict[int, Placement]:
-        """By the number of the head, the fastest division on any number of PCs, where it may come near the fastest."""
+    def _survey(self, *, is_open: bool) -> dict[int, Placement]:
+        """By the number of the head, the fastest division on any number of PCs, where it may come near the fastest.
+
+        Unless every number is allowed (`is_open`), heads that only may do so at a glance are in it too: the best on the
+        numbers that are allowed are sought among them.
+        """
         found: dict[int, Placement] = {}
         worth = inf
-        for bound, number, line in sorted(self._bounds(), key=_by_bound):
-            if bound > worth * (1 + TIED):
-                break
+        queue = Queue(self.demand, self._bounds(), sharpens=is_open)
+        while (taken := queue.next(worth * (1 + TIED))) is not None:
+            number, line = taken
             narrow = narrowed(self.demand, line, worth * (1 + TIED))
             division = self._fastest_of(narrow, worth)
             if division is not None and accelerators(division) > MOST_ACCELERATORS:
@@ -396,10 +401,6 @@ def few(line: Line, pcs: int) -> Line:
 
 def _price(stop: Stop) -> float:
     return stop.per_byte + stop.fixed / stop.offer.budget
-
-
-def _by_bound(entry: tuple[float, int, Line]) -> tuple[float, int]:
-    return entry[:2]
 
 
 def _placement(division: Division) -> Placement:
