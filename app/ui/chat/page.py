@@ -1,7 +1,7 @@
 """The chat page: conversations at the left, messages and composer in the middle, prompt and sampling at the right."""
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from app.client import NodeClient
@@ -12,12 +12,12 @@ from app.ui.chat import wording
 from app.ui.chat.archive import Archive
 from app.ui.chat.background import Background
 from app.ui.chat.composer import local_files
+from app.ui.chat.deeds import Deeds
 from app.ui.chat.foot import Foot
 from app.ui.chat.formulas import Formulas
 from app.ui.chat.head import ChatHead, Choice
 from app.ui.chat.highlight import Highlighter
 from app.ui.chat.look import chat_sheet
-from app.ui.chat.message_view import Deed
 from app.ui.chat.pictures import Pictures
 from app.ui.chat.records import Conversation
 from app.ui.chat.session import gauge
@@ -27,7 +27,6 @@ from app.ui.chat.side_panel import SidePanel
 from app.ui.chat.stage import Stage
 from app.ui.chat.talk import Talk, clean
 from app.ui.chat.tools import Tools
-from app.ui.chat.tree import last_question
 from app.ui.desk import Desk, Handle, Wish
 from app.ui.style.theme import Theme
 from app.ui.window.page import Page
@@ -54,7 +53,6 @@ class ChatPage(Page):
         self._with_images: frozenset[str] = frozenset()
         self._held: tuple[HeldModel, ...] = ()
         self._with_switch: frozenset[str] = frozenset()
-        self._editing: str | None = None
         self._to_reveal = ""
         self._was_shown = False
         self._asking: Handle | None = None
@@ -65,6 +63,7 @@ class ChatPage(Page):
         )
         self.foot = Foot(theme, self.archive)
         self.panel = SidePanel(theme)
+        self.deeds = Deeds(self.talk, self.foot.composer, self)
         self._tick = QTimer(self, interval=TICK_MS)
         self._tick.timeout.connect(self.stage.tick)
         self._lay_out()
@@ -127,13 +126,13 @@ class ChatPage(Page):
         self.panel.hide()
 
     def _connect(self) -> None:
-        composer, panel, head = self.foot.composer, self.panel, self.head
-        composer.sent.connect(self._send)
+        composer, panel, head, deeds = self.foot.composer, self.panel, self.head, self.deeds
+        composer.sent.connect(deeds.say)
         composer.stopped.connect(self.talk.stop)
         composer.thinking_chosen.connect(self._choose_thinking)
-        composer.gave_up_edit.connect(self._stop_editing)
-        composer.recalled.connect(lambda: self._act(Deed.EDIT, question_of(self.talk)))
-        self.stage.acted.connect(self._act)
+        composer.gave_up_edit.connect(deeds.stop_editing)
+        composer.recalled.connect(deeds.edit_last)
+        self.stage.acted.connect(deeds.act)
         for asker in (self.stage.wants_models, self.foot.wants_models, head.wants_models):
             asker.connect(self._go_models)
         self.shelf_view.chosen.connect(self._choose)
@@ -231,7 +230,7 @@ class ChatPage(Page):
         self.desk.go(Wish.MODELS)
 
     def _begin(self) -> None:
-        self._stop_editing()
+        self.deeds.stop_editing()
         self.talk.begin()
         self.foot.composer.editor.setFocus()
 
@@ -247,7 +246,7 @@ class ChatPage(Page):
         self.talk.open(found)
 
     def _opened(self) -> None:
-        self._stop_editing()
+        self.deeds.stop_editing()
         conversation, message = self.talk.conversation, self._to_reveal
         self._to_reveal = ""
         self.panel.show_for(conversation)
@@ -267,45 +266,6 @@ class ChatPage(Page):
         if conversation.id == self.talk.conversation.id:
             self.talk.begin()
 
-    def _send(self, text: str, attachments: object) -> None:
-        files = attachments if isinstance(attachments, tuple) else ()
-        editing, self._editing = self._editing, None
-        self.talk.say(text, files, editing if editing in self.talk.tree else None)
-
-    def _stop_editing(self) -> None:
-        if self._editing is not None:
-            self._editing = None
-            self.foot.composer.clear()
-
-    def _act(self, deed: Deed, message: str) -> None:
-        talk = self.talk
-        if message not in talk.tree:
-            return
-        match deed:
-            case Deed.COPY:
-                QGuiApplication.clipboard().setText(talk.tree.get(message).text)
-            case Deed.EDIT:
-                self._editing = message
-                question = talk.tree.get(message)
-                self.foot.composer.edit(question.text, question.attachments)
-            case Deed.AGAIN:
-                # The message with the focus goes; without this the one above it would get it.
-                self.foot.composer.editor.setFocus()
-                talk.again(message)
-            case Deed.GO_ON:
-                self.foot.composer.editor.setFocus()
-                talk.go_on(message)
-            case Deed.DELETE:
-                talk.delete(message)
-            case Deed.EARLIER | Deed.LATER:
-                talk.turn(message, -1 if deed is Deed.EARLIER else 1)
-
     def _menu(self) -> QMenu | None:
         conversation = self.shelf.get(self.talk.conversation.id)
         return self.shelf_view.menu_for(conversation) if conversation is not None else None
-
-
-def question_of(talk: Talk) -> str:
-    """The id of the last question that is shown, empty when there is none."""
-    question = last_question(talk.path)
-    return question.id if question is not None else ""
