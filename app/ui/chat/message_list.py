@@ -1,15 +1,15 @@
 """The messages of a conversation, of which only those in sight are widgets."""
 
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QWidget
 
+from app.ui.chat.heights import Heights
 from app.ui.chat.message_view import MessageView
+from app.ui.chat.view_pool import Make, Reuse, ViewPool
 from app.ui.said import said
 from app.ui.style.tokens import EDGE, READING_WIDTH
 from app.ui.words import tr
@@ -21,10 +21,6 @@ ABOVE = EDGE
 _STEP = 60
 _NEAR_END = 24
 _ROUNDS = 4
-_MOST_RESTING = 16
-
-Make = Callable[[str, QWidget], MessageView]
-Reuse = Callable[[str, MessageView], bool]
 
 
 class MessageList(QAbstractScrollArea):
@@ -41,14 +37,9 @@ class MessageList(QAbstractScrollArea):
         self, make: Make, reuse: Reuse, estimate: Callable[[str, int], int], parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
-        self._make, self._reuse, self._estimate = make, reuse, estimate
-        self._keys: list[str] = []
-        self._places: dict[str, int] = {}
-        self._heights: list[int] = []
-        self._measured: set[str] = set()
-        self._tops: list[int] = [0]
-        self._views: dict[str, MessageView] = {}
-        self._resting: list[MessageView] = []
+        self._estimate = estimate
+        self._heights = Heights(ABOVE)
+        self._views = ViewPool(make, reuse, self.viewport(), self.refit)
         self._shown_at = 0
         self._is_moving = False
         self._column = 0
@@ -74,35 +65,27 @@ class MessageList(QAbstractScrollArea):
 
     def views(self) -> list[MessageView]:
         """All widgets there are now."""
-        return list(self._views.values())
+        return [view for _, view in self._views.items()]
 
     def show_keys(self, keys: Sequence[str], is_other: bool = False) -> None:
         """Show these messages; those that were there keep their widget. `is_other`: another conversation, its end."""
-        known = dict(zip(self._keys, self._heights, strict=True)) if not is_other else {}
-        self._keys = list(keys)
-        self._places = {key: index for index, key in enumerate(self._keys)}
-        self._measured &= known.keys() & self._places.keys()
         width = self.column
-        self._heights = [known[key] if key in known else self._estimate(key, width) for key in self._keys]
-        for key in [key for key in self._views if is_other or key not in self._places]:
-            self._drop(key)
+        self._heights.show(keys, lambda key: self._estimate(key, width), keeps=not is_other)
+        for key in [key for key, _ in self._views.items() if is_other or key not in self._heights]:
+            self._views.drop(key)
         if is_other:
             self._set_at_end(True)
-        self._tops = list(accumulate(self._heights, initial=ABOVE))
         self.arrange()
 
     def rebuild(self) -> None:
         """Make all widgets anew: the colours have changed."""
-        for view in (*self._views.values(), *self._resting):
-            discard(view)
         self._views.clear()
-        self._resting.clear()
         self.arrange()
 
     def refit(self, key: str) -> None:
         """A message has changed its height."""
         if key in self._views:
-            self._measured.discard(key)
+            self._heights.doubt(key)
             self.arrange()
 
     def to_end(self) -> None:
@@ -112,11 +95,11 @@ class MessageList(QAbstractScrollArea):
 
     def reveal(self, key: str) -> None:
         """Bring the beginning of a message into sight."""
-        if key in self._places:
+        if key in self._heights:
             self._set_at_end(False)
-            self._move_to(self._tops[self._places[key]] - EDGE)
+            self._move_to(self._heights.tops[self._heights.place(key)] - EDGE)
             self.arrange()
-            self._move_to(self._tops[self._places[key]] - EDGE)
+            self._move_to(self._heights.tops[self._heights.place(key)] - EDGE)
 
     def arrange(self) -> None:
         """Make the widgets in sight, measure them, put each in its place and drop the others."""
@@ -124,25 +107,25 @@ class MessageList(QAbstractScrollArea):
         anchor, offset = self._anchor()
         for _ in range(_ROUNDS):
             self._set_range()
-            self._move_to(self._maximum() if self.is_at_end else self._tops[anchor] + offset)
+            self._move_to(self._maximum() if self.is_at_end else self._heights.tops[anchor] + offset)
             if not self._measure(self._in_sight(), deadline):
                 break
         self._set_range()
-        self._move_to(self._maximum() if self.is_at_end else self._tops[anchor] + offset)
+        self._move_to(self._maximum() if self.is_at_end else self._heights.tops[anchor] + offset)
         self._put()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: D102
         super().resizeEvent(event)
         if self.column != self._column:
             self._column = self.column
-            self._measured.clear()
+            self._heights.doubt()
         self.arrange()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: D102
         holder = self.window().focusWidget()
         focused = next((key for key, view in self._views.items() if view is holder), None)
         if focused is not None and event.key() in {Qt.Key.Key_Up, Qt.Key.Key_Down}:
-            self._focus(self._places[focused] + (-1 if event.key() == Qt.Key.Key_Up else 1))
+            self._focus(self._heights.place(focused) + (-1 if event.key() == Qt.Key.Key_Up else 1))
         elif event.key() == Qt.Key.Key_End:
             self.to_end()
         elif event.key() == Qt.Key.Key_Home:
@@ -158,16 +141,16 @@ class MessageList(QAbstractScrollArea):
 
     def _focus(self, index: int) -> None:
         """Give the focus to another message, and bring it into sight."""
-        if not 0 <= index < len(self._keys):
+        if not 0 <= index < len(self._heights.keys):
             return
         value, height = self.verticalScrollBar().value(), self.viewport().height()
-        if self._tops[index] < value or self._tops[index + 1] > value + height:
-            self.reveal(self._keys[index])
-        view = self._realized(self._keys[index])
+        key, tops = self._heights.keys[index], self._heights.tops
+        if tops[index] < value or tops[index + 1] > value + height:
+            self.reveal(key)
+        view = self._realized(key)
         while not view.is_presentable:
             view.work(0)
-        if self._fit(index, view):
-            self._tops = list(accumulate(self._heights, initial=ABOVE))
+        self._heights.measure(index, view.fit(self.column))
         self.arrange()
         view.show()
         view.setFocus(Qt.FocusReason.TabFocusReason)
@@ -189,22 +172,19 @@ class MessageList(QAbstractScrollArea):
         It is the first in sight of which the height is known: what comes into sight above it grows upwards.
         """
         value = self.verticalScrollBar().value()
-        sight = self._between(value, value + self.viewport().height())
+        sight = self._heights.between(value, value + self.viewport().height())
         index = next((each for each in sight if self._is_known(each)), next(iter(sight), 0))
-        return index, value - self._tops[index]
+        return index, value - self._heights.tops[index]
 
     def _is_known(self, index: int) -> bool:
-        return self._keys[index] in self._measured and self._keys[index] in self._views
-
-    def _between(self, top: int, bottom: int) -> range:
-        first = max(bisect_right(self._tops, top) - 1, 0)
-        return range(min(first, max(len(self._keys) - 1, 0)), min(bisect_right(self._tops, bottom), len(self._keys)))
+        key = self._heights.keys[index]
+        return self._heights.is_measured(key) and key in self._views
 
     def _in_sight(self) -> list[int]:
         """The messages in sight, from the last to the first while at the end, then those a little beyond."""
         value, height = self.verticalScrollBar().value(), self.viewport().height()
-        sight = list(self._between(value, value + height))[:: -1 if self.is_at_end else 1]
-        return list(dict.fromkeys((*sight, *self._between(value - height // 2, value + height + height // 2))))
+        sight = list(self._heights.between(value, value + height))[:: -1 if self.is_at_end else 1]
+        return list(dict.fromkeys((*sight, *self._heights.between(value - height // 2, value + height + height // 2))))
 
     def _measure(self, indices: list[int], deadline: float) -> bool:
         """Fill and measure what is not measured yet; whether any height was another than thought."""
@@ -215,42 +195,17 @@ class MessageList(QAbstractScrollArea):
             if time.perf_counter() > deadline:
                 self._soon.start()
                 break
-            view = self._realized(self._keys[index])
+            view = self._realized(self._heights.keys[index])
             view.work(deadline)
             if view.is_presentable:
-                has_changed |= self._fit(index, view)
-        if has_changed:
-            self._tops = list(accumulate(self._heights, initial=ABOVE))
-        return has_changed
-
-    def _fit(self, index: int, view: MessageView) -> bool:
-        """Give a view its size; whether its height is another than thought."""
-        height = view.fit(self.column)
-        self._measured.add(self._keys[index])
-        has_changed = height != self._heights[index]
-        self._heights[index] = height
+                has_changed |= self._heights.measure(index, view.fit(self.column))
         return has_changed
 
     def _realized(self, key: str) -> MessageView:
         """The view of a message; a new one has yet to be filled and measured."""
         if key not in self._views:
-            self._measured.discard(key)
-            rested = next((each for each in reversed(self._resting) if self._reuse(key, each)), None)
-            if rested is None:
-                self._views[key] = self._make(key, self.viewport())
-                self._views[key].grown.connect(self.refit)
-            else:
-                self._resting.remove(rested)
-                self._views[key] = rested
-        return self._views[key]
-
-    def _drop(self, key: str) -> None:
-        view = self._views.pop(key)
-        if len(self._resting) < _MOST_RESTING:
-            view.rest()
-            self._resting.append(view)
-        else:
-            discard(view)
+            self._heights.doubt(key)
+        return self._views.take(key)
 
     def _put(self) -> None:
         value, sight = self.verticalScrollBar().value(), set(self._in_sight())
@@ -259,18 +214,18 @@ class MessageList(QAbstractScrollArea):
         self._shown_at = value
         left = (self.width() - self.column) // 2
         for key, view in list(self._views.items()):
-            index = self._places[key]
+            index = self._heights.place(key)
             if index in sight:
-                view.move(left, self._tops[index] - value)
-                if key in self._measured:
+                view.move(left, self._heights.tops[index] - value)
+                if self._heights.is_measured(key):
                     view.show()
             elif not view.isAncestorOf(self.window().focusWidget() or self) and not view.hasFocus():
-                self._drop(key)
+                self._views.drop(key)
             else:
-                view.move(left, self._tops[index] - value)
+                view.move(left, self._heights.tops[index] - value)
 
     def _maximum(self) -> int:
-        return max(self._tops[-1] - self.viewport().height(), 0)
+        return max(self._heights.tops[-1] - self.viewport().height(), 0)
 
     def _set_range(self) -> None:
         self._is_moving = True
@@ -284,9 +239,3 @@ class MessageList(QAbstractScrollArea):
         self._is_moving = True
         self.verticalScrollBar().setValue(value)
         self._is_moving = False
-
-
-def discard(view: MessageView) -> None:
-    """A widget is not needed any more."""
-    view.hide()
-    view.deleteLater()
