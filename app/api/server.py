@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -12,13 +12,35 @@ from starlette.types import ASGIApp
 SHUTDOWN_SECONDS = 3
 """How long open requests may take to finish when the node ends."""
 
+_LOOK_SECONDS = 0.05
+
 
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves signals to the daemon, which owns several servers."""
+    """A uvicorn server that leaves signals to the daemon, which owns several servers.
+
+    At its end it also shuts down connections that it accepted in that moment.
+    """
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        told = set(self.server_state.connections)
+        ending = asyncio.create_task(self._end_others(told), name="late connections")
+        try:
+            await super().shutdown(sockets)
+        finally:
+            ending.cancel()
+            await asyncio.gather(ending, return_exceptions=True)
+
+    async def _end_others(self, told: set[Any]) -> None:
+        """uvicorn shuts down the connections it knows when it begins; one accepted then is made a turn later."""
+        while True:
+            for connection in self.server_state.connections - told:
+                connection.shutdown()
+                told.add(connection)
+            await asyncio.sleep(_LOOK_SECONDS)
 
 
 class Listener:
