@@ -64,7 +64,7 @@ def words() -> list[str]:
     return [text[at : at + 4] for at in range(0, len(text), 4)]
 
 
-def test_a_fast_stream_into_a_long_conversation(long_chat: Chat) -> None:
+def test_a_fast_stream_into_a_long_conversation(long_chat: Chat, until: Until) -> None:
     chat = long_chat
     chat.write("Go on")
     asked = chat.model.last
@@ -79,14 +79,15 @@ def test_a_fast_stream_into_a_long_conversation(long_chat: Chat) -> None:
     speaker = threading.Thread(target=speak)
     heart = beaten("500 tokens/s into 2 000 messages", speaker.start, SECONDS + 0.3)
     speaker.join()
-    assert chat.page.talk.answer is not None
-    assert chat.page.talk.answer.pieces == RATE * SECONDS
+    answer = chat.page.talk.answer
+    assert answer is not None
+    until(lambda: answer.pieces == RATE * SECONDS)
     assert heart.by_cpu < most()
     assert len(chat.page.stage.list.views()) < 40
     chat.page.talk.stop()
 
 
-def test_scrolling_through_2000_messages(long_chat: Chat) -> None:
+def test_scrolling_through_2000_messages(long_chat: Chat, until: Until) -> None:
     messages = long_chat.page.stage.list
     bar = messages.verticalScrollBar()
 
@@ -99,8 +100,7 @@ def test_scrolling_through_2000_messages(long_chat: Chat) -> None:
         assert beaten(f"scrolling by {step}", lambda step=step: scroll(step), 0.1).by_cpu < most()  # type: ignore[misc]
         assert len(messages.views()) < 40
     bar.setValue(0)
-    spin(0.3)
-    assert messages.view("q0") is not None
+    until(lambda: messages.view("q0") is not None)
 
 
 def test_opening_it_from_the_disk(chat: Chat, until: Until) -> None:
@@ -109,13 +109,10 @@ def test_opening_it_from_the_disk(chat: Chat, until: Until) -> None:
     with calm():
         assert beaten("opening 2 000 messages", lambda: chat.page.talk.open(opened), 1.5).by_cpu < most()
         until(lambda: len(chat.page.talk.path) == MESSAGES)
-        spin(0.2)
-    last = chat.page.stage.list.view(messages[-1].id)
-    assert last is not None
-    assert last.isVisible()
+    until(lambda: (last := chat.page.stage.list.view(messages[-1].id)) is not None and last.isVisible())
 
 
-def test_jumping_and_resizing(long_chat: Chat) -> None:
+def test_jumping_and_resizing(long_chat: Chat, until: Until) -> None:
     page = long_chat.page
     messages = page.stage.list
     page.talk.opened.emit()
@@ -127,11 +124,7 @@ def test_jumping_and_resizing(long_chat: Chat) -> None:
     ):
         assert beaten(what, act).by_cpu < most()
     page.stage.reveal("a501")
-    spin(0.3)
-    view = messages.view("a501")
-    assert view is not None
-    assert view.isVisible()
-    assert abs(view.y() - 24) < 8
+    until(lambda: (view := messages.view("a501")) is not None and view.isVisible() and abs(view.y() - 24) < 8)
 
 
 def test_a_question_of_a_megabyte(chat: Chat) -> None:
@@ -156,13 +149,10 @@ def test_a_question_of_a_megabyte(chat: Chat) -> None:
     assert len(QApplication.clipboard().text()) == len(text)
 
 
-def test_a_very_long_answer(chat: Chat) -> None:
+def test_a_very_long_answer(chat: Chat, until: Until) -> None:
     text = "\n\n".join([TABLE, POEM] * 60)
     messages = [message("q", None, Author.USER, "?"), message("a", "q", Author.ASSISTANT, text)]
     with calm():
         show = beaten("opening 100 000 signs", lambda: chat.page.talk.show(conversation("a"), messages), 4.0)
     assert show.by_cpu < most()
-    view = chat.page.stage.list.view("a")
-    assert view is not None
-    assert view.body is not None
-    assert view.body.is_whole
+    until(lambda: (view := chat.page.stage.list.view("a")) is not None and view.body is not None and view.body.is_whole)

@@ -1,4 +1,4 @@
-"""A listener ends soon, whoever connects meanwhile: one that waits for its deadline logs an error, which fails tests."""
+"""A listener ends soon, whoever connects meanwhile: one that waits for its deadline logs an error, and fails so."""
 
 import asyncio
 import socket

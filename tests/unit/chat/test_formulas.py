@@ -161,7 +161,7 @@ HOSTILE = [
 def test_what_cannot_be_drawn_is_none_soon(tex: str) -> None:
     start = time.thread_time()
     assert drawn(tex, is_display=True, seconds=0.3) is None
-    assert time.thread_time() - start < 3.0
+    assert time.thread_time() - start < 10.0
 
 
 def test_what_may_take_long_is_watched() -> None:
@@ -176,7 +176,7 @@ def test_a_very_long_paragraph_is_read_once() -> None:
     for at in range(0, len(text), 3_000):
         growing.add(text[at : at + 3_000])
     growing.finish()
-    assert time.thread_time() - start < 12.0
+    assert time.thread_time() - start < 40.0
     lengths = [len(plain(block.spans)) for block in growing.settled if isinstance(block, Paragraph)]
     assert max(lengths) <= LONGEST_PARAGRAPH
     assert sum(lengths) > len(text) * 0.9
