@@ -134,7 +134,9 @@ class Chaos:
         except OSError:
             abort(writer)
         else:
-            await self._relay(Connection(Stream(reader, far_writer), Stream(far_reader, writer)))
+            # The loop would log the cancellation of its own callback's task as an error.
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._relay(Connection(Stream(reader, far_writer), Stream(far_reader, writer)))
         finally:
             self._tasks.discard(task)
 

@@ -25,6 +25,7 @@ from app.system.spawn import (
     start_child,
     when_let_go,
 )
+from tests.turns import until
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 
@@ -271,10 +272,12 @@ async def test_run_short_collects_output() -> None:
 async def test_run_short_kills_the_tree_at_its_deadline(tmp_path: Path) -> None:
     note = tmp_path / "pid"
     code = PARENT_OF_DEAF.replace("print(child.pid, flush=True)", f"open({str(note)!r}, 'w').write(str(child.pid))")
-    # Two interpreters must have started by then, and Windows takes its time.
-    deadline = 8 if sys.platform == "win32" else 2
-    with pytest.raises(ProgramTimedOut, match=f"did not end in {deadline} s"):
-        await run_short(python(code), deadline=deadline)
+    # Two interpreters must have started by then; a busy machine, and Windows, take their time.
+    for deadline in (2, 8, 32):
+        with pytest.raises(ProgramTimedOut, match=f"did not end in {deadline} s"):
+            await run_short(python(code), deadline=deadline)
+        if note.exists() and note.read_text():
+            break
     assert await is_gone(int(note.read_text()))
 
 
@@ -318,7 +321,7 @@ async def test_no_file_descriptors_threads_or_tasks_are_left() -> None:
     before = await settled(census)
     for _ in range(3):
         await once()
-    assert await settled(census) == before
+    await until(lambda: all(now <= then for now, then in zip(census(), before, strict=True)))
 
 
 async def settled(census: Callable[[], tuple[int, int, int]]) -> tuple[int, int, int]:
