@@ -9,7 +9,8 @@ from app.client import ChatPiece
 from app.schema.errors import ErrorInfo
 from app.schema.instance import InstanceState
 from app.ui.chat.code_block import CodeBlock
-from app.ui.chat.message_view import Deed, MessageView
+from app.ui.chat.message_actions import Deed
+from app.ui.chat.message_view import MessageView
 from app.ui.chat.prose import Prose
 from app.ui.chat.records import Sampling, Stop
 from app.ui.chat.sample import MODEL, TABLE
