@@ -18,7 +18,6 @@ from app.ui.parts.labels import Heading, Quiet
 from app.ui.parts.scrolling import scrolling
 from app.ui.said import said
 from app.ui.settings.first_steps import DEMO_MODEL, FIXABLE, Step, StepKind, StepState, steps
-from app.ui.settings.first_steps import wanted as wanted
 from app.ui.settings.install_view import InstallView
 from app.ui.style.fonts import ui_font
 from app.ui.style.icons import icon, pixmap
