@@ -1,6 +1,6 @@
 """`caravan plan`: where a model would run, how fast, and what one, two or three PCs would make of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -163,10 +163,17 @@ def _comparison_table(rows: tuple[tuple[int, bool, Prediction | None], ...], kno
     for pcs, is_chosen, told in rows:
         alternative = known.get(pcs)
         most = alternative.largest_context if alternative is not None else None
-        names = ", ".join(alternative.names) if alternative is not None else ""
+        names = ", ".join(_names(alternative)) if alternative is not None else ""
         context = words.number(most) if most else "-"
         table.add_row(str(pcs), *_figures(told, together), context, "planned" if is_chosen else "", names)
     return table
+
+
+def _names(found: Alternative) -> Sequence[str]:
+    """The PCs, the head first, with a word where it holds nothing."""
+    if not found.idle_head or not found.names:
+        return found.names
+    return (f"{found.names[0]} (no layers)", *found.names[1:])
 
 
 def _figures(told: Prediction | None, together: bool) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from app.planner.eligibility import Candidate, worker_problem
 from app.planner.fastest import TIED
 from app.planner.line import head_processor
 from app.planner.memory import reserve_bytes
+from app.planner.others import Others
 from app.planner.prediction import predict, rate, timed
 from app.planner.question import Question
 from app.planner.search import MOST_COMPARED, Placement, Search
@@ -29,27 +30,29 @@ def alternatives(
     """
     most = min(search.most_pcs, MOST_COMPARED if chosen is not None else MOST_LOOKED_AT)
     numbers = sorted({*range(1, most + 1), *((len(chosen.nodes),) if chosen is not None else ())})
-    return tuple(_alternative(question, search, contexts, pcs, chosen) for pcs in numbers)
+    others = Others(question, search)
+    return tuple(_alternative(question, search, contexts, pcs, others, chosen) for pcs in numbers)
 
 
 def _alternative(
-    question: Question, search: Search, contexts: Contexts, pcs: int, chosen: Placement | None
+    question: Question, search: Search, contexts: Contexts, pcs: int, others: Others, chosen: Placement | None
 ) -> Alternative:
     context = search.demand.context
-    placement = chosen if chosen is not None and len(chosen.nodes) == pcs else question.on(search, pcs)
+    placement = chosen if chosen is not None and len(chosen.nodes) == pcs else others.on(pcs)
     if placement is not None:
         largest = contexts.as_asked(context) if placement is chosen and question.request.shares else None
         largest = largest or contexts.on(pcs, fits=context)
         prediction = predict(placement, search.demand, search.ground.work)
         speed = (prediction.throughput or prediction.decode, prediction.conversations) if prediction else (None, 1)
-        used = names(question, placement)
+        used, idle = names(question, placement), not placement.head_holds
         return Alternative(
             pcs=pcs,
             fits=True,
-            sentence=sentences.fits(used, context, *speed),
+            sentence=sentences.fits(used, context, *speed, is_idle=idle),
             prediction=prediction,
             largest_context=max(largest or 0, context),
             names=tuple(used),
+            idle_head=idle,
         )
     largest = contexts.on(pcs, below=context)
     _, counted = least_short(question, search, pcs)

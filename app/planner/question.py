@@ -42,7 +42,9 @@ class Question:
         Who asks for N PCs means that N share the blocks: on N, a head without any is taken only when nothing else fits.
         """
         search = self.search(context)
-        for shared in ({self.request.pcs or self.request.min_pcs}, ()):
+        # Of exactly so many PCs the other numbers do not matter, and the comparison can go on with this search.
+        numbers = {self.request.min_pcs} if self.request.pcs is None else self.shared_numbers(search)
+        for shared in (numbers, ()):
             for heads in self.seatings:
                 search = self.search(context, shared, heads)
                 found = search.best(self.numbers(search))
@@ -56,12 +58,9 @@ class Question:
         moved = tuple(head.leading(in_ram=True) or head for head in self.heads)
         return (self.heads,) if moved == self.heads else (self.heads, moved)
 
-    def on(self, search: Search, pcs: int) -> Placement | None:
-        """The best placement on exactly that many PCs, for comparison."""
-        found = search.on(pcs)
-        others = self.seatings[1:] if found is None else ()
-        moved = (self.search(search.demand.context, heads=heads).on(pcs) for heads in others)
-        return found or next((each for each in moved if each is not None), None)
+    def shared_numbers(self, search: Search) -> Sequence[int]:
+        """The numbers of PCs on which the head must hold blocks too if exactly so many are asked for: all."""
+        return range(1, search.most_pcs + 1)
 
     def search(self, context: int, shared: Collection[int] = (), heads: tuple[Candidate, ...] | None = None) -> Search:
         """A search at a context of that many tokens; on `shared` numbers of PCs the head must hold blocks too.

@@ -31,7 +31,10 @@ MOST_BEYOND = 2
 MOST_HEADS = 2
 """Heads whose every number of PCs is searched before the fastest is chosen; those that promise most."""
 
-COMPARED_HEADS = 3
+HOPEFUL_HEADS = 3
+"""With so many heads or fewer, all are looked at for the best placement on a number of PCs that was asked for."""
+
+COMPARED_HEADS = 6
 """With so many heads or fewer, all are looked at for the best placement on another number of PCs."""
 
 QUICK_TURNS = 2
@@ -67,6 +70,11 @@ class Placement:
     def nodes(self) -> frozenset[NodeId]:
         """The PCs in it, head included."""
         return frozenset({self.head.node.node, *(offer.node.node for offer in self.offers)})
+
+    @property
+    def head_holds(self) -> bool:
+        """Whether the head holds blocks itself."""
+        return any(offer.node is self.head.node for offer in self.offers)
 
     @property
     def pipelined(self) -> bool:
@@ -127,40 +135,54 @@ class Search:
         return self._fastest(allowed) if self.by_speed else self._fewest(allowed)
 
     def on(self, pcs: int) -> Placement | None:
-        """The best placement on exactly that many PCs, for comparison: under the heads searched, else under any.
-
-        With a head that holds no blocks where nothing else fits, whatever was wished.
-        """
+        """The preferred placement on exactly that many PCs, for comparison: under heads that promise most."""
         if not self._holds_at_all:
             return None
-        found = self._on(pcs) if self.by_speed else self._fewest([pcs])
-        return self._unshared.on(pcs) if found is None and pcs in self._wish.shared else found
+        return self._on(pcs) if self.by_speed else self._fewest([pcs])
 
-    @cached_property
-    def _unshared(self) -> "Search":
-        wish = Wish(self._required)
-        return Search(self.ground, self._eligibility, self._heads, by_speed=self.by_speed, wish=wish)
+    def sharing(self, numbers: Iterable[int], heads: Sequence[Candidate]) -> "Search":
+        """The same search under some of its heads, which hold blocks on these numbers of PCs."""
+        shared = frozenset(numbers)
+        if shared == self._wish.shared and heads == self.compared_heads:
+            return self
+        wish = replace(self._wish, shared=shared)
+        found = Search(self.ground, self._eligibility, heads, by_speed=self.by_speed, wish=wish)
+        found._drawn = self._drawn
+        return found
+
+    @property
+    def compared_heads(self) -> Sequence[Candidate]:
+        """The heads that are looked at for comparison: those that promise most, all where they are few."""
+        if len(self._heads) <= COMPARED_HEADS:
+            return self._heads
+        searched = {head.node.node for head in self._searched}
+        return tuple(head for head in self._heads if head.node.node in searched)
 
     def _on(self, pcs: int) -> Placement | None:
         found = self._compared.get(pcs) if pcs <= MOST_COMPARED else None
         if found is None:
-            searched = (self._under(head, inf, pcs, (pcs,)).get(pcs) for head in self._able(pcs))
-            found = min((p for p in searched if p), key=lambda p: p.seconds, default=None)
-        return found
+            found = [p for head in self._able(pcs) if (p := self._under(head, inf, pcs, (pcs,)).get(pcs))]
+        return self._preferred(found)
+
+    def _preferred(self, found: Sequence[Placement]) -> Placement | None:
+        """The first of those that tie with the fastest."""
+        least = min((placement.seconds for placement in found), default=0.0)
+        first = next((placement for placement in found if placement.seconds <= least * (1 + TIED)), None)
+        return settled(self.ground, first, least) if first is not None else None
 
     @cached_property
-    def _compared(self) -> dict[int, Placement]:
-        """The fastest for each number of PCs that is compared, over the heads that promise most and few workers.
+    def _compared(self) -> dict[int, list[Placement]]:
+        """The fastest under each compared head for each number of PCs that is compared, over few workers.
 
-        With one micro-batch and three heads or fewer, no other is faster unless a worker beyond the `few` is.
+        With one micro-batch and all heads compared, no other is faster unless a worker beyond the `few` is.
         """
-        best: dict[int, Placement] = {}
-        for head in self._heads if len(self._heads) <= COMPARED_HEADS else self._searched:
-            worth = max((p.seconds for p in best.values()), default=inf) if len(best) == MOST_COMPARED else inf
+        best: dict[int, list[Placement]] = {}
+        for head in self.compared_heads:
+            known = [min(placement.seconds for placement in each) for each in best.values()]
+            worth = max(known) * (1 + TIED) if len(best) == MOST_COMPARED else inf
             lines = [narrowed(self.demand, few(line, MOST_COMPARED), worth) for line in self.lines(head)]
             for pcs, placement in _best(self.demand, lines, self._wish, MOST_COMPARED, 0.0).items():
-                if pcs not in best or placement.seconds < best[pcs].seconds:
-                    best[pcs] = placement
+                best.setdefault(pcs, []).append(placement)
         return best
 
     def _fewest(self, allowed: Sequence[int]) -> Placement | None:
@@ -182,14 +204,14 @@ class Search:
         order = sorted(survey, key=lambda number: (survey[number].seconds, number))
         near = max(worth, worth * (1 + TIED))
         hopeful = [self._heads[number] for number in order if survey[number].seconds <= near]
-        if not is_free and len(self._heads) <= COMPARED_HEADS:
+        if not is_free and len(self._heads) <= HOPEFUL_HEADS:
             hopeful = list(self._heads)
         self._searched = hopeful[:MOST_HEADS]
         if not is_free:
-            worth = min((p.seconds for n, p in self._compared.items() if n in allowed), default=inf)
+            worth = min((p.seconds for n in allowed for p in self._compared.get(n, ())), default=inf)
             most = min(max(allowed, default=1), min(allowed, default=1) + MOST_BEYOND)
-            found = self._on_any(hopeful[:COMPARED_HEADS], allowed, worth, most)
-            others = [head for head in self._heads if head not in hopeful[:COMPARED_HEADS]]
+            found = self._on_any(hopeful[:HOPEFUL_HEADS], allowed, worth, most)
+            others = [head for head in self._heads if head not in hopeful[:HOPEFUL_HEADS]]
             found += self._on_any(others, allowed, min((p.seconds for p in found), default=inf) / (1 + TIED), most)
             found.sort(key=lambda placement: len(placement.nodes))
             found = found or self._on_any(self._heads, allowed, inf, max(allowed, default=1))
@@ -197,14 +219,11 @@ class Search:
             fewer = min(len(survey[number].nodes) for number in order[: len(self._searched)]) - 1
             found = self._on_any(self._searched, [n for n in allowed if n <= fewer], worth, fewer)
             found += self._surveyed(survey, allowed)
-        least = min((placement.seconds for placement in found), default=0.0)
-        first = next((placement for placement in found if placement.seconds <= least * (1 + TIED)), None)
-        return settled(self.ground, first, least) if first is not None else None
+        return self._preferred(found)
 
     def _is_allowed(self, best: Placement, allowed: Sequence[int]) -> bool:
         nodes = best.nodes
-        holds = any(offer.node is best.head.node for offer in best.offers)
-        return len(nodes) in allowed and (holds or len(nodes) not in self._wish.shared)
+        return len(nodes) in allowed and (best.head_holds or len(nodes) not in self._wish.shared)
 
     def _surveyed(self, survey: Mapping[int, Placement], allowed: Sequence[int]) -> list[Placement]:
         """The fastest of each head that was searched, on whatever number of PCs, fewest first."""

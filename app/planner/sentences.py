@@ -240,10 +240,16 @@ def cannot_join(name: str | None) -> str:
     return f"{name} cannot take part together with the other PCs you chose."
 
 
-def fits(names: Sequence[str], context: int, rate: float | None = None, conversations: int = 1) -> str:
-    """An alternative that fits, with the speed to expect where it is known: of several conversations that of all."""
-    where = f"Fits on {_on(names)} with {number(context)} tokens of context"
-    return f"{where}." if rate is None else f"{where}: {speed(rate)}{_of_all(conversations)}."
+def fits(
+    names: Sequence[str], context: int, rate: float | None = None, conversations: int = 1, *, is_idle: bool = False
+) -> str:
+    """An alternative that fits, with the speed to expect where it is known: of several conversations that of all.
+
+    `is_idle`: the first PC holds no layers.
+    """
+    told = f"Fits on {_on(names)} with {number(context)} tokens of context"
+    told += f" and no layers on {names[0]}, which only runs it" if is_idle else ""
+    return f"{told}." if rate is None else f"{told}: {speed(rate)}{_of_all(conversations)}."
 
 
 def _of_all(conversations: int) -> str:

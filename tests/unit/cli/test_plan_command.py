@@ -117,6 +117,14 @@ def answer() -> Plan:
     return plan().model_copy(update={"prediction": told(14.0), "alternatives": others, "left_out": (reason,)})
 
 
+def test_a_row_whose_head_holds_nothing_says_so() -> None:
+    out, found = io.StringIO(), answer()
+    two = found.alternatives[1].model_copy(update={"names": ("HEAD", "BARN"), "idle_head": True})
+    to = Session(None, Console(file=out, width=160, highlight=False, markup=False), Console())
+    show_answer(to, found.model_copy(update={"alternatives": (found.alternatives[0], two)}))
+    assert "HEAD (no layers), BARN" in out.getvalue()
+
+
 def test_numbers_of_pcs_that_fit_are_compared() -> None:
     assert [(pcs, chosen) for pcs, chosen, _ in comparison(answer())] == [(2, False), (3, True)]
 

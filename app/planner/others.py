@@ -1,0 +1,44 @@
+"""The same question on other numbers of PCs, for comparison: as if exactly so many were asked for."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from app.planner.question import Question
+from app.planner.search import Placement, Search
+
+
+class Others:
+    """The placements of one question on each number of PCs. `search` is the one that the answer came from."""
+
+    def __init__(self, question: Question, search: Search) -> None:
+        self._question = question
+        self._search = search
+
+    def on(self, pcs: int) -> Placement | None:
+        """The placement on exactly that many PCs: with a head that holds no blocks only where nothing else fits."""
+        found = _first(self._sharing, pcs)
+        # Alone, a head holds all blocks.
+        return _first(self._free, pcs) if found is None and pcs > 1 else found
+
+    @cached_property
+    def _sharing(self) -> list[Search]:
+        return list(self._drawn(self._question.shared_numbers(self._search)))
+
+    @cached_property
+    def _free(self) -> list[Search]:
+        return list(self._drawn(()))
+
+    def _drawn(self, shared: Sequence[int]) -> Iterator[Search]:
+        """The ways to place it, the preferred ones first; those that promise most before all heads."""
+        question, search = self._question, self._search
+        promising = {head.node.node for head in search.compared_heads}
+        for heads in question.seatings:
+            led = tuple(head for head in heads if head.node.node in promising)
+            whole = search if heads == search.heads else question.search(search.demand.context, heads=heads)
+            yield whole.sharing(shared, led)
+            if len(led) < len(heads):
+                yield whole.sharing(shared, heads)
+
+
+def _first(searches: Sequence[Search], pcs: int) -> Placement | None:
+    return next((found for search in searches if (found := search.on(pcs)) is not None), None)
