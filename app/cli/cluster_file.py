@@ -113,7 +113,8 @@ class _Described(BaseModel):
 
 class DescribedDevice(_Described):
     """A GPU, or the processor with its RAM as `CPU`. `repacked_*`: with weights that the engine rearranges for it.
-    `prompt_bandwidth`: of each pass of a prompt, as `bandwidth` when left out.
+    `prompt_bandwidth`: of each pass of a prompt, as `bandwidth` when left out. `step_compute`: of the tokens after the
+    first of a step of a few, as `compute` when left out.
     """
 
     device: Name
@@ -123,10 +124,12 @@ class DescribedDevice(_Described):
     bandwidth: Rate | None = None
     compute: Compute | None = None
     prompt_bandwidth: Rate | None = None
+    step_compute: Compute | None = None
     token: Seconds | None = None
     repacked_bandwidth: Rate | None = None
     repacked_compute: Compute | None = None
     repacked_prompt_bandwidth: Rate | None = None
+    repacked_step_compute: Compute | None = None
 
 
 class DescribedPc(_Described):
@@ -250,6 +253,8 @@ def _device(pc: DescribedPc, each: DescribedDevice) -> DeviceResources:
         repacked_compute=each.repacked_compute,
         prompt_bandwidth=each.prompt_bandwidth,
         repacked_prompt_bandwidth=each.repacked_prompt_bandwidth,
+        step_compute=each.step_compute,
+        repacked_step_compute=each.repacked_step_compute,
     )
 
 
@@ -260,7 +265,7 @@ def _is_cpu(each: DescribedDevice) -> bool:
 def _check_repacked(pc: DescribedPc, each: DescribedDevice) -> None:
     """Raises InputError for speeds with rearranged weights where the engine rearranges none, and for half of them."""
     told = (each.repacked_bandwidth, each.repacked_compute)
-    if told == (None, None) and each.repacked_prompt_bandwidth is None:
+    if (*told, each.repacked_prompt_bandwidth, each.repacked_step_compute) == (None,) * 4:
         return
     if not _is_cpu(each):
         raise InputError(
@@ -277,11 +282,12 @@ def _check_repacked(pc: DescribedPc, each: DescribedDevice) -> None:
             f"{each.device} of {pc.name} has only part of what tells whether rearranged weights are faster.",
             "Give `bandwidth`, `compute`, `repacked_bandwidth` and `repacked_compute`, or nothing of `repacked_...`.",
         )
-    if (each.prompt_bandwidth is None) != (each.repacked_prompt_bandwidth is None):
-        raise InputError(
-            f"{each.device} of {pc.name} has the bandwidth of prompts for one kind of weights only.",
-            "Give both `prompt_bandwidth` and `repacked_prompt_bandwidth`, or neither: else they cannot be compared.",
-        )
+    for name in ("prompt_bandwidth", "step_compute"):
+        if (getattr(each, name) is None) != (getattr(each, f"repacked_{name}") is None):
+            raise InputError(
+                f"{each.device} of {pc.name} has `{name}` for one kind of weights only.",
+                f"Give both `{name}` and `repacked_{name}`, or neither: else the two kinds cannot be compared.",
+            )
 
 
 def _link(link: DescribedLink, names: list[str]) -> LinkMeasure:

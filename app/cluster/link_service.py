@@ -42,8 +42,11 @@ ANSWER_SECONDS = 10.0
 """Deadline of one order; also how long an order waits for a link process that is just starting."""
 
 MEASURE_SECONDS = 40.0
-SILENCE_SECONDS = 10.0
-"""A link process that reports nothing for that long hangs, and is killed."""
+LOOK_SECONDS = 1.0
+SILENT_LOOKS = 10
+"""A link process that reports nothing for so many looks in a row hangs, and is killed. A clock would tell the same of a
+healthy one when this PC slept, or its node stood still.
+"""
 
 STOP_SECONDS = 2.0
 FIRST_DELAY, LONGEST_DELAY, HEALTHY_SECONDS = 0.2, 30.0, 60.0
@@ -78,7 +81,7 @@ class LinkService:
         self._waiting: dict[int, asyncio.Future[Answered]] = {}
         self._child: Child | None = None
         self._ready = asyncio.Event()
-        self._heard = 0.0
+        self._silent_looks = 0
         self._listen: Listen | None = None
         self._trust = Trust(peers=())
         self._tickets: dict[str, AddTicket] = {}
@@ -156,13 +159,14 @@ class LinkService:
     async def _live(self) -> None:
         """One link process from start to end."""
         child = await start_child(self._command, on_line=self._on_line, with_stdin=True)
-        self._child, self._heard = child, time.monotonic()
+        self._child, self._silent_looks = child, 0
         end = asyncio.create_task(child.wait(), name="end of the link process")
         replay = asyncio.create_task(self._tell_all(), name="orders to the new link process")
         try:
             while not end.done():
-                await asyncio.wait([end], timeout=1.0)
-                if time.monotonic() - self._heard > SILENCE_SECONDS:
+                await asyncio.wait([end], timeout=LOOK_SECONDS)
+                self._silent_looks += 1
+                if self._silent_looks > SILENT_LOOKS:
                     logger.error("the link process hangs and is killed")
                     break
         finally:
@@ -170,7 +174,7 @@ class LinkService:
             self._child = None
             replay.cancel()
             await asyncio.gather(replay, return_exceptions=True)
-            hangs = time.monotonic() - self._heard > SILENCE_SECONDS
+            hangs = self._silent_looks > SILENT_LOOKS
             await child.stop(grace=0.0 if hangs else STOP_SECONDS, polite=END_LINE)
             await asyncio.gather(end, return_exceptions=True)
             self._give_up_waiting()
@@ -222,7 +226,7 @@ class LinkService:
         except ValidationError:
             logger.error("the link process said something unknown")
             return
-        self._heard = time.monotonic()
+        self._silent_looks = 0
         self._hear(event)
 
     def _hear(self, event: Event) -> None:

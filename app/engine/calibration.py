@@ -29,7 +29,7 @@ from app.engine.commands import PLAIN_WEIGHTS, HeadSpec, head_command
 from app.engine.output import BufferSize, ModelLoaded, parse_line
 from app.schema.engine import EngineBuild
 from app.schema.plan import CPU_DEVICE, KvType
-from app.schema.speed import FormatSpeed
+from app.schema.speed import FEW_TOKENS, FormatSpeed
 from app.system.loopback_http import loopback_client
 from app.system.ports import LOOPBACK, free_port
 from app.system.spawn import ProgramMissing, start_child
@@ -42,7 +42,7 @@ START_SECONDS = 60.0
 REQUEST_SECONDS = 30.0
 
 VERSION = 2
-"""Of what is measured: one more when a figure is added or means something else. 1 told no passes of a prompt."""
+"""Of what is measured: one more when a figure is added or means something else. 1 told less of batches."""
 
 DEADLINE_SECONDS = 150.0
 """How long a device may take in all. A quiet one takes ten to forty seconds."""
@@ -84,8 +84,8 @@ class CalibrationFailed(Exception):
 
 @dataclass(frozen=True)
 class Timing:
-    """What one file took: seconds per token of an answer, and tokens and seconds of its longest prompt and of a short
-    one, None where the longest is the shortest.
+    """What one file took: seconds per token of an answer, tokens and seconds of its longest prompt and of a short one,
+    None where the longest is the shortest, and seconds of a batch of `FEW_TOKENS`, None where nobody measured it.
     """
 
     token_seconds: float
@@ -93,6 +93,7 @@ class Timing:
     prompt_seconds: float
     short_tokens: int = 0
     short_seconds: float | None = None
+    few_seconds: float | None = None
 
     @property
     def pass_seconds(self) -> float:
@@ -159,7 +160,7 @@ def solve(timings: Mapping[str, Timing], repacked: Mapping[str, Timing] | None =
     A token of n blocks takes t = token + n * block + bytes / bandwidth. The wide file, where blocks are few, gives the
     bandwidth, the slim one, where they are many, the time per block, the short one the time per token. Terms that
     noise makes negative are zero. A prompt takes what a pass does, and 2 FLOP per parameter for each token after its
-    first.
+    first; so does a small batch, with what a token takes in place of a pass and arithmetic of its own.
     """
     wide, slim, short = (timings[each.name].token_seconds for each in (WIDE_Q4, SLIM, SHORT))
     reads = {shape: shape.described().read_bytes for shape in SHAPES}
@@ -185,6 +186,7 @@ def _format(shape: CalibrationShape, timing: Timing, token: float, block: float)
         bandwidth=_bytes_rate(count, timing.token_seconds - beside),
         compute=_compute(shape, timing),
         prompt_bandwidth=None if timing.short_seconds is None else _bytes_rate(count, timing.pass_seconds - beside),
+        step_compute=_step_compute(shape, timing),
     )
 
 
@@ -199,7 +201,15 @@ def _compute(shape: CalibrationShape, timing: Timing) -> float:
     if timing.prompt_seconds <= 0:
         raise CalibrationFailed("a prompt took no time")
     seconds = max(timing.prompt_seconds - timing.pass_seconds, timing.prompt_seconds / 2)
-    return 2.0 * shape.described().parameters * (timing.prompt_tokens - 1) / seconds
+    return 2.0 * shape.described().prompt_parameters * (timing.prompt_tokens - 1) / seconds
+
+
+def _step_compute(shape: CalibrationShape, timing: Timing) -> float | None:
+    """Of the tokens of a small batch after the first; all of them take at least a hundredth of what a token does."""
+    if timing.few_seconds is None:
+        return None
+    seconds = max(timing.few_seconds - timing.token_seconds, timing.token_seconds / 100)
+    return 2.0 * shape.described().prompt_parameters * (FEW_TOKENS - 1) / seconds
 
 
 @contextlib.asynccontextmanager
@@ -320,7 +330,7 @@ async def _until_healthy(client: httpx.AsyncClient, returncode: Callable[[], int
 
 
 async def _measure(client: httpx.AsyncClient) -> Timing:
-    """Prompts of growing length until one takes long enough, then answers, each some times."""
+    """Prompts of growing length until one takes long enough, a small batch, then answers, each some times."""
     (least, _), tokens = PROMPT_STEPS[0], 0
     for tokens, most in PROMPT_STEPS:
         # The first prompt of a length builds the engine's graph for it.
@@ -328,10 +338,11 @@ async def _measure(client: httpx.AsyncClient) -> Timing:
             break
     prompt = await _settled(2, lambda again: _prompt_seconds(client, tokens, again))
     short = await _settled(2, lambda again: _prompt_seconds(client, least, again)) if tokens > least else None
+    few = await _settled(2, lambda again: _prompt_seconds(client, FEW_TOKENS, again))
     first = await _token_seconds(client, ANSWER_TOKENS, 0)
     length = min(max(round(ANSWER_SECONDS / first), ANSWER_TOKENS), MOST_ANSWER_TOKENS)
     token = await _settled(3, lambda again: _token_seconds(client, length, again))
-    return Timing(token, tokens, prompt, least, short)
+    return Timing(token, tokens, prompt, least, short, few)
 
 
 async def _settled(needed: int, once: Callable[[int], Awaitable[float]]) -> float:

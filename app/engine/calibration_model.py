@@ -70,11 +70,19 @@ class CalibrationShape:
         return attention + 3 * self.width * self.feed_forward
 
     def described(self) -> CalibrationFile:
-        """What one token costs: bytes it reads (the output layer too), parameters a prompt's token multiplies."""
+        """What one token costs: bytes it reads (the output layer too), parameters a prompt's token multiplies.
+
+        Nobody wants the output of a prompt's tokens but the last: llama.cpp leaves out the last block's feed-forward.
+        """
         parameters = self.blocks * self.block_parameters
         layout = _LAYOUTS[self.format]
         read = (parameters + self.width * self.vocabulary) // layout.elements * layout.size
-        return CalibrationFile(format=self.format, blocks=self.blocks, read_bytes=read, parameters=parameters)
+        return CalibrationFile(
+            format=self.format,
+            blocks=self.blocks,
+            read_bytes=read,
+            prompt_parameters=parameters - 3 * self.width * self.feed_forward,
+        )
 
 
 WIDE_Q4 = CalibrationShape("wide-q4", WeightFormat.Q4_K, 8, 2048, 5632, 16, 4)

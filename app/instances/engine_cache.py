@@ -42,7 +42,10 @@ LOOK_SECONDS = 1.0
 """Time between two looks at what a worker saves."""
 
 LATE_SECONDS = 3.0
-"""A look that comes later than this after the last one cannot vouch for the disk in between."""
+"""A look that comes later than this after the last one cannot vouch for a disk that may have been full in between."""
+
+FASTEST_FILLING = 3 << 30
+"""Bytes per second by which a disk fills at most."""
 
 CACHE_PROTOCOL = 7
 """Before this major version, rpc-server also saves what belongs to a prompt, whenever it is larger than 10 MiB."""
@@ -74,11 +77,13 @@ class Whole:
         """The files that are whole at this look; `reported` is how many rpc-server said it saved until then.
 
         It says so after each write, so as many are written to their end, the oldest first. A write fails without a
-        word when the disk is full: a file counts only when the disk had room at the looks before and after it appeared.
+        word when the disk is full: a file counts only when the disk had room at the looks before and after it appeared,
+        and if the second came late, more than can be filled in between.
         """
         before, self._last = self._last, now
         self._is_full = self._is_full or now.free_bytes < MARGIN_BYTES
-        if now.at - before.at > LATE_SECONDS:
+        passed, room = now.at - before.at, min(before.free_bytes, now.free_bytes)
+        if passed > LATE_SECONDS and room < passed * FASTEST_FILLING:
             self._doubtful.update(now.files.keys() - before.files.keys())
         ended = sorted(now.files, key=lambda name: now.files[name][1])[:reported]
         if self._is_full:

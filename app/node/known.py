@@ -1,6 +1,7 @@
-"""Whether this PC knows enough of itself to plan and launch: in the first seconds of a node it does not yet."""
+"""Whether this PC knows enough of itself and the others to plan: in the first seconds of a node it does not yet."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from app.node.bus import Bus, Closed, Overflowed
@@ -12,6 +13,9 @@ KNOWN_SECONDS = 20.0
 
 PEER_KNOWN_SECONDS = 3.0
 """How long a peer's launch waits here: it gives up on its request after 5 s, and must not launch a second time then."""
+
+CLUSTER_SECONDS = 5.0
+"""How long the other PCs are waited for until each was asked once; one that is off takes longer to miss."""
 
 
 def unknown(status: Status) -> str | None:
@@ -26,6 +30,11 @@ def unknown(status: Status) -> str | None:
     return "its memory is still being measured" if status.load is None else None
 
 
+def is_cluster_known(status: Status) -> bool:
+    """PURE: whether it is known who belongs to the cluster, and each of these answered or failed to."""
+    return bool(status.members) and all(peer.report is not None or peer.problem is not None for peer in status.peers)
+
+
 async def until(bus: Bus, reached: Callable[[Status], bool]) -> None:
     """Wait for a status. Raises Closed when the node ends before."""
     while not reached(bus.status):
@@ -37,12 +46,25 @@ async def until(bus: Bus, reached: Callable[[Status], bool]) -> None:
                 continue
 
 
-async def until_known(bus: Bus, seconds: float = KNOWN_SECONDS) -> None:
-    """Wait until this PC can plan and launch. Raises NodeStarting after `seconds`, NodeNotRunning when the node ends
-    before.
-    """
+async def until_cluster_known(bus: Bus, seconds: float = CLUSTER_SECONDS) -> None:
+    """Wait until the other PCs were asked, for at most `seconds`. Raises NodeNotRunning when the node ends before."""
     try:
-        async with asyncio.timeout(seconds):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await until(bus, is_cluster_known)
+    except Closed:
+        raise _ending() from None
+
+
+async def until_known(bus: Bus, seconds: float = KNOWN_SECONDS) -> None:
+    """Wait until this PC can plan and launch, and for the other PCs, but not in vain.
+
+    Raises NodeStarting after `seconds`, NodeNotRunning when the node ends before.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    try:
+        async with asyncio.timeout_at(end):
             await until(bus, lambda status: unknown(status) is None)
     except TimeoutError:
         if (missing := unknown(bus.status)) is not None:
@@ -50,4 +72,9 @@ async def until_known(bus: Bus, seconds: float = KNOWN_SECONDS) -> None:
                 f"Caravan has only just started on {bus.status.node.name}: {missing}.", "Try again in a moment."
             ) from None
     except Closed:
-        raise NodeNotRunning("Caravan is ending on this PC.", "Start it again.") from None
+        raise _ending() from None
+    await until_cluster_known(bus, min(CLUSTER_SECONDS, end - loop.time()))
+
+
+def _ending() -> NodeNotRunning:
+    return NodeNotRunning("Caravan is ending on this PC.", "Start it again.")

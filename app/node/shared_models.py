@@ -65,6 +65,8 @@ class SharedModels:
         self._failed: dict[NodeId, _Failed] = {}
         self._wanted: dict[NodeId, Revision] = {}
         self._news = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def heard(self, peer: Peer) -> None:
         """A peer answered its heartbeat: fetch its list if that changed since."""
@@ -73,6 +75,7 @@ class SharedModels:
         revision = (peer.report.node.started_at, peer.report.catalogue_revision)
         if self._is_due(peer.node, revision):
             self._wanted[peer.node] = revision
+            self._idle.clear()
             self._news.set()
 
     def keep(self, nodes: frozenset[NodeId]) -> None:
@@ -93,6 +96,11 @@ class SharedModels:
                 # Heartbeats go on announcing a list while it is on its way.
                 if self._is_due(node, revision):
                     await self._fetch(node, revision)
+            self._idle.set()
+
+    async def fetched(self) -> None:
+        """Wait until every list that was announced is here, or could not be had."""
+        await self._idle.wait()
 
     def _is_due(self, node: NodeId, revision: Revision) -> bool:
         if node not in self._members or self._revisions.get(node) == revision:

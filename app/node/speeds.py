@@ -235,11 +235,14 @@ TYPICAL_BLOCK_BYTES = 120_000_000
 
 
 class Rates(NamedTuple):
-    """What a device does for one model: bytes/s of an answer, FLOP/s, and bytes/s of each pass of a prompt."""
+    """What a device does for one model: bytes/s of an answer, FLOP/s, bytes/s of each pass of a prompt, and FLOP/s of
+    the tokens after the first of a step of a few.
+    """
 
     bandwidth: float
     compute: float
     prompt_bandwidth: float | None
+    step_compute: float | None
 
 
 def effective(speed: DeviceSpeed, shape: ModelShape | None) -> Rates | None:
@@ -269,6 +272,7 @@ def _with_blocks(speed: DeviceSpeed, found: FormatSpeed, shape: ModelShape | Non
         bandwidth=1 / (1 / found.bandwidth + block),
         compute=found.compute,
         prompt_bandwidth=None if passes is None else 1 / (1 / passes + block),
+        step_compute=found.step_compute,
     )
 
 
@@ -313,11 +317,13 @@ def _has_room(target: Target) -> bool:
 
 
 def _told(speed: DeviceSpeed) -> Iterable[str]:
-    yield from (f"{each.format} {_rates(each)}" for each in speed.formats)
-    yield from (f"{each.format} rearranged {_rates(each)}" for each in speed.repacked)
+    yield from (f"{each.format} {rates_told(each)}" for each in speed.formats)
+    yield from (f"{each.format} rearranged {rates_told(each)}" for each in speed.repacked)
     yield f"{speed.token_seconds * 1e6:.0f} us per token, {speed.block_seconds * 1e6:.0f} us per block"
 
 
-def _rates(speed: FormatSpeed) -> str:
-    passes = "" if speed.prompt_bandwidth is None else f" ({speed.prompt_bandwidth / 1e9:.1f} on prompts)"
-    return f"{speed.bandwidth / 1e9:.1f} GB/s{passes} {speed.compute / 1e9:.0f} GFLOP/s"
+def rates_told(speed: FormatSpeed) -> str:
+    """PURE: the figures of one element type, for a log."""
+    passes = "" if speed.prompt_bandwidth is None else f" ({speed.prompt_bandwidth / 1e9:.2f} on prompts)"
+    steps = "" if speed.step_compute is None else f" ({speed.step_compute / 1e9:.0f} in steps)"
+    return f"{speed.bandwidth / 1e9:.2f} GB/s{passes} {speed.compute / 1e9:.0f} GFLOP/s{steps}"

@@ -10,6 +10,7 @@ from itertools import accumulate
 from app.planner.memory import F16_BYTES, F32_BYTES, MICRO_BATCH, cell_bytes, is_sliding, padded, sliding_cells
 from app.schema.model import ModelShape
 from app.schema.plan import DeviceResources, KvType, LinkMeasure, PlanRequest, Preference
+from app.schema.speed import FEW_TOKENS
 
 DEFAULT_PROMPT = 1000
 DEFAULT_ANSWER = 400
@@ -75,10 +76,12 @@ class BlockWork:
     """What one block, or part of one, asks of its device: bytes and FLOP of a decode step, and of a whole prompt.
 
     FLOP are those of the tokens after the first of each pass: what the first costs is in the time of the bytes.
+    `few_flops` are those of a step's first `FEW_TOKENS`, all of `step_flops` where it has no more.
     `experts` is the part of it that its experts ask, None where it has none.
     """
 
     step_bytes: float
+    few_flops: float
     step_flops: float
     prompt_bytes: float
     prompt_flops: float
@@ -92,6 +95,7 @@ class BlockWork:
             return self
         return BlockWork(
             step_bytes=self.step_bytes - part.step_bytes,
+            few_flops=self.few_flops - part.few_flops,
             step_flops=self.step_flops - part.step_flops,
             prompt_bytes=self.prompt_bytes - part.prompt_bytes,
             prompt_flops=self.prompt_flops - part.prompt_flops,
@@ -109,8 +113,7 @@ class Work:
     mix: Mix
     kinds: tuple[BlockWork, ...]
     blocks: tuple[int, ...]
-    output_bytes: float
-    output_flops: float
+    output: BlockWork
     hop_step: float
     hop_prompt: float
     logits: float
@@ -135,8 +138,7 @@ def work_of(shape: ModelShape, mix: Mix, kv_type: KvType, tokens: int = 1) -> Wo
         mix=mix,
         kinds=tuple(numbers),
         blocks=tuple(numbers[work] for work in works),
-        output_bytes=float(shape.output_bytes),
-        output_flops=2.0 * (taken - 1) * shape.output_bytes * per_byte,
+        output=_output_work(shape, taken, per_byte),
         hop_step=taken * (2.0 * width + cells * F16_BYTES * masks),
         hop_prompt=2.0 * width * mix.prompt + mask,
         logits=float((shape.vocabulary or 0) * F32_BYTES * taken),
@@ -152,7 +154,7 @@ def _block_work(
     chooses practically all of them. A block the engine does not load asks nothing.
     """
     if i >= shape.layers - shape.idle_layers:
-        return BlockWork(0.0, 0.0, 0.0, 0.0)
+        return BlockWork(0.0, 0.0, 0.0, 0.0, 0.0)
     weights = shape.layer_bytes[i]
     experts = min(shape.layer_expert_bytes[i] if i < len(shape.layer_expert_bytes) else 0, weights)
     share = min(shape.experts_used / shape.expert_count, 1.0) if shape.expert_count and shape.experts_used else 1.0
@@ -164,11 +166,13 @@ def _block_work(
     state = shape.recurrent_elements[i] * F32_BYTES if i < len(shape.recurrent_elements) else 0
     return BlockWork(
         step_bytes=weights - unread + mix.slots * (seen * cell_bytes(shape, i, kv_type) + 2 * state),
+        few_flops=_few(taken) * active,
         step_flops=2.0 * (taken - 1) * active,
         prompt_bytes=float(mix.batches * weights),
         prompt_flops=2.0 * later * active + 2.0 * mix.prompt * attended * (shape.embedding_length or 0),
         experts=BlockWork(
             step_bytes=experts - unread,
+            few_flops=_few(taken) * used,
             step_flops=2.0 * (taken - 1) * used,
             prompt_bytes=float(mix.batches * experts),
             prompt_flops=2.0 * later * used,
@@ -178,13 +182,25 @@ def _block_work(
     )
 
 
+def _output_work(shape: ModelShape, taken: int, per_byte: float) -> BlockWork:
+    """Of a step of so many tokens, each of which wants its output; of a prompt only the last does."""
+    size, active = float(shape.output_bytes), shape.output_bytes * per_byte
+    return BlockWork(size, _few(taken) * active, 2.0 * (taken - 1) * active, size, 0.0)
+
+
+def _few(taken: int) -> float:
+    """FLOP per parameter of a step's first few tokens after its first."""
+    return 2.0 * (min(taken, FEW_TOKENS) - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast a device is: bytes/s of a step and of a prompt's passes, FLOP/s, seconds per pass through its stage
-    whatever that holds, and the factor its times were longer by than predicted so far.
+    """How fast a device is: bytes/s and FLOP/s of a step of a few tokens and of a prompt's passes, seconds per pass
+    through its stage whatever that holds, and the factor its times were longer by than predicted so far.
     """
 
     bandwidth: float
+    step_compute: float
     prompt_bandwidth: float
     compute: float
     token_seconds: float
@@ -192,13 +208,14 @@ class Pace:
     is_measured: bool
     correction: float
 
-    def seconds(self, count: float, flops: float) -> float:
-        """Time to read that much, which is what one token takes, and for the arithmetic of the tokens after it."""
-        return (count / self.bandwidth + flops / self.compute) * self.correction
-
     def step(self, work: BlockWork) -> float:
-        """Time of a block, or part of one, for a decode step."""
-        return self.seconds(work.step_bytes, work.step_flops)
+        """Time of a block, or part of one, for a decode step: that of a few tokens counted from a single one, of more
+        no less than that, nor than a prompt of so many takes.
+        """
+        few = work.step_bytes / self.bandwidth + work.few_flops / self.step_compute
+        if work.step_flops <= work.few_flops:
+            return few * self.correction
+        return max(few, work.step_bytes / self.prompt_bandwidth + work.step_flops / self.compute) * self.correction
 
     def prompt(self, work: BlockWork) -> float:
         """The same for a whole prompt."""
@@ -213,11 +230,12 @@ class Pace:
 def pace_of(device: DeviceResources) -> Pace:
     """The pace of a device: measured where it is, else the stated stand-ins."""
     bandwidth = max(device.bandwidth or (CPU_BANDWIDTH if device.is_cpu else GPU_BANDWIDTH), SLOWEST)
-    intensity = CPU_INTENSITY if device.is_cpu else GPU_INTENSITY
+    compute = max(device.compute or bandwidth * (CPU_INTENSITY if device.is_cpu else GPU_INTENSITY), SLOWEST)
     return Pace(
         bandwidth=bandwidth,
+        step_compute=max(device.step_compute or compute, SLOWEST),
         prompt_bandwidth=max(device.prompt_bandwidth or bandwidth, SLOWEST),
-        compute=max(device.compute or bandwidth * intensity, SLOWEST),
+        compute=compute,
         is_known=device.bandwidth is not None,
         token_seconds=TOKEN_SECONDS if device.token_seconds is None else device.token_seconds,
         is_measured=None not in (device.bandwidth, device.compute, device.token_seconds),
@@ -233,6 +251,7 @@ def repacked_pace(device: DeviceResources) -> Pace | None:
     return replace(
         pace_of(device),
         bandwidth=max(bandwidth, SLOWEST),
+        step_compute=max(device.repacked_step_compute or compute, SLOWEST),
         prompt_bandwidth=max(device.repacked_prompt_bandwidth or bandwidth, SLOWEST),
         compute=max(compute, SLOWEST),
     )
@@ -283,7 +302,7 @@ def block_times(work: Work, pace: Pace) -> BlockTimes:
         pace=pace,
         step=_summed(work, [pace.step(kind) for kind in work.kinds]),
         prompt=_summed(work, [pace.prompt(kind) for kind in work.kinds]),
-        output=pace.seconds(work.output_bytes, work.output_flops),
+        output=pace.step(work.output),
     )
 
 

@@ -68,7 +68,8 @@ class DeviceResources(Record):
     `free_bytes` is what may be used now, before the planner's reserve and after leases already granted.
     `bandwidth` (bytes/s), `compute` (FLOP/s) and `token_seconds`, what a token costs there however few bytes are read
     for it, are measured, None until they are. `prompt_bandwidth` is that of the passes of a prompt; None counts as
-    `bandwidth`. `correction` is how many times longer it took in earlier runs than predicted, None until there was one.
+    `bandwidth`. `step_compute` is that of the tokens after the first of a step of a few; None counts as `compute`.
+    `correction` is how many times longer it took in earlier runs than predicted, None until there was one.
     """
 
     device: str
@@ -81,9 +82,11 @@ class DeviceResources(Record):
     token_seconds: Seconds | None = None
     correction: Rate | None = None
     prompt_bandwidth: Rate | None = None
+    step_compute: Rate | None = None
     repacked_bandwidth: Rate | None = None
     repacked_compute: Rate | None = None
     repacked_prompt_bandwidth: Rate | None = None
+    repacked_step_compute: Rate | None = None
     """Of a processor whose weights the engine rearranges; None where it does not, or nobody measured it."""
 
 

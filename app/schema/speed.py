@@ -5,6 +5,9 @@ from enum import StrEnum
 from app.schema.plan import LoadKind
 from app.schema.record import Bytes, NodeId, Record
 
+FEW_TOKENS = 8
+"""Tokens that a processor computes at once nearly as it does one after the other: measured as one batch."""
+
 
 class WeightFormat(StrEnum):
     """The element types that are measured. Every quantization is judged by the nearer of them: `nearest_format`."""
@@ -15,7 +18,8 @@ class WeightFormat(StrEnum):
 
 class FormatSpeed(Record):
     """A device at one element type: `bandwidth` is bytes of weights/s while answering, `compute` FLOP/s on a prompt,
-    `prompt_bandwidth` bytes/s for each pass of a prompt, None where that was not told apart.
+    `prompt_bandwidth` bytes/s for each pass of a prompt, `step_compute` FLOP/s of the tokens after the first of a step
+    of up to `FEW_TOKENS`. The last two are None where they were not told apart.
 
     All are what the engine reaches, without the time per token and per block that `DeviceSpeed` tells apart.
     """
@@ -24,6 +28,7 @@ class FormatSpeed(Record):
     bandwidth: float
     compute: float
     prompt_bandwidth: float | None = None
+    step_compute: float | None = None
 
 
 class DeviceSpeed(Record):
@@ -104,12 +109,14 @@ class CorrectionBook(Record):
 
 
 class CalibrationFile(Record):
-    """A file of random weights that is measured: its bytes read per token and its multiplied parameters per token."""
+    """A file of random weights that is measured: its bytes read per token, and the parameters that each token of a
+    prompt multiplies but the last.
+    """
 
     format: WeightFormat
     blocks: int
     read_bytes: Bytes
-    parameters: int
+    prompt_parameters: int
 
 
 def nearest_format(quantization: str | None) -> WeightFormat:

@@ -15,7 +15,7 @@ from app.schema.errors import CaravanError, ErrorInfo
 from app.schema.record import InstanceId, ModelId
 from app.system.paths import Paths
 from app.ui.errand import Errand, Mailbox
-from app.ui.keeper import RETRY_SECONDS, Audience, Keeper, Work, launch, shut_down, unload
+from app.ui.keeper import RETRY_SECONDS, Audience, Keeper, Work, launch, unload
 
 _log = logging.getLogger("caravan.ui")
 
@@ -129,10 +129,6 @@ class Bridge(QObject):
         self._post(
             lambda: errand.begin(self._loop, lambda: self._keeper.run_errand(self._keeper.errand(work, errand.fail)))
         )
-
-    def shut_down_node(self) -> None:
-        """End the node and everything it runs; the tray stays."""
-        self._do(shut_down)
 
     def _do(self, work: Work) -> None:
         self._post(lambda: self._keeper.do(work))

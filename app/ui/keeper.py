@@ -278,11 +278,6 @@ async def change_sharing(client: NodeClient) -> None:
     await client.change_settings(settings.model_copy(update={"sharing": not settings.sharing}))
 
 
-async def shut_down(client: NodeClient) -> None:
-    """Work that ends the node and everything it runs."""
-    await client.shut_down()
-
-
 def _told(error: CaravanError | ValueError) -> ErrorInfo:
     if isinstance(error, CaravanError):
         return error.info()

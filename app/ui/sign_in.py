@@ -7,8 +7,6 @@ from PySide6.QtCore import QThreadPool
 from app.schema.errors import ErrorInfo
 from app.system import autostart
 from app.system.files import plain_reason
-from app.ui.commands import HIDDEN as HIDDEN
-from app.ui.commands import tray_command as tray_command
 from app.ui.mailbox import Mailbox
 
 

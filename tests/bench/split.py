@@ -27,7 +27,7 @@ from app.engine.calibration_model import write_model
 from app.engine.capabilities import Prober
 from app.engine.locate import Places, locate
 from app.modelstore.gguf import read_shape
-from app.node.speeds import with_measured
+from app.node.speeds import rates_told, with_measured
 from app.planner.plan import plan
 from app.schema.engine import EngineBuild
 from app.schema.model import ModelShape
@@ -42,7 +42,7 @@ from app.schema.plan import (
     Share,
 )
 from app.schema.record import ModelId, NodeId
-from app.schema.speed import DeviceSpeed, FormatSpeed
+from app.schema.speed import DeviceSpeed
 from app.system.files import write_atomically
 from tests.bench.split_groups import why_not
 from tests.bench.split_lab import Cluster, calibrated, cores_of, open_cluster
@@ -93,8 +93,8 @@ async def speed_of(build: EngineBuild, folder: Path, cores: float, tries: int = 
         if tries < 2:
             raise
         return await speed_of(build, folder, cores, tries - 1)
-    rates = ", ".join(f"{each.format} {_rates(each)}" for each in found.formats)
-    rates += "".join(f", {each.format} rearranged {_rates(each)}" for each in found.repacked)
+    rates = ", ".join(f"{each.format} {rates_told(each)}" for each in found.formats)
+    rates += "".join(f", {each.format} rearranged {rates_told(each)}" for each in found.repacked)
     say(f"  {cores} of a core: {rates}, others {usage.others:.2f}, {time.monotonic() - began:.0f} s")
     return DeviceSpeed(
         key=str(cores),
@@ -107,10 +107,6 @@ async def speed_of(build: EngineBuild, folder: Path, cores: float, tries: int = 
         formats=found.formats,
         repacked=found.repacked,
     )
-
-
-def _rates(speed: FormatSpeed) -> str:
-    return f"{speed.bandwidth / 1e9:.2f} GB/s {speed.compute / 1e9:.0f} GFLOP/s"
 
 
 def device_of(pc: Pc, speed: DeviceSpeed, model: ModelShape) -> DeviceResources:

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.cluster.link_service import LOOK_SECONDS, SILENT_LOOKS
 from app.schema.errors import CaravanError
 from app.schema.instance import InstanceState
 from app.schema.node import Reachability
@@ -84,6 +85,20 @@ async def test_a_pc_that_stands_still_for_four_seconds_is_not_lost_nor_is_the_mo
     assert await _lost_during(b, (a, c), 1.0) == []
     assert _state(a, ready["id"]) is InstanceState.READY
     assert (await c.ask(tokens=8))["text"]
+
+
+async def test_a_node_that_stood_still_does_not_take_its_link_for_dead(bed: Bed, pcs: tuple[Pc, ...]) -> None:
+    a, b, _ = pcs
+    link, node = await a.link_pid(), a.node
+    assert node is not None
+    os.kill(node.pid, signal.SIGSTOP)
+    try:
+        await b.until(lambda _: b.sees(a, Reachability.LOST))
+        await asyncio.sleep(SILENT_LOOKS * LOOK_SECONDS)
+    finally:
+        os.kill(node.pid, signal.SIGCONT)
+    await until_all_know_all(pcs)
+    assert await a.link_pid() == link
 
 
 async def linked_anew(a: Pc, b: Pc, victim: Pc, old: int) -> None:

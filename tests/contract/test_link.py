@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 
 from app.api.peer_protocol import PEER_KEY, peer_protocol
 from app.cluster.link import TunnelLink
+from app.cluster.link_service import SILENT_LOOKS
 from app.schema.errors import PeerUnreachable
 from app.schema.node import NodeInfo, PeerReport
 from app.schema.record import NodeId
@@ -241,8 +242,13 @@ async def test_a_silent_link_process_is_replaced(tmp_path: Path) -> None:
     async with running_pc(tmp_path) as pc:
         pid = pc.service.pid
         assert pid is not None
-        pc.service._heard -= 60
-        await until(lambda: pc.service.pid not in (None, pid))
+
+        def is_replaced() -> bool:
+            if pc.service.pid == pid:
+                pc.service._silent_looks = SILENT_LOOKS
+            return pc.service.pid not in (None, pid)
+
+        await until(is_replaced)
         await pc.service.trust(())
 
 

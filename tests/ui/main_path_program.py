@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from app.schema.instance import InstanceState
 from app.schema.node import Status
 from app.system.paths import Paths
-from app.ui.chat.message_view import Deed
+from app.ui.chat.message_actions import Deed
 from app.ui.chat.page import ChatPage
 from app.ui.chat.records import Author, Message, Stop
 from app.ui.desk import Desk, Wish

@@ -24,6 +24,7 @@ from app.schema.instance import InstanceState, LaunchRequest
 from app.schema.node import Status
 from app.schema.plan import Plan, PlanAnswer, PlanRequest, Refusal
 from app.schema.record import InstanceId
+from app.system.files import write_atomically
 from app.system.paths import Paths
 from app.system.ports import bind_loopback
 from tests.ui.samples import NODE, instance, loading, plan, status
@@ -57,7 +58,7 @@ class SmallNode:
         self._paths.ensure()
         self._paths.api_token.write_text(TOKEN, "ascii")
         endpoint = Endpoint(node=NODE, name="WORKSHOP", pid=1, api_port=port)
-        self._paths.endpoint.write_text(endpoint.model_dump_json(), "utf-8")
+        write_atomically(self._paths.endpoint, endpoint.model_dump_json().encode())
 
     def _app(self) -> FastAPI:
         app = FastAPI()

@@ -88,7 +88,7 @@ def test_a_node_that_is_shut_down_is_lost_and_started_again_on_request(bridge: B
     heard = Heard(bridge)
     bridge.start()
     until(lambda: heard.statuses)
-    bridge.shut_down_node()
+    bridge.ask(lambda client: client.shut_down())
     until(lambda: heard.words.count("lost") >= 2)
     bridge.start_node()
     until(lambda: len(heard.attached) >= 2)

@@ -7,7 +7,8 @@ import pytest
 from PySide6.QtWidgets import QApplication
 
 from app.schema.errors import ErrorInfo
-from app.ui.sign_in import HIDDEN, SignIn, tray_command
+from app.ui.commands import HIDDEN, tray_command
+from app.ui.sign_in import SignIn
 from tests.ui.conftest import Until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="would change this user's own registry")

@@ -5,11 +5,12 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
 from app.ui.parts.banner import Banner
-from app.ui.parts.bar import StackedBar, memory_segments
+from app.ui.parts.bar import StackedBar
 from app.ui.parts.buttons import Button, IconButton, Role
 from app.ui.parts.empty import EmptyState
 from app.ui.parts.labels import Body, Elided
 from app.ui.parts.progress import Progress, Spinner
+from app.ui.parts.segments import memory_segments
 from app.ui.style.palette import DARK, LIGHT, Tone
 from app.ui.style.theme import Theme
 

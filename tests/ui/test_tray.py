@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from PySide6.QtCore import QObject, QUrl, Slot
-from PySide6.QtGui import QAction, QColor, QDesktopServices
+from PySide6.QtCore import QUrl
+from PySide6.QtGui import QAction, QColor
 from PySide6.QtWidgets import QApplication, QMessageBox, QSystemTrayIcon
 
 from app.schema.engine import EngineStatus
@@ -23,6 +23,7 @@ from app.ui.notices import Notice
 from app.ui.style.theme import Theme
 from app.ui.tray import Tray
 from app.ui.tray_menu import QUIET, mixed
+from tests.ui.browser import browsing
 from tests.ui.conftest import Until
 from tests.ui.samples import PROBLEM, instance, loading, status
 
@@ -169,27 +170,13 @@ def test_the_address_is_copied(shown: Shown) -> None:
     assert QApplication.clipboard().text() == f"{API}/v1"
 
 
-class Browser(QObject):
-    def __init__(self) -> None:
-        super().__init__()
-        self.opened: list[str] = []
-
-    @Slot(QUrl)
-    def open(self, url: QUrl) -> None:
-        self.opened.append(url.toString())
-
-
 def test_pages_and_logs_are_opened(shown: Shown, paths: Paths) -> None:
-    browser = Browser()
-    for scheme in ("http", "file"):
-        QDesktopServices.setUrlHandler(scheme, browser, "open")
     shown.attach()
     shown.tell(status())
-    shown.choose("Open API pages")
-    shown.choose("Logs")
-    for scheme in ("http", "file"):
-        QDesktopServices.unsetUrlHandler(scheme)
-    assert browser.opened == [f"{API}/docs", QUrl.fromLocalFile(str(paths.logs)).toString()]
+    with browsing() as opened:
+        shown.choose("Open API pages")
+        shown.choose("Logs")
+    assert opened == [f"{API}/docs", QUrl.fromLocalFile(str(paths.logs)).toString()]
 
 
 def test_a_problem_is_explained_in_full(shown: Shown) -> None:

@@ -147,10 +147,6 @@ class Membership:
         self._reached[node] = address
         self._news.set()
 
-    async def apply_trust(self) -> None:
-        """Tell the link process whom to trust once more, as when addresses of members became known elsewhere."""
-        await self._roster.tell_link()
-
     async def prove_and_add(self, member: Member, addresses: tuple[str, ...]) -> None:
         """Trust a PC that knew the code until it is connected, then make it a member and tell all others.
 

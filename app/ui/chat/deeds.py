@@ -4,7 +4,7 @@ from PySide6.QtCore import QObject
 from PySide6.QtGui import QGuiApplication
 
 from app.ui.chat.composer import Composer
-from app.ui.chat.message_view import Deed
+from app.ui.chat.message_actions import Deed
 from app.ui.chat.talk import Talk
 from app.ui.chat.tree import last_question
 

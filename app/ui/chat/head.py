@@ -41,10 +41,6 @@ class Where(QPushButton):
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._words = ""
 
-    def text_shown(self) -> str:
-        """All of the words, also where they are cut."""
-        return self._words
-
     def show_place(self, words: Phrase, leads_on: bool) -> None:
         """Show the PCs, or why there are none."""
         self._words = said(words)

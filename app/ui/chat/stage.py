@@ -5,8 +5,9 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QStackedLayout, QVBoxLayout, QWidget
 
 from app.ui.chat import wording
+from app.ui.chat.message_actions import Deed, Shown
 from app.ui.chat.message_list import MessageList
-from app.ui.chat.message_view import BELOW, FOLDED, ROW, Deed, MessageView, Shown
+from app.ui.chat.message_view import BELOW, FOLDED, ROW, MessageView
 from app.ui.chat.records import Author, Message
 from app.ui.chat.talk import Talk
 from app.ui.chat.tools import Tools

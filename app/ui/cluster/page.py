@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QScrollArea, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
 from app.client import NodeClient
 from app.schema.errors import ErrorInfo
@@ -19,6 +19,7 @@ from app.ui.parts.card import Card
 from app.ui.parts.dialog import confirm
 from app.ui.parts.empty import EmptyState
 from app.ui.parts.labels import Body, Heading, Quiet
+from app.ui.parts.scrolling import scrolling
 from app.ui.said import said
 from app.ui.style.palette import Tone
 from app.ui.style.theme import Theme
@@ -181,13 +182,7 @@ class ClusterPage(Page):
         inner.addLayout(cards)
         inner.addWidget(self.strangers)
         inner.addStretch(1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setWidget(content)
-        rows.addWidget(area, 1)
+        rows.addWidget(scrolling(content), 1)
         return main
 
     def _header(self) -> QHBoxLayout:

@@ -1,7 +1,6 @@
 """PURE: what a quantization means for the person who chooses a file."""
 
 from app.schema.quantization import Quality, quality_of
-from app.schema.quantization import without_quantization as without_quantization
 from app.ui.words import Phrase, tr
 
 _WORDS = {

@@ -6,11 +6,12 @@ from enum import StrEnum
 from pathlib import PureWindowsPath
 
 from app.schema.model import HeldModel, ModelFile, ModelShape
+from app.schema.quantization import without_quantization
 from app.schema.record import ModelId, NodeId
 from app.ui.models import figures
 from app.ui.models.pcs import Pc, name_of
 from app.ui.models.places import Program, program_of, program_words
-from app.ui.models.quantizations import meaning, without_quantization
+from app.ui.models.quantizations import meaning
 from app.ui.models.verdicts import CHECKING, Fit, Verdict, unreadable
 from app.ui.words import Phrase, tr, verbatim
 

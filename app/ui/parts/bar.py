@@ -7,7 +7,6 @@ from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPainterPath, QPaintEven
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.ui.parts.segments import Pattern, Segment, grounds
-from app.ui.parts.segments import memory_segments as memory_segments
 from app.ui.parts.sizes import size_text
 from app.ui.said import said
 from app.ui.style.fonts import ui_font

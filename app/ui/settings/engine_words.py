@@ -49,8 +49,3 @@ def device_words(device: EngineDevice) -> Phrase:
         free=size_text(device.free_bytes),
         total=size_text(device.total_bytes),
     )
-
-
-def backend_words(backend: EngineBackend | None) -> Phrase:
-    """What a build is made for."""
-    return next(words for each, words in BACKENDS if each is backend)

@@ -15,9 +15,9 @@ from app.ui.parts.banner import Banner
 from app.ui.parts.buttons import Button, Role
 from app.ui.parts.card import Card
 from app.ui.parts.labels import Heading, Quiet
+from app.ui.parts.scrolling import scrolling
 from app.ui.said import said
 from app.ui.settings.first_steps import DEMO_MODEL, FIXABLE, Step, StepKind, StepState, steps
-from app.ui.settings.first_steps import wanted as wanted
 from app.ui.settings.install_view import InstallView
 from app.ui.style.fonts import ui_font
 from app.ui.style.icons import icon, pixmap
@@ -296,10 +296,4 @@ def _scrolling(column: QWidget) -> QScrollArea:
     row.addStretch(1)
     row.addWidget(column, 100)
     row.addStretch(1)
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QScrollArea.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    area.setWidget(content)
-    return area
+    return scrolling(content)

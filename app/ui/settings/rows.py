@@ -59,11 +59,6 @@ class Setting(QWidget):
         target.setAccessibleDescription(said(reason))
         self._target = target
 
-    def say_reason(self, reason: Phrase) -> None:
-        """Another reason: it may name the default."""
-        self._reason.say(reason)
-        self._target.setAccessibleDescription(said(reason))
-
     def say_error(self, words: Phrase | str | None) -> None:
         """What is wrong with the value, at its place; None: nothing."""
         self._error.say(words or "")

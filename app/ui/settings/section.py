@@ -5,6 +5,7 @@ from PySide6.QtWidgets import QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.schema.node import Status
 from app.ui.parts.labels import Heading, Quiet
+from app.ui.parts.scrolling import scrolling
 from app.ui.style.tokens import BODY, EDGE, GROUP, UNIT
 from app.ui.words import Phrase
 
@@ -50,13 +51,8 @@ class Section(QWidget):
         content.setMaximumWidth(WIDTH)
         content.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         content.setLayout(self._column)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area = scrolling(content)
         area.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
-        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        area.setWidget(content)
         return area
 
 

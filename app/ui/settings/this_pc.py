@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from app.schema.errors import ErrorInfo
 from app.schema.node import Status
 from app.system.paths import Paths
+from app.ui.commands import tray_command
 from app.ui.desk import Desk
 from app.ui.said import said
 from app.ui.settings.changes import Changes
 from app.ui.settings.fields import read_name
 from app.ui.settings.rows import Group, Setting, Switch, switch_setting, text_setting
 from app.ui.settings.section import Section
-from app.ui.sign_in import SignIn, tray_command
+from app.ui.sign_in import SignIn
 from app.ui.style.theme import Theme
 from app.ui.words import tr
 

@@ -11,7 +11,8 @@ from app.client import ChatPiece
 from app.schema.errors import ErrorInfo
 from app.schema.node import Status
 from app.system.paths import Paths
-from app.ui.chat.message_view import Deed, MessageView
+from app.ui.chat.message_actions import Deed
+from app.ui.chat.message_view import MessageView
 from app.ui.chat.page import ChatPage
 from app.ui.desk import Desk
 from app.ui.face import Link

@@ -62,7 +62,7 @@ def test_the_picker_shows_ready_models_and_their_pcs(chat: Chat) -> None:
     menu = chat.page.head.picker_menu()
     assert menu.actions()[0].text() == f"{MODEL}\tLIVING ROOM + WORKSHOP"
     assert menu.actions()[0].isChecked()
-    assert chat.page.head.where.text_shown() == "on LIVING ROOM + WORKSHOP"
+    assert chat.page.head.where.accessibleName() == "on LIVING ROOM + WORKSHOP"
     menu.deleteLater()
 
 
@@ -81,7 +81,7 @@ def test_a_model_that_does_not_run_is_loaded_when_it_is_picked(chat: Chat) -> No
     starting = home().instances[0].model_copy(update={"state": InstanceState.STARTING, "phases": loading(62, 100)})
     chat.tell(home().model_copy(update={"seq": 2, "instances": (starting,)}))
     chat.page.shown(chat.desk.status)
-    assert chat.page.head.where.text_shown() == f"{MODEL} is loading, 62 %"
+    assert chat.page.head.where.accessibleName() == f"{MODEL} is loading, 62 %"
 
 
 def test_where_the_model_runs_leads_to_its_plan(chat: Chat) -> None:
@@ -92,7 +92,7 @@ def test_where_the_model_runs_leads_to_its_plan(chat: Chat) -> None:
     chat.tell(alone().model_copy(update={"seq": 5}))
     chat.page.shown(chat.desk.status)
     assert not chat.page.head.where.isEnabled()
-    assert chat.page.head.where.text_shown() == "No model is running"
+    assert chat.page.head.where.accessibleName() == "No model is running"
 
 
 def test_what_was_unloaded_is_loaded_when_something_is_asked(chat: Chat) -> None:

@@ -1,7 +1,6 @@
 """What a person does on the chat page, and what comes of it."""
 
-from PySide6.QtCore import QObject, Qt, QUrl, Slot
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
@@ -9,11 +8,13 @@ from app.client import ChatPiece
 from app.schema.errors import ErrorInfo
 from app.schema.instance import InstanceState
 from app.ui.chat.code_block import CodeBlock
-from app.ui.chat.message_view import Deed, MessageView
+from app.ui.chat.message_actions import Deed
+from app.ui.chat.message_view import MessageView
 from app.ui.chat.prose import Prose
 from app.ui.chat.records import Sampling, Stop
 from app.ui.chat.sample import MODEL, TABLE
 from app.ui.showcase import home
+from tests.ui.browser import browsing
 from tests.ui.chat.conftest import LOST, Chat, do, last_view
 from tests.ui.conftest import Until
 
@@ -212,30 +213,16 @@ def test_markdown_is_shown_in_blocks_that_stay(chat: Chat, until: Until) -> None
     until(lambda: code.lines.document().firstBlock().layout().formats())
 
 
-class Browser(QObject):
-    def __init__(self) -> None:
-        super().__init__()
-        self.opened: list[str] = []
-
-    @Slot(QUrl)
-    def open(self, url: QUrl) -> None:
-        self.opened.append(url.toString())
-
-
 def test_only_web_links_are_opened(chat: Chat) -> None:
-    browser = Browser()
-    for scheme in ("http", "file"):
-        QDesktopServices.setUrlHandler(scheme, browser, "open")
     chat.exchange("link", "[a](http://example.org/x) and ![p](http://example.org/p.png)")
     body = last_view(chat).body
     assert body is not None
     prose = body.parts[0]
     assert isinstance(prose, Prose)
-    prose.anchorClicked.emit(QUrl("file:///etc/passwd"))
-    prose.anchorClicked.emit(QUrl("http://example.org/x"))
-    for scheme in ("http", "file"):
-        QDesktopServices.unsetUrlHandler(scheme)
-    assert browser.opened == ["http://example.org/x"]
+    with browsing() as opened:
+        prose.anchorClicked.emit(QUrl("file:///etc/passwd"))
+        prose.anchorClicked.emit(QUrl("http://example.org/x"))
+    assert opened == ["http://example.org/x"]
     assert prose.loadResource(2, QUrl("http://example.org/p.png")) is None
 
 

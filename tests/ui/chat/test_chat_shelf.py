@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from app.ui.chat.message_view import Deed
+from app.ui.chat.message_actions import Deed
 from app.ui.chat.records import Stop
 from app.ui.showcase import home
 from tests.ui.chat.conftest import Chat, Open, do

@@ -12,7 +12,7 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
 from app.client import ChatPiece
-from app.ui.chat.message_view import Deed
+from app.ui.chat.message_actions import Deed
 from app.ui.chat.records import Archived, Author, Conversation, Figures, Message
 from app.ui.chat.sample import POEM, REASONING, TABLE, conversation, message
 from tests.ui.chat.conftest import Chat

@@ -11,26 +11,18 @@ from app.system.paths import Paths
 from app.ui.discover import find_view, search
 from app.ui.discover.results import results_of
 from app.ui.discover.sample import FindClient, SampleHub, download, many, status
-from app.ui.style.sheet import style_sheet
 from app.ui.wish import FIND
 from tests.ui.conftest import Until
-from tests.ui.heartbeat import Heartbeat, calm, most
-from tests.ui.models.stage import Stage, ThreadErrands
+from tests.ui.heartbeat import Heartbeat, most
+from tests.ui.models.stage import Stage, calm_stage
 
 COUNT = 20
 
 
 @pytest.fixture
 def stage(application: QApplication, paths: Paths) -> Iterator[Stage]:
-    client = FindClient(hub=SampleHub(many(200)))
-    errands = ThreadErrands(client)
-    made = Stage(paths, errands, client, status())
-    made.page.setStyleSheet(style_sheet(made.theme.palette))
-    with calm():
+    with calm_stage(paths, FindClient(hub=SampleHub(many(200))), status()) as made:
         yield made
-    made.end()
-    QApplication.processEvents()
-    errands.end()
 
 
 def test_downloads_and_results_never_hold_the_main_thread_up(

@@ -2,13 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
     QAbstractSlider,
+    QApplication,
     QComboBox,
     QLineEdit,
     QPlainTextEdit,
@@ -27,7 +29,9 @@ from app.ui.errand import Errand, Mailbox
 from app.ui.face import Link
 from app.ui.models.page import ModelsPage
 from app.ui.models.sample_planner import SampleClient
+from app.ui.style.sheet import style_sheet
 from app.ui.style.theme import Theme
+from tests.ui.heartbeat import calm
 
 
 class Stage:
@@ -128,6 +132,19 @@ class ThreadErrands:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+@contextmanager
+def calm_stage(paths: Paths, client: SampleClient, status: Status) -> Iterator[Stage]:
+    """A page as the program has it: errands in a thread, the interpreter set for smoothness, everything dressed."""
+    errands = ThreadErrands(client)
+    made = Stage(paths, errands, client, status)
+    made.page.setStyleSheet(style_sheet(made.theme.palette))
+    with calm():
+        yield made
+    made.end()
+    QApplication.processEvents()
+    errands.end()
 
 
 class SlowClient(SampleClient):

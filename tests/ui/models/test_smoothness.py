@@ -10,23 +10,15 @@ from app.system.paths import Paths
 from app.ui.models import sample_cluster as cluster
 from app.ui.models.verdict_desk import AT_ONCE
 from app.ui.models.verdicts import Fit
-from app.ui.style.sheet import style_sheet
 from tests.ui.conftest import Until
-from tests.ui.heartbeat import Heartbeat, calm, most
-from tests.ui.models.stage import SlowClient, Stage, ThreadErrands
+from tests.ui.heartbeat import Heartbeat, most
+from tests.ui.models.stage import SlowClient, Stage, calm_stage
 
 
 @pytest.fixture
 def stage(application: QApplication, paths: Paths) -> Iterator[Stage]:
-    client = SlowClient(cluster.many_models(200), 0.002)
-    errands = ThreadErrands(client)
-    made = Stage(paths, errands, client, cluster.status())
-    made.page.setStyleSheet(style_sheet(made.theme.palette))
-    with calm():
+    with calm_stage(paths, SlowClient(cluster.many_models(200), 0.002), cluster.status()) as made:
         yield made
-    made.end()
-    QApplication.processEvents()
-    errands.end()
 
 
 def test_two_hundred_models_never_hold_the_main_thread_up(

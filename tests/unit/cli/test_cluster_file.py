@@ -79,6 +79,8 @@ def test_numbers_are_plain_units_and_free_defaults_to_all(tmp_path: Path) -> Non
         ({"pcs": [DESK | {"devices": [SLOW | {"repacked_prompt_bandwidth": 1e9}]}]}, "CPU of desk has only part"),
         ({"pcs": [DESK | {"devices": [FAST | {"prompt_bandwidth": 1e9}]}]}, "one kind of weights only"),
         ({"pcs": [DESK | {"devices": [FAST | {"repacked_prompt_bandwidth": 1e9}]}]}, "one kind of weights only"),
+        ({"pcs": [DESK | {"devices": [FAST | {"step_compute": 1e11}]}]}, "`step_compute` for one kind of weights"),
+        ({"pcs": [DESK | {"devices": [SLOW | {"repacked_step_compute": 1e9}]}]}, "CPU of desk has only part"),
         ({"pcs": [DESK | {"devices": [CARD | {"prompt_bandwidth": "soon"}]}]}, "prompt_bandwidth"),
         ({"pcs": [DESK | {"kept": "some"}]}, 'pcs[0].kept: layers are expected, for example ["0-15", "output"], or'),
         ({"pcs": [DESK | {"kept": [3]}]}, "pcs[0].kept: layers are expected"),
@@ -153,6 +155,20 @@ def test_a_slower_pass_makes_prompts_slower_and_answers_not(tmp_path: Path) -> N
     assert slower.decode == usual.decode
     passes = 2 * 8 * (600 << 20)
     assert slower.first_token - usual.first_token == pytest.approx(passes / 200e9 - passes / 400e9, rel=0.01)
+
+
+def test_further_tokens_of_a_step_make_several_conversations_slower(tmp_path: Path) -> None:
+    def speed(slots: int, **more: str) -> float:
+        pc = DESK | {"devices": [CARD | {"bandwidth": "400 GB/s", "compute": "20 TFLOP/s", **more}]}
+        view = read_cluster(written(tmp_path, {"pcs": [pc]}))
+        found = plan(ask(slots=slots), shape((600 << 20,) * 8, parameters=8 * 10**9), view)
+        assert isinstance(found, Plan)
+        assert found.prediction is not None
+        return found.prediction.decode
+
+    dear = {"step_compute": "2 TFLOP/s"}
+    assert speed(1, **dear) == speed(1)
+    assert speed(4, **dear) < 0.7 * speed(4)
 
 
 @pytest.mark.parametrize(("pass_of_them", "repacks"), [("19 GB/s", True), ("0.5 GB/s", False)])

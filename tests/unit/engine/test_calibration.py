@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import gguf
@@ -33,7 +34,7 @@ from app.engine.locate import Places, locate
 from app.modelstore.gguf import read_shape
 from app.schema.engine import EngineBuild
 from app.schema.errors import CaravanError
-from app.schema.speed import WeightFormat
+from app.schema.speed import FEW_TOKENS, WeightFormat
 
 TOKEN, BLOCK = st.floats(1e-6, 1e-3), st.floats(1e-6, 3e-4)
 BANDWIDTH, COMPUTE = st.floats(5e9, 2e12), st.floats(2e10, 1e14)
@@ -43,7 +44,7 @@ def timing(shape: CalibrationShape, token: float, block: float, bandwidth: float
     """What a device with those terms takes for a file."""
     file = shape.described()
     seconds = token + shape.blocks * block + file.read_bytes / bandwidth
-    return Timing(seconds, 512, seconds + 2 * file.parameters * 511 / compute)
+    return Timing(seconds, 512, seconds + 2 * file.prompt_parameters * 511 / compute)
 
 
 def timings(token: float, block: float, four: float, eight: float, compute: float) -> dict[str, Timing]:
@@ -98,16 +99,34 @@ def test_two_prompts_tell_what_a_pass_costs(
     first = beside + slower * file.read_bytes / bandwidth
 
     def prompt(tokens: int) -> float:
-        return first + 2 * file.parameters * (tokens - 1) / compute
+        return first + 2 * file.prompt_parameters * (tokens - 1) / compute
 
     one = answered[WIDE_Q4.name].token_seconds
     answered[WIDE_Q4.name] = Timing(one, longest, prompt(longest), 32, prompt(32))
     found = solve(answered).formats[0]
     assert found.prompt_bandwidth is not None
     assert found.bandwidth == pytest.approx(bandwidth, rel=0.05)
-    rest = 2 * file.parameters * (other - 1) / found.compute
+    rest = 2 * file.prompt_parameters * (other - 1) / found.compute
     told = one - file.read_bytes / found.bandwidth + file.read_bytes / found.prompt_bandwidth + rest
     assert told == pytest.approx(prompt(other), rel=0.001)
+
+
+@given(TOKEN, BLOCK, BANDWIDTH, COMPUTE, st.floats(2e10, 2e11))
+def test_a_small_batch_tells_what_the_tokens_of_a_step_cost(
+    token: float, block: float, bandwidth: float, compute: float, few: float
+) -> None:
+    file, measured = WIDE_Q4.described(), timings(token, block, bandwidth, bandwidth, compute)
+    assert solve(measured).formats[0].step_compute is None
+    one = measured[WIDE_Q4.name]
+    more = 2 * file.prompt_parameters * (FEW_TOKENS - 1)
+    measured[WIDE_Q4.name] = replace(one, few_seconds=one.token_seconds + more / few)
+    found = solve(measured).formats
+    # What takes hardly longer than a token counts as a hundredth of it.
+    most = more / (one.token_seconds / 100)
+    assert found[0].step_compute == pytest.approx(min(few, most), rel=1e-6)
+    assert found[1].step_compute is None
+    measured[WIDE_Q4.name] = replace(one, few_seconds=one.token_seconds / 2)
+    assert solve(measured).formats[0].step_compute == pytest.approx(most)
 
 
 def test_what_one_processor_took_for_prompts() -> None:

@@ -3,50 +3,24 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
 from app.engine.capabilities import Prober
-from app.engine.commands import Command, HeadSpec, WorkerSpec, head_command, worker_command
+from app.engine.commands import HeadSpec, WorkerSpec, head_command, worker_command
 from app.engine.hello import HelloProblem, WorkerBusy, probe_worker
 from app.engine.locate import Candidate
-from app.engine.output import ControlReady, ControlState, diagnose_head, diagnose_worker, parse_line
+from app.engine.output import ControlState, diagnose_head, diagnose_worker, parse_line
 from app.schema import errors
 from app.schema.engine import EngineBuild
 from app.schema.plan import KvType
 from app.system.ports import free_port
-from app.system.spawn import Child, start_child
 from tests.fakes.fake_llama import write_programs
+from tests.unit.engine.programs import running, until_ready
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake's Windows programs are .cmd files")
-
-
-@dataclass
-class Running:
-    """A fake program and what it printed."""
-
-    child: Child
-    lines: list[str]
-
-
-@asynccontextmanager
-async def running(command: Command) -> AsyncIterator[Running]:
-    lines: list[str] = []
-    child = await start_child(
-        command.argv,
-        on_line=lambda _, text: lines.append(text),
-        env=command.environment,
-        with_stdin=command.stdin_control,
-    )
-    try:
-        yield Running(child, lines)
-    finally:
-        await child.stop(grace=0)
 
 
 async def fake_build(folder: Path, **options: str) -> EngineBuild:
@@ -64,13 +38,6 @@ def head_spec(folder: Path, endpoints: tuple[str, ...] = ()) -> HeadSpec:
         gpu_layers=len(devices), tensor_split=(1,) * len(devices), context=512, slots=1, kv_type=KvType.F16,
         port=free_port(), api_key="key",
     )  # fmt: skip
-
-
-async def until_ready(head: Running) -> None:
-    async with asyncio.timeout(30):
-        while not any(isinstance(parse_line(line), ControlReady) for line in head.lines):
-            assert head.child.returncode is None, head.lines
-            await asyncio.sleep(0.01)
 
 
 async def until_serving(port: int) -> None:

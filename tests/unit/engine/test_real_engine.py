@@ -2,8 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,13 +13,13 @@ from app.engine.commands import Command, HeadSpec, WorkerSpec, fit_command, head
 from app.engine.fit import measure
 from app.engine.hello import HelloProblem, probe_worker
 from app.engine.locate import Places, locate
-from app.engine.output import BufferSize, ControlReady, Failure, LayerAssigned, OutputEvent, parse_line
+from app.engine.output import BufferSize, Failure, LayerAssigned, OutputEvent, parse_line
 from app.schema.engine import EngineBuild
 from app.schema.errors import CaravanError
 from app.schema.plan import KvType
 from app.system.ports import free_port
-from app.system.spawn import Child, start_child
 from tests.unit.engine import tiny_model
+from tests.unit.engine.programs import running, until_ready
 
 LAYERS = 12
 
@@ -36,21 +35,6 @@ async def build() -> EngineBuild:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model.write(tmp_path_factory.mktemp("models with spaces ü") / "tiny.gguf", LAYERS)
-
-
-@asynccontextmanager
-async def running(command: Command) -> AsyncIterator[tuple[Child, list[str]]]:
-    lines: list[str] = []
-    child = await start_child(
-        command.argv,
-        on_line=lambda _, text: lines.append(text),
-        env=command.environment,
-        with_stdin=command.stdin_control,
-    )
-    try:
-        yield child, lines
-    finally:
-        await child.stop(grace=0)
 
 
 async def start_workers(stack: AsyncExitStack, build: EngineBuild, count: int) -> tuple[str, ...]:
@@ -85,13 +69,10 @@ def debug(command: Command, build: EngineBuild) -> Command:
 
 async def loaded(command: Command) -> list[OutputEvent]:
     """Start, wait until ready, end politely; everything it said."""
-    async with running(command) as (child, lines):
-        async with asyncio.timeout(60):
-            while not any(isinstance(parse_line(line), ControlReady) for line in lines):
-                assert child.returncode is None, lines[-20:]
-                await asyncio.sleep(0.02)
-        await child.stop(grace=10, polite="cmd_router_to_child:exit")
-        return [event for line in lines if (event := parse_line(line)) is not None]
+    async with running(command) as program:
+        await until_ready(program)
+        await program.child.stop(grace=10, polite="cmd_router_to_child:exit")
+        return [event for line in program.lines if (event := parse_line(line)) is not None]
 
 
 def spec(model: Path, endpoints: tuple[str, ...], gpu_layers: int, split: tuple[int, ...]) -> HeadSpec:

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from app.system.autostart import ENTRY, run_line
 from app.system.firewall import ENGINE_PROGRAMS, NAMES, addition, removal, wanted_rules
-from app.ui.sign_in import HIDDEN
+from app.ui.commands import HIDDEN
 from installer.setup import ENGINE_FOLDER, Ingredients, file_lines, makensis_command, setup_name, write_lists
 
 SCRIPT = (Path(__file__).resolve().parents[3] / "installer" / "caravan.nsi").read_text("utf-8")

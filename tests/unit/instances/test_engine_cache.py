@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.instances.engine_cache import (
+    FASTEST_FILLING,
     LATE_SECONDS,
     MARGIN_BYTES,
     RESERVE_BYTES,
@@ -56,12 +57,20 @@ def test_nothing_counts_once_the_disk_was_nearly_full() -> None:
     assert whole.names(look(4, (ONE, 10)), 1) == ()
 
 
-def test_a_file_that_appeared_while_nobody_looked_never_counts() -> None:
-    whole = Whole(look(0))
+def test_a_file_that_appeared_while_nobody_looked_and_the_disk_could_be_full_never_counts() -> None:
+    some = 2 * MARGIN_BYTES
+    assert some < (LATE_SECONDS + 1) * FASTEST_FILLING
+    whole = Whole(look(0, free=some))
     for at in (LATE_SECONDS + 1, LATE_SECONDS + 2, LATE_SECONDS + 3):
-        assert whole.names(look(at, (ONE, 10)), 1) == ()
-    whole.names(look(LATE_SECONDS + 4, (ONE, 10), (TWO, 10)), 2)
-    assert whole.names(look(LATE_SECONDS + 5, (ONE, 10), (TWO, 10)), 2) == (TWO,)
+        assert whole.names(look(at, (ONE, 10), free=some), 1) == ()
+    whole.names(look(LATE_SECONDS + 4, (ONE, 10), (TWO, 10), free=some), 2)
+    assert whole.names(look(LATE_SECONDS + 5, (ONE, 10), (TWO, 10), free=some), 2) == (TWO,)
+
+
+def test_a_late_look_vouches_for_a_disk_that_nothing_fills_so_fast() -> None:
+    whole = Whole(look(0))
+    whole.names(look(LATE_SECONDS + 5, (ONE, 10)), 1)
+    assert whole.names(look(LATE_SECONDS + 6, (ONE, 10)), 1) == (ONE,)
 
 
 @given(

@@ -93,6 +93,19 @@ async def test_heartbeats_while_it_is_on_its_way_ask_for_nothing_more() -> None:
         assert await made.beat() == 1
 
 
+async def test_lists_on_their_way_are_waited_for() -> None:
+    async with bed() as made:
+        await made.models.fetched()
+        made.link.may_answer.clear()
+        await made.beat()
+        waiting = asyncio.create_task(made.models.fetched())
+        await settled()
+        assert not waiting.done()
+        made.link.answers = False
+        made.link.may_answer.set()
+        await waiting
+
+
 async def test_a_list_that_cannot_be_had_is_asked_for_ever_less_often() -> None:
     async with bed() as made:
         made.link.answers = False

@@ -287,7 +287,9 @@ def test_a_models_blocks_take_their_bytes_and_a_little_more(size: int, layers: i
 
 
 def test_passes_of_a_prompt_are_told_where_they_were_measured() -> None:
-    slower = FormatSpeed(format=WeightFormat.Q4_K, bandwidth=30e9, compute=4e11, prompt_bandwidth=15e9)
+    slower = FormatSpeed(
+        format=WeightFormat.Q4_K, bandwidth=30e9, compute=4e11, prompt_bandwidth=15e9, step_compute=1e11
+    )
     speed = SPEED.model_copy(update={"formats": (slower,), "repacked": (slower,)})
     model = shape((10**8,) * 2, quantization="Q4_K_M")
     device = DeviceResources(device="CPU", name="Ryzen", total_bytes=1, free_bytes=1, is_cpu=True)
@@ -295,9 +297,11 @@ def test_passes_of_a_prompt_are_told_where_they_were_measured() -> None:
     assert found.prompt_bandwidth is not None
     assert 10**8 / found.prompt_bandwidth == pytest.approx(10**8 / 15e9 + 5e-5)
     assert found.repacked_prompt_bandwidth == found.prompt_bandwidth
+    assert (found.step_compute, found.repacked_step_compute) == (1e11, 1e11)
     # Figures of an earlier version tell no passes apart.
     before = with_measured(found, SPEED, model)
     assert (before.prompt_bandwidth, before.repacked_prompt_bandwidth) == (None, None)
+    assert (before.step_compute, before.repacked_step_compute) == (None, None)
 
 
 REPACKED = SPEED.model_copy(update={"repacked": (FormatSpeed(format=WeightFormat.Q4_K, bandwidth=31e9, compute=6e11),)})

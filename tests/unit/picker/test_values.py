@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.schema.model import ModelFile
+from app.schema.quantization import without_quantization
 from app.schema.record import ModelId
 from app.ui.models import figures
 from app.ui.models.arguments import split_arguments
 from app.ui.models.context_steps import SMALLEST, nearest, steps
 from app.ui.models.places import Program, program_of, program_words
-from app.ui.models.quantizations import meaning, without_quantization
+from app.ui.models.quantizations import meaning
 
 GIBI = 1 << 30
 

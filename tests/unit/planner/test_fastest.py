@@ -69,6 +69,9 @@ def measured(random: Random, device: DeviceResources) -> DeviceResources:
     compute = bandwidth * random.uniform(5, 80)
     token = random.choice([0.0, 1e-4, 1e-2])
     facts = {"bandwidth": bandwidth, "compute": compute, "token_seconds": token, "correction": correction}
+    if int(bandwidth) % 2:
+        # A pass of a prompt costs more than a token, and a token of a few more than one of many.
+        facts |= {"prompt_bandwidth": bandwidth / 1.7, "step_compute": compute / 3}
     return with_repacking(device.model_copy(update=facts)) if device.is_cpu else device.model_copy(update=facts)
 
 
@@ -83,6 +86,8 @@ def with_repacking(processor: DeviceResources) -> DeviceResources:
     facts = {
         "repacked_bandwidth": processor.bandwidth * (1 + (again - 1) / 4),
         "repacked_compute": processor.compute * again,
+        "repacked_prompt_bandwidth": processor.prompt_bandwidth,
+        "repacked_step_compute": processor.step_compute,
     }
     return processor.model_copy(update=facts)
 
@@ -92,6 +97,7 @@ def repacked(processor: DeviceResources) -> DeviceResources | None:
     if processor.repacked_bandwidth is None:
         return None
     facts = {"bandwidth": processor.repacked_bandwidth, "compute": processor.repacked_compute}
+    facts |= {"prompt_bandwidth": processor.repacked_prompt_bandwidth, "step_compute": processor.repacked_step_compute}
     return processor.model_copy(update=facts)
 
 
@@ -152,8 +158,6 @@ class Reference:
 
     def block(self, device: DeviceResources, block: int, *spilled: DeviceResources) -> Times:
         """The time of a block; with the experts on a processor where one is given."""
-        assert device.bandwidth is not None
-        assert device.compute is not None
         weights = self.model.layer_bytes[block]
         experts = self.model.layer_expert_bytes[block] if self.model.layer_expert_bytes else 0
         read = weights - experts * (3 / 4) ** self.slots + self.slots * self.cells(block) * 1024 * 2
@@ -161,11 +165,7 @@ class Reference:
             return self._spilled(device, spilled[0], Times(read, weights), experts, block)
         active = (weights - experts * 3 / 4) * self.per_byte
         attention = 2 * self.prompt * min(self.cells(block), self.prompt) * (self.model.embedding_length or 0)
-        late = device.correction or 1.0
-        return Times(
-            (read / device.bandwidth + 2 * (self.slots - 1) * active / device.compute) * late,
-            (self.batches * weights / device.bandwidth + (2 * self.later * active + attention) / device.compute) * late,
-        )
+        return self.both(device, (read, active), (self.batches * weights, 2 * self.later * active + attention))
 
     def _spilled(
         self, card: DeviceResources, processor: DeviceResources, whole: Times, experts: int, block: int
@@ -176,21 +176,30 @@ class Reference:
         attention = 2 * self.prompt * min(self.cells(block), self.prompt) * (self.model.embedding_length or 0)
         there = self.both(
             card,
-            (whole.step - read, 2 * (self.slots - 1) * active),
+            (whole.step - read, active),
             (self.batches * (whole.prompt - experts), 2 * self.later * active + attention),
         )
-        more = 2 * (self.slots - 1) * used
-        here = self.both(processor, (read, more), (self.batches * experts, 2 * self.later * used))
+        here = self.both(processor, (read, used), (self.batches * experts, 2 * self.later * used))
         return Times(there.step + here.step + 50e-6, there.prompt + here.prompt + self.batches * 50e-6)
 
-    @staticmethod
-    def both(device: DeviceResources, step: tuple[float, float], prompt: tuple[float, float]) -> Times:
-        """Times of (bytes, FLOP) on a device."""
+    def both(self, device: DeviceResources, step: tuple[float, float], prompt: tuple[float, float]) -> Times:
+        """Times on a device of a step of (bytes, parameters of each token) and of a prompt of (bytes, FLOP)."""
+        assert device.compute is not None
+        (count, flops), late = prompt, device.correction or 1.0
+        passes = device.prompt_bandwidth or device.bandwidth
+        assert passes is not None
+        return Times(self.step(device, *step), (count / passes + flops / device.compute) * late)
+
+    def step(self, device: DeviceResources, count: float, active: float) -> float:
+        """From nine tokens on as a prompt of so many, but no faster than eight."""
         assert device.bandwidth is not None
         assert device.compute is not None
-        late = device.correction or 1.0
-        seconds = ((count / device.bandwidth + flops / device.compute) * late for count, flops in (step, prompt))
-        return Times(*seconds)
+        few = 2 * (min(self.slots, 8) - 1) * active / (device.step_compute or device.compute)
+        ways = [count / device.bandwidth + few]
+        if self.slots > 8:
+            more = 2 * (self.slots - 1) * active / device.compute
+            ways.append(count / (device.prompt_bandwidth or device.bandwidth) + more)
+        return max(ways) * (device.correction or 1.0)
 
     def hop(self, head: NodeResources, pc: NodeResources) -> Times:
         if pc is head:
@@ -210,11 +219,8 @@ class Reference:
 
     def output(self, head: NodeResources, device: Device) -> Times:
         pc, card = device
-        assert card.bandwidth is not None
-        assert card.compute is not None
         size, vocabulary = self.model.output_bytes, self.model.vocabulary or 0
-        more = 2 * (self.slots - 1) * size * self.per_byte / card.compute
-        read = (size / card.bandwidth + more) * (card.correction or 1.0)
+        read = self.step(card, size, size * self.per_byte)
         if pc is head:
             return Times(read, read)
         (_, rate), late = self.link(head, pc)

@@ -4,7 +4,18 @@ import pytest
 
 from app.planner.loading import DISK_RATE, LAUNCH_SECONDS, WORKER_SECONDS
 from app.planner.plan import plan
-from app.planner.speed import TOKEN_SECONDS, Mix, hop_of, mix_of, overlapped, pace_of, repacked_pace, work_of
+from app.planner.speed import (
+    TOKEN_SECONDS,
+    BlockWork,
+    Mix,
+    block_times,
+    hop_of,
+    mix_of,
+    overlapped,
+    pace_of,
+    repacked_pace,
+    work_of,
+)
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView, DeviceResources, KvType, LinkMeasure, Plan, Prediction
 from app.schema.record import NodeId
@@ -46,6 +57,22 @@ def test_a_pass_of_a_prompt_may_read_more_slowly_than_a_step() -> None:
     told = prediction(cluster(node("WORKSHOP", FAST.model_copy(update={"prompt_bandwidth": 200e9}), holds=True)))
     assert told.decode == pytest.approx(400e9 / (8 * GIB))
     assert told.first_token == pytest.approx(2 * 8 * GIB / 200e9 + 2 * 998 * 16 * GIB / 20e12)
+
+
+@pytest.mark.parametrize(("tokens", "seconds"), [(1, 0.02), (4, 0.05), (8, 0.09), (12, 0.09), (32, 0.133)])
+def test_a_step_of_a_few_tokens_costs_nearly_as_much_for_each(tokens: int, seconds: float) -> None:
+    """Up to eight at 10 ms each; of more no less than eight take, nor than a prompt: 40 ms for its pass, 3 for each."""
+    facts = {"bandwidth": 20e9, "prompt_bandwidth": 10e9, "compute": 1.6e9 / 3e-3, "step_compute": 1.6e9 / 10e-3}
+    pace = pace_of(cpu(GIB).model_copy(update=facts))
+    model = shape((200 * 10**6, 200 * 10**6), parameters=8 * 10**8)
+    work = work_of(model, Mix(1, 1, tokens), KvType.F16)
+    assert block_times(work, pace).step[-1] == pytest.approx(seconds)
+
+
+def test_a_step_whose_figures_are_unknown_costs_as_a_prompt_does() -> None:
+    device = cpu(GIB).model_copy(update={"bandwidth": 20e9, "compute": 1e12})
+    assert pace_of(device).step_compute == 1e12
+    assert pace_of(device).step(BlockWork(20e9, 2e12, 2e12, 0, 0)) == pytest.approx(3.0)
 
 
 def test_rearranged_weights_have_passes_of_their_own() -> None:
@@ -152,7 +179,7 @@ def test_what_earlier_runs_taught_is_multiplied_in() -> None:
     assert told.corrected_by == pytest.approx(1.25)
     link = LinkMeasure(a="a", b="b", round_trip=1e-3, throughput=1e8, correction=2.0)
     assert hop_of(link).seconds(1, 1e6) == pytest.approx(2 * (1e-3 + 1e-2))
-    assert pace_of(late).seconds(400e9, 0) == pytest.approx(1.25)
+    assert pace_of(late).step(BlockWork(400e9, 0, 0, 0, 0)) == pytest.approx(1.25)
 
 
 def stages(view: ClusterView, model: ModelShape = EIGHT, **wishes: object) -> list[tuple[str, str, int]]:
