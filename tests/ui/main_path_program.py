@@ -14,7 +14,6 @@ from PySide6.QtCore import QObject, QPoint, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 
-from app.schema.instance import InstanceState
 from app.schema.node import Status
 from app.system.paths import Paths
 from app.ui.chat.message_actions import Deed
@@ -152,9 +151,6 @@ class Seat:
     @property
     def answers(self) -> list[Message]:
         return [each for each in self.chat.talk.path if each.author is Author.ASSISTANT]
-
-    def has_state(self, state: InstanceState) -> bool:
-        return self.status is not None and any(each.state is state for each in self.status.instances)
 
 
 def whole_story(folder: Path) -> Iterator[Step]:

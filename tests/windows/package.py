@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path, PurePath, PurePosixPath
 
 from installer import program
-from installer.build import ROOT, Tools, make_setup, package
+from installer.build import ROOT, Tools, package
 from installer.setup import setup_name
 from tests.windows import chroot
 from tests.windows.chroot import Inside, Mount
@@ -41,11 +41,6 @@ def made(folder: Path) -> Path:
     if not installer.exists():
         raise FileNotFoundError(f"The installer could not be built in {folder}.")
     return installer
-
-
-def make_installer(places: Places, folder: Path) -> Path:
-    """The installer again, of the program that is in `folder` already."""
-    return make_setup(folder.absolute(), tools(places, folder.absolute()))
 
 
 def tools(places: Places, folder: Path) -> Tools:
