@@ -85,12 +85,13 @@ class CalibrationFailed(Exception):
 @dataclass(frozen=True)
 class Timing:
     """What one file took: seconds per token of an answer, tokens and seconds of its longest prompt and of a short one,
-    None where the longest is the shortest, and seconds of a batch of `FEW_TOKENS`, None where nobody measured it.
+    None where the longest is the shortest, and seconds of a batch of `FEW_TOKENS`, None where nobody measured it. A
+    file of which no prompts are wanted has one of 0 tokens.
     """
 
     token_seconds: float
-    prompt_tokens: int
-    prompt_seconds: float
+    prompt_tokens: int = 0
+    prompt_seconds: float = 0.0
     short_tokens: int = 0
     short_seconds: float | None = None
     few_seconds: float | None = None
@@ -144,7 +145,7 @@ async def calibrate(place: CalibrationPlace, device: str) -> Calibration:
         async with asyncio.timeout(DEADLINE_SECONDS):
             for shape in SHAPES:
                 async with _file(place, device, shape) as path:
-                    timings[shape.name] = await _timing(place, device, path)
+                    timings[shape.name] = await _timing(place, device, path, prompts=shape in WIDE)
                     found = await _repacked(place, path) if may_repack and shape in WIDE else None
                     repacked |= {shape.name: found} if found is not None else {}
     except TimeoutError as error:
@@ -225,15 +226,15 @@ async def _file(place: CalibrationPlace, device: str, shape: CalibrationShape) -
         await asyncio.to_thread(_remove, path)
 
 
-async def _timing(place: CalibrationPlace, device: str, path: Path) -> Timing:
+async def _timing(place: CalibrationPlace, device: str, path: Path, *, prompts: bool = True) -> Timing:
     async with _server(place, calibration_spec(place, device, str(path))) as (client, _):
-        return await _measure(client)
+        return await _measure(client, prompts=prompts)
 
 
 async def _repacked(place: CalibrationPlace, path: Path) -> Timing | None:
     """The processor's times with weights that the engine rearranged; None where it leaves this format as it is."""
     async with _server(place, calibration_spec(place, CPU_DEVICE, str(path), repacks=True)) as (client, owners):
-        return await _measure(client) if owners - PLAIN_OWNERS else None
+        return await _measure(client, prompts=True) if owners - PLAIN_OWNERS else None
 
 
 def _remove(path: Path) -> None:
@@ -329,20 +330,27 @@ async def _until_healthy(client: httpx.AsyncClient, returncode: Callable[[], int
     raise CalibrationFailed(f"the engine ended: {' | '.join(lines[-3:])}")
 
 
-async def _measure(client: httpx.AsyncClient) -> Timing:
-    """Prompts of growing length until one takes long enough, a small batch, then answers, each some times."""
+async def _measure(client: httpx.AsyncClient, *, prompts: bool) -> Timing:
+    """Answers, then prompts if so wished, each some times."""
+    # Nobody counts the first one: the file comes into memory.
+    await _complete(client, PROMPT_STEPS[0][0], 1, 0)
+    first = await _token_seconds(client, ANSWER_TOKENS, 0)
+    length = min(max(round(ANSWER_SECONDS / first), ANSWER_TOKENS), MOST_ANSWER_TOKENS)
+    answered = Timing(await _settled(3, lambda again: _token_seconds(client, length, again)))
+    return await _with_prompts(client, answered) if prompts else answered
+
+
+async def _with_prompts(client: httpx.AsyncClient, answered: Timing) -> Timing:
+    """Prompts of growing length until one takes long enough; the last, the first and a small batch count."""
     (least, _), tokens = PROMPT_STEPS[0], 0
     for tokens, most in PROMPT_STEPS:
         # The first prompt of a length builds the engine's graph for it.
         if (await _complete(client, tokens, 1, 0))["prompt_ms"] / 1e3 > most:
             break
-    prompt = await _settled(2, lambda again: _prompt_seconds(client, tokens, again))
+    longest = await _settled(2, lambda again: _prompt_seconds(client, tokens, again))
     short = await _settled(2, lambda again: _prompt_seconds(client, least, again)) if tokens > least else None
     few = await _settled(2, lambda again: _prompt_seconds(client, FEW_TOKENS, again))
-    first = await _token_seconds(client, ANSWER_TOKENS, 0)
-    length = min(max(round(ANSWER_SECONDS / first), ANSWER_TOKENS), MOST_ANSWER_TOKENS)
-    token = await _settled(3, lambda again: _token_seconds(client, length, again))
-    return Timing(token, tokens, prompt, least, short, few)
+    return Timing(answered.token_seconds, tokens, longest, least, short, few)
 
 
 async def _settled(needed: int, once: Callable[[int], Awaitable[float]]) -> float:

@@ -249,6 +249,14 @@ LONG = CalibrationShape("short", WeightFormat.Q4_K, 32, 256, 768, 4, 2)
 MOST_TRIES = 5
 
 
+def test_prompts_are_wanted_of_the_wide_files_only() -> None:
+    found = timings(1e-4, 3e-5, 30e9, 40e9, 4e11)
+    without = {each.name: Timing(found[each.name].token_seconds) for each in (SLIM, SHORT)}
+    assert solve(found | without) == solve(found)
+    with pytest.raises(CalibrationFailed, match="a prompt took no time"):
+        solve(found | {WIDE_Q4.name: Timing(0.01)})
+
+
 async def timed(place: CalibrationPlace, device: str, shape: CalibrationShape) -> Timing:
     async with _file(place, device, shape) as path:
         return await _timing(place, device, path)
@@ -264,6 +272,16 @@ async def test_a_real_engine_takes_longer_for_more(real: CalibrationPlace) -> No
             pytest.skip(f"this machine is busy: {error}") if "busy" in str(error) else pytest.fail(str(error))
     assert is_shorter(*found[-1]), found
     assert list(real.folder.iterdir()) == []
+
+
+async def test_without_prompts_only_answers_are_timed(real: CalibrationPlace) -> None:
+    async with _file(real, "CPU", SHORT) as path:
+        try:
+            found = await _timing(real, "CPU", path, prompts=False)
+        except CalibrationFailed as error:
+            pytest.skip(f"this machine is busy: {error}") if "busy" in str(error) else pytest.fail(str(error))
+    assert found == Timing(found.token_seconds)
+    assert found.token_seconds > 0
 
 
 def is_shorter(one: Timing, other: Timing) -> bool:
