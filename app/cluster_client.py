@@ -39,5 +39,5 @@ class ClusterClient:
         await self._ask("POST", "/leave")
 
     async def measure_link(self, node: NodeId) -> float:
-        """Measure the throughput to a peer in bytes/s. Takes seconds and the whole link."""
+        """Measure the throughput from the node to a peer in bytes/s. Takes seconds and the whole link."""
         return float((await self._ask("POST", f"/peers/{node}/measure", timeout=MEASURE_SECONDS))["throughput"])

@@ -49,7 +49,7 @@ class LogTail(Record):
 
 
 class Measured(Record):
-    """Throughput in bytes/s."""
+    """Throughput from this PC to the peer in bytes/s."""
 
     throughput: float
 
@@ -219,5 +219,5 @@ def _add_cluster(router: APIRouter, node: Node) -> None:
 
     @router.post("/peers/{peer}/measure")
     async def measure(peer: NodeId) -> Measured:
-        """Measure the throughput to a peer; takes seconds and the whole link."""
+        """Measure the throughput to a peer; takes seconds and the whole link, and is refused while a model runs."""
         return Measured(throughput=await node.cluster.measure(peer))

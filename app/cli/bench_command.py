@@ -208,10 +208,14 @@ async def _links(client: NodeClient, status: Status, tell: Tell) -> tuple[LinkFa
     found = []
     for pc in splits.benches(status)[1:]:
         tell(f"link to {pc.name}")
-        throughput = None
+        peer = next((each for each in status.peers if each.node == pc.node), None)
+        throughput = peer.throughput if peer else None
+        # The other way is measured by that PC, when it is idle.
+        back = peer.rate_to(status.node.id) if peer else None
         with contextlib.suppress(CaravanError):
             throughput = await client.cluster.measure_link(pc.node)
-        found.append(LinkFacts(pc=pc.name, round_trip=await _round_trip(client, pc.node), throughput=throughput))
+        trip = await _round_trip(client, pc.node)
+        found.append(LinkFacts(pc=pc.name, round_trip=trip, throughput=throughput, back=back))
     return tuple(found)
 
 

@@ -55,11 +55,12 @@ class PcFacts(Record):
 
 
 class LinkFacts(Record):
-    """The link to one PC: seconds and bytes/s, None where it was not measured."""
+    """The link to one PC: seconds there and back, bytes/s to it and from it, None where it was not measured."""
 
     pc: str
     round_trip: float | None = None
     throughput: float | None = None
+    back: float | None = None
 
 
 class BenchSettings(Record):
@@ -210,9 +211,15 @@ def _pc_lines(report: BenchReport) -> list[str]:
     head = ("PC", "processor", "RAM", "GPUs", "system", "llama.cpp", "Caravan")
     lines = ["## PCs", "", *_table(head, rows), ""]
     if report.links:
-        links = [(each.pc, _told(each.round_trip, 1e3), _told(each.throughput, 1e-6)) for each in report.links]
+        links = [
+            (each.pc, _told(each.round_trip, 1e3), _told(each.throughput, 1e-6), _told(each.back, 1e-6))
+            for each in report.links
+        ]
         own = report.pcs[0].name if report.pcs else "this PC"
-        lines += [*_table((f"link from {own} to", "round trip, ms", "throughput, MB/s"), links), ""]
+        lines += [
+            *_table((f"link from {own} to", "round trip, ms", "throughput to it, MB/s", "from it, MB/s"), links),
+            "",
+        ]
     return lines
 
 

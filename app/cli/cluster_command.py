@@ -157,8 +157,10 @@ def _show_peers(to: Session, found: Status) -> None:
     if not known:
         to.say("This PC is in no cluster yet. `caravan invite` here and `caravan join` on another PC makes one.")
     table = Table(box=None, pad_edge=False)
-    for name in ("PC", "identity", "state", "address", "round trip", "throughput"):
-        table.add_column(name, justify="right" if name in {"round trip", "throughput"} else "left", overflow="fold")
+    for name in ("PC", "identity", "state", "address"):
+        table.add_column(name, overflow="fold")
+    for name in ("round trip", "speed to it", "from it"):
+        table.add_column(name, justify="right", overflow="fold")
     for member in found.members:
         table.add_row(*_row(found, member, known.get(member.node)))
     to.out.print(table)
@@ -174,11 +176,14 @@ def _show_peers(to: Session, found: Status) -> None:
 
 def _row(found: Status, member: MemberInfo, peer: Peer | None) -> tuple[str, ...]:
     if member.node == found.node.id or peer is None:
-        return (found.node.name, member.short_name, "this PC", "-", "-", "-")
+        return (found.node.name, member.short_name, "this PC", "-", "-", "-", "-")
     trip = f"{peer.round_trip * 1000:.2f} ms" if peer.round_trip is not None else "-"
-    speed = f"{words.size(round(peer.throughput))}/s" if peer.throughput is not None else "-"
+    there, back = (
+        f"{words.size(round(rate))}/s" if rate is not None else "-"
+        for rate in (peer.throughput, peer.rate_to(found.node.id))
+    )
     state = REACH_WORDS[peer.reachability]
-    return (peer.called, member.short_name, state, peer.address or "-", trip, speed)
+    return (peer.called, member.short_name, state, peer.address or "-", trip, there, back)
 
 
 def leave(context: typer.Context, as_json: AsJson = False) -> None:

@@ -144,7 +144,7 @@ class DescribedPc(_Described):
 
 
 class DescribedLink(_Described):
-    """The link between two PCs by their names."""
+    """The link between two PCs by their names; `throughput` is of each way."""
 
     between: tuple[Name, Name]
     round_trip: Seconds | None = None
@@ -297,4 +297,4 @@ def _link(link: DescribedLink, names: list[str]) -> LinkMeasure:
     if link.between[0] == link.between[1]:
         raise InputError(f"A link goes from {link.between[0]} to itself.", "Name two PCs.")
     one, other = (NodeId(name) for name in link.between)
-    return LinkMeasure(a=one, b=other, round_trip=link.round_trip, throughput=link.throughput)
+    return LinkMeasure(a=one, b=other, round_trip=link.round_trip, throughput=link.throughput, back=link.throughput)

@@ -28,10 +28,11 @@ from app.cluster.link_process.messages import (
     Measure,
     OpenMouth,
     Order,
+    Refused,
     Report,
     Trust,
 )
-from app.schema.errors import PeerUnreachable
+from app.schema.errors import CaravanError, LinkInUse, LinkUnmeasured, PeerUnreachable
 from app.schema.record import NodeId
 from app.system.ports import LOOPBACK
 from app.system.spawn import Child, ProgramMissing, start_child
@@ -150,8 +151,15 @@ class LinkService:
         await self._ask(Cut(peer=peer))
 
     async def measure(self, peer: NodeId) -> float:
-        """Throughput to a peer in bytes/s, both ways at once. Takes seconds and the whole link."""
-        value = (await self._ask(Measure(peer=peer), MEASURE_SECONDS)).value
+        """Throughput to a peer in bytes/s, the way there alone. Takes seconds and the whole link.
+
+        Raises LinkInUse while something else needs this PC's links or the peer's, LinkUnmeasured when the peer is of
+        an older version, PeerUnreachable.
+        """
+        try:
+            value = (await self._ask(Measure(peer=peer), MEASURE_SECONDS)).value
+        except PeerUnreachable as error:
+            raise _unmeasured(error) from error
         if value is None:
             raise _failed("it measured nothing")
         return value
@@ -244,6 +252,20 @@ class LinkService:
         for waiting in self._waiting.values():
             if not waiting.done():
                 waiting.set_exception(_failed("it ended"))
+
+
+def _unmeasured(error: PeerUnreachable) -> CaravanError:
+    """What it means that no throughput came of it."""
+    if Refused.IN_USE in error.detail:
+        return LinkInUse(
+            "A model or a copy of a file uses the link.", "Measure when nothing runs over it.", error.detail
+        )
+    if Refused.MEASURING in error.detail:
+        return LinkInUse("Another link is being measured.", "Try again in a few seconds.", error.detail)
+    if Refused.OPENING in error.detail:
+        hint = "Update Caravan on that PC, then measure again."
+        return LinkUnmeasured("The other PC has an older Caravan that measures no links one way.", hint, error.detail)
+    return PeerUnreachable("The link could not be measured.", "Wait a few seconds and try again.", error.detail)
 
 
 def _failed(why: str) -> PeerUnreachable:

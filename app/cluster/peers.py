@@ -106,7 +106,7 @@ class Peers:
             watched.prod.set()
 
     def measured(self, node: NodeId, throughput: float) -> None:
-        """The throughput of the link to a peer was measured, in bytes/s."""
+        """The throughput to a peer was measured, in bytes/s."""
         if (watched := self._watched.get(node)) is not None:
             self._set(watched, watched.peer.model_copy(update={"throughput": throughput}))
 

@@ -113,7 +113,7 @@ class ClusterRoom:
         await self._membership.leave()
 
     async def measure(self, node: NodeId) -> float:
-        """Measure the throughput to a peer in bytes/s. Raises NodeNotFound, PeerUnreachable."""
+        """Measure the throughput to a peer, one way, in bytes/s. Raises NodeNotFound, LinkInUse, PeerUnreachable."""
         return await self.link.measure(node)
 
     def link_to(self, node: NodeId) -> PeerLink:

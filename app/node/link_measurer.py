@@ -1,14 +1,16 @@
-"""The service that measures each link's throughput once, while nobody needs it.
+"""The service that measures the throughput to each peer once, while nobody needs the link.
 
-Throughput costs the whole link for a moment, so it waits until nothing runs or loads anywhere in the cluster. The round
-trip is measured all the time by the link process itself.
+Throughput costs the whole link for a moment, so it waits until nothing runs or loads anywhere in the cluster. Each PC
+measures what it sends: a head sends its workers their weights, so that is the way a load takes. The round trip is
+measured all the time by the link process itself.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from app.schema.errors import CaravanError
+from app.schema.download import ACTIVE_PHASES
+from app.schema.errors import CaravanError, LinkInUse
 from app.schema.instance import InstanceState
 from app.schema.node import Reachability, Status
 from app.schema.record import NodeId
@@ -18,8 +20,11 @@ logger = logging.getLogger("caravan.node.link_measurer")
 QUIET_SECONDS = 5.0
 """How long nothing must have run before a link is measured."""
 
-RETRY_SECONDS = 300.0
-"""After a measurement that failed."""
+PATIENCE_SECONDS = 60.0
+"""After so much quiet a PC no longer waits for a peer that should measure first."""
+
+RETRY_SECONDS, IN_USE_SECONDS = 300.0, 30.0
+"""After a measurement that failed, and after one that a link in use did not allow."""
 
 LOOK_SECONDS = 1.0
 
@@ -29,7 +34,7 @@ _ENDED = frozenset({InstanceState.STOPPED, InstanceState.FAILED})
 class LinkMeasurer:
     """Measures the links to peers, one at a time. `measure` takes seconds and raises CaravanError.
 
-    Of two PCs only the one with the smaller identity measures: the figure is of both ways at once.
+    Of two PCs the one with the smaller identity measures first, so that the two ways do not disturb each other.
     """
 
     def __init__(
@@ -51,7 +56,7 @@ class LinkMeasurer:
             looks += 1
             status = self._status()
             quiet = quiet + LOOK_SECONDS if is_quiet(status) else 0.0
-            found = unmeasured(status)
+            found = unmeasured(status, is_patient=quiet < PATIENCE_SECONDS)
             node = next((each for each in found if looks >= self._failed.get(each, 0)), None)
             if node is not None and quiet >= QUIET_SECONDS:
                 await self._try(node, looks)
@@ -60,22 +65,27 @@ class LinkMeasurer:
         try:
             throughput = await self._measure(node)
         except CaravanError as error:
-            self._failed[node] = looks + round(RETRY_SECONDS / LOOK_SECONDS)
+            wait = IN_USE_SECONDS if isinstance(error, LinkInUse) else RETRY_SECONDS
+            self._failed[node] = looks + round(wait / LOOK_SECONDS)
             logger.info("the link to %s could not be measured: %s", node[:8], error.sentence)
         else:
-            logger.info("the link to %s carries %.0f MB/s", node[:8], throughput / 1e6)
+            logger.info("the link carries %.1f MB/s to %s", throughput / 1e6, node[:8])
 
 
 def is_quiet(status: Status) -> bool:
-    """PURE: whether nothing runs or loads on any PC that is known."""
+    """PURE: whether nothing runs or loads on any PC that is known, and nothing is downloaded here."""
     leases = (peer.report.leases for peer in status.peers if peer.report is not None)
-    return all(each.state in _ENDED for each in status.all_instances) and not status.leases and not any(leases)
+    runs = any(each.state not in _ENDED for each in status.all_instances) or bool(status.leases) or any(leases)
+    return not runs and all(each.phase not in ACTIVE_PHASES for each in status.downloads)
 
 
-def unmeasured(status: Status) -> tuple[NodeId, ...]:
-    """PURE: the peers whose link this node should measure now."""
+def unmeasured(status: Status, *, is_patient: bool = True) -> tuple[NodeId, ...]:
+    """PURE: the peers to which this node should measure its way now."""
+    own = status.node.id
     return tuple(
         peer.node
         for peer in status.peers
-        if peer.reachability is Reachability.ALIVE and peer.throughput is None and status.node.id < peer.node
+        if peer.reachability is Reachability.ALIVE
+        and peer.throughput is None
+        and (own < peer.node or peer.rate_to(own) is not None or not is_patient)
     )

@@ -113,7 +113,10 @@ class LinkRoom:
         return self._connected.get(node) or None
 
     async def measure(self, node: NodeId) -> float:
-        """Measure the throughput to a peer in bytes/s; takes seconds and the whole link. Raises PeerUnreachable."""
+        """Measure the throughput to a peer, one way, in bytes/s; takes seconds and the whole link.
+
+        Raises NodeNotFound, LinkInUse, PeerUnreachable.
+        """
         self.peers.link_to(node)
         throughput = await self.service.measure(node)
         self.peers.measured(node, throughput)

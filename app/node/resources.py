@@ -9,7 +9,7 @@ from app.schema.hardware import Accelerator, HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus
 from app.schema.model import EncoderShape, ModelFile, ModelPart
 from app.schema.node import NodeInfo, Peer, PeerReport, Reachability, Status
-from app.schema.plan import CPU_DEVICE, ClusterView, DeviceResources, LinkMeasure, NodeResources, Plan
+from app.schema.plan import CPU_DEVICE, FASTEST_LINK, ClusterView, DeviceResources, LinkMeasure, NodeResources, Plan
 from app.schema.record import NodeId
 
 
@@ -138,33 +138,42 @@ def with_encoders(view: ClusterView, encoders: Mapping[NodeId, EncoderShape]) ->
 
 
 def own_links(status: Status) -> tuple[LinkMeasure, ...]:
-    """The links from this node, as far as they are measured. A throughput that only the other end measured counts."""
+    """The links from this node, as far as they are measured: what it sends by itself, what comes back by the peers."""
     return tuple(
         LinkMeasure(
             a=status.node.id,
             b=peer.node,
             round_trip=peer.round_trip,
-            throughput=peer.throughput or _told_by(peer, status.node.id),
+            throughput=peer.throughput,
+            back=peer.rate_to(status.node.id),
         )
         for peer in status.peers
     )
 
 
-def _told_by(peer: Peer, own: NodeId) -> float | None:
-    links = peer.report.links if peer.report is not None else ()
-    return next((link.throughput for link in links if link.b == own and link.a == peer.node), None)
+def _plausible(rate: float | None) -> float | None:
+    """What a peer told, None when no network is that fast."""
+    return rate if rate is not None and rate <= FASTEST_LINK else None
 
 
 def links_of(status: Status) -> tuple[LinkMeasure, ...]:
     """Every link of the cluster that this node knows: its own, and those that its peers tell of between each other."""
-    own = own_links(status)
-    told = (
-        link for peer in status.peers if peer.report is not None for link in peer.report.links if link.a == peer.node
-    )
-    known = {frozenset((link.a, link.b)): link for link in own}
-    for link in told:
-        known.setdefault(frozenset((link.a, link.b)), link)
+    known = {frozenset((link.a, link.b)): link for link in own_links(status)}
+    for peer in status.peers:
+        for link in peer.report.links if peer.report is not None else ():
+            if link.a == peer.node and status.node.id != link.b:
+                pair = frozenset((link.a, link.b))
+                known[pair] = _joined(known.get(pair), link)
     return tuple(known.values())
+
+
+def _joined(known: LinkMeasure | None, told: LinkMeasure) -> LinkMeasure:
+    """A link between two peers by what both tell; of each way the word of its sender counts."""
+    rate = _plausible(told.throughput)
+    if known is None:
+        return told.model_copy(update={"throughput": rate, "back": _plausible(told.back)})
+    trip = told.round_trip if known.round_trip is None else known.round_trip
+    return known.model_copy(update={"round_trip": trip, "back": rate or known.back})
 
 
 def with_model(

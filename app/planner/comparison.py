@@ -178,7 +178,8 @@ def _slower(question: Question, search: Search, placement: Placement, candidate:
 
 
 def _what_slows(hop: Hop, link: LinkMeasure | None, step: float) -> tuple[str, bool]:
-    """What makes a link slow in a step, its bytes or its round trip, and whether that was measured."""
+    """What makes a link slow in a step, its slower way or its round trip, and whether that was measured."""
     by_bytes = step > 2 * hop.seconds(1, 0)
-    measured = link and (link.throughput if by_bytes else link.round_trip)
-    return sentences.throughput(hop.throughput) if by_bytes else sentences.seconds(hop.round_trip), measured is not None
+    measured = link and ((link.throughput or link.back) if by_bytes else link.round_trip)
+    told = sentences.throughput(min(hop.throughput, hop.back)) if by_bytes else sentences.seconds(hop.round_trip)
+    return told, measured is not None

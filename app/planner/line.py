@@ -194,7 +194,7 @@ class Ground:
     def _hop(self, head: Candidate, offer: Offer) -> Hop | None:
         if offer.node.node == head.node.node:
             return None
-        return hop_of(self._links.get(frozenset((head.node.node, offer.node.node))))
+        return hop_of(self._links.get(frozenset((head.node.node, offer.node.node))), head.node.node)
 
     def _stop(self, priced: "_Priced", pipelined: bool, beside: int = 0) -> Stop:
         """A stop; `beside` are the bytes of the embedding table and the like that lie there too."""

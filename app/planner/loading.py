@@ -45,7 +45,7 @@ class Transfer:
 
     @property
     def sending(self) -> float:
-        """Seconds of what must go over the link. What answers taught of it is no matter of its throughput."""
+        """Seconds of what must go from the head to the worker. What answers taught of the link is no matter of it."""
         return (self.count - self.kept) / self.hop.throughput
 
     def seconds(self, read_rate: float) -> float:

@@ -10,6 +10,7 @@ from itertools import accumulate
 from app.planner.memory import F16_BYTES, F32_BYTES, MICRO_BATCH, cell_bytes, is_sliding, padded, sliding_cells
 from app.schema.model import ModelShape
 from app.schema.plan import DeviceResources, KvType, LinkMeasure, PlanRequest, Preference
+from app.schema.record import NodeId
 from app.schema.speed import FEW_TOKENS
 
 DEFAULT_PROMPT = 1000
@@ -106,16 +107,16 @@ class BlockWork:
 class Work:
     """What a model asks of whoever computes it, for one mix. `blocks[i]` is the kind of block i, an index into `kinds`.
 
-    `hop_*` are bytes over the link of a remote stage, both ways: per decode step and per prompt. `logits` is what comes
-    back per step when the output layer is remote; one prompt brings it back once.
+    `hop_*` are bytes over the link of a remote stage, there and back: per decode step and per prompt. `logits` is what
+    comes back per step when the output layer is remote; one prompt brings it back once.
     """
 
     mix: Mix
     kinds: tuple[BlockWork, ...]
     blocks: tuple[int, ...]
     output: BlockWork
-    hop_step: float
-    hop_prompt: float
+    hop_step: tuple[float, float]
+    hop_prompt: tuple[float, float]
     logits: float
 
 
@@ -124,7 +125,7 @@ def work_of(shape: ModelShape, mix: Mix, kv_type: KvType, tokens: int = 1) -> Wo
 
     `tokens` is how many of each slot one step takes: more than one when guesses are checked.
 
-    Bytes per hop, as measured on b11434: activations both ways, and the f16 attention mask.
+    Bytes per hop, as measured on b11434: activations both ways, and the f16 attention mask to the worker.
     """
     width, taken = (shape.embedding_length or 0) * F32_BYTES, mix.slots * tokens
     cells = padded(mix.prompt + mix.answer // 2)
@@ -139,8 +140,8 @@ def work_of(shape: ModelShape, mix: Mix, kv_type: KvType, tokens: int = 1) -> Wo
         kinds=tuple(numbers),
         blocks=tuple(numbers[work] for work in works),
         output=_output_work(shape, taken, per_byte),
-        hop_step=taken * (2.0 * width + cells * F16_BYTES * masks),
-        hop_prompt=2.0 * width * mix.prompt + mask,
+        hop_step=(float(taken * (width + cells * F16_BYTES * masks)), float(taken * width)),
+        hop_prompt=(float(width * mix.prompt + mask), float(width * mix.prompt)),
         logits=float((shape.vocabulary or 0) * F32_BYTES * taken),
     )
 
@@ -259,26 +260,34 @@ def repacked_pace(device: DeviceResources) -> Pace | None:
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """The link from the head to a worker: seconds of a round trip, bytes/s, and the factor learned so far."""
+    """The link from the head to a worker: seconds of a round trip, bytes/s to the worker (`throughput`: the way that
+    weights take) and `back` to the head, and the factor learned so far.
+    """
 
     round_trip: float
     throughput: float
+    back: float
     is_measured: bool
     correction: float
 
-    def seconds(self, trips: int, count: float) -> float:
-        """Time for that many round trips and bytes."""
-        return (trips * self.round_trip + count / self.throughput) * self.correction
+    def seconds(self, trips: int, there: float, back: float = 0.0) -> float:
+        """Time for that many round trips, and bytes each way: what a worker answers waits for what it was sent."""
+        return (trips * self.round_trip + there / self.throughput + back / self.back) * self.correction
 
 
-def hop_of(link: LinkMeasure | None) -> Hop:
-    """The hop over a link: measured where it is, else gigabit Ethernet."""
+def hop_of(link: LinkMeasure | None, head: NodeId) -> Hop:
+    """The hop over a link from the end that is the head: measured where it is, else gigabit Ethernet.
+
+    A way that nobody measured counts as fast as the other one.
+    """
     if link is None:
-        return Hop(LINK_ROUND_TRIP, LINK_THROUGHPUT, False, 1.0)
+        return Hop(LINK_ROUND_TRIP, LINK_THROUGHPUT, LINK_THROUGHPUT, False, 1.0)
+    there, back = link.rate_from(head), link.rate_from(link.b if head == link.a else link.a)
     return Hop(
         round_trip=LINK_ROUND_TRIP if link.round_trip is None else link.round_trip,
-        throughput=link.throughput or LINK_THROUGHPUT,
-        is_measured=link.round_trip is not None and link.throughput is not None,
+        throughput=there or back or LINK_THROUGHPUT,
+        back=back or there or LINK_THROUGHPUT,
+        is_measured=link.round_trip is not None and there is not None,
         correction=link.correction or 1.0,
     )
 
@@ -375,9 +384,9 @@ class StageCost:
 
 def stage_cost(work: Work, times: BlockTimes, hop: Hop | None, spill: Spill | None = None) -> StageCost:
     """What a device costs behind that hop (None on the head)."""
-    logits = hop.seconds(0, work.logits) if hop else 0.0
-    hop_step = hop.seconds(1, work.hop_step) if hop else 0.0
-    hop_prompt = hop.seconds(work.mix.batches + PROMPT_ROUND_TRIPS, work.hop_prompt) if hop else 0.0
+    logits = hop.seconds(0, 0.0, work.logits) if hop else 0.0
+    hop_step = hop.seconds(1, *work.hop_step) if hop else 0.0
+    hop_prompt = hop.seconds(work.mix.batches + PROMPT_ROUND_TRIPS, *work.hop_prompt) if hop else 0.0
     return StageCost(
         times=times,
         spill=spill,

@@ -16,6 +16,7 @@ CaravanError
 +- LaunchError           LeaseRefused, WorkerFailed, WorkerLost, HeadFailed, OutOfMemory, PortInUse, LaunchStalled,
 |                        LaunchCancelled, UnknownArchitecture
 +- PeerUnreachable       a peer does not answer
++- LinkUnmeasured        no throughput, as a peer is too old (below it: LinkInUse, for the moment)
 +- NodeError             NodeNotRunning, NodeStarting, NodeAlreadyRunning, ApiPortBusy, DataFolderUnusable
 """
 
@@ -223,6 +224,19 @@ class ModelBusy(CaravanError):
 
     code = "model_busy"
     status = 409
+
+
+class LinkUnmeasured(CaravanError):
+    """A link cannot be measured: its other end knows no such measurement."""
+
+    code = "link_unmeasured"
+    status = 409
+
+
+class LinkInUse(LinkUnmeasured):
+    """A link cannot be measured while a model, a copy or another measurement needs it."""
+
+    code = "link_in_use"
 
 
 class TooManyWaiting(CaravanError):

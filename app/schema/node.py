@@ -12,7 +12,7 @@ from app.schema.hardware import HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceState, InstanceStatus, LastLaunch, Lease
 from app.schema.memory import MemoryExcess
 from app.schema.model import ModelPart
-from app.schema.plan import DeviceResources, LinkMeasure
+from app.schema.plan import FASTEST_LINK, DeviceResources, LinkMeasure
 from app.schema.record import ModelId, NodeId, Record
 from app.schema.settings import Settings
 from app.schema.sighting import Sighting
@@ -68,8 +68,8 @@ class Peer(Record):
     """Another member of the cluster as this node sees it. `name` is what it was called when it joined.
 
     `address` is where the link reaches it (`host:port`), None while it does not. `round_trip` and `round_trip_p95` are
-    the link's in seconds (median and 95th percentile of the last minutes), `throughput` its bytes/s when it was
-    measured.
+    the link's in seconds (median and 95th percentile of the last minutes), `throughput` the bytes/s from this node to
+    the peer when they were measured.
     """
 
     node: NodeId
@@ -86,6 +86,12 @@ class Peer(Record):
     def called(self) -> str:
         """What the PC is called now, or when it joined."""
         return self.report.node.name if self.report is not None else self.name
+
+    def rate_to(self, node: NodeId) -> float | None:
+        """Bytes/s from the peer to another node, as the peer measured them; None also when no network is so fast."""
+        links = self.report.links if self.report is not None else ()
+        told = next((link.throughput for link in links if link.a == self.node and link.b == node), None)
+        return told if told is not None and told <= FASTEST_LINK else None
 
 
 class CatalogueStatus(Record):

@@ -15,6 +15,9 @@ CPU_DEVICE = "CPU"
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+FASTEST_LINK = 12.5e9
+"""Bytes/s of 100 Gbit/s Ethernet: no measured link counts as faster."""
+
 
 class KvType(StrEnum):
     """Element type of the KV cache, by the engine's names."""
@@ -112,7 +115,8 @@ class NodeResources(Record):
 
 
 class LinkMeasure(Record):
-    """A measured link between two nodes: `round_trip` in seconds, `throughput` in bytes/s.
+    """A measured link between two nodes: `round_trip` in seconds, `throughput` in bytes/s from `a` to `b`, `back` from
+    `b` to `a`, each measured by the end that sends.
 
     `correction` is how many times longer it took in earlier runs than predicted, None until there was one.
     """
@@ -121,7 +125,12 @@ class LinkMeasure(Record):
     b: NodeId
     round_trip: Seconds | None = None
     throughput: Rate | None = None
+    back: Rate | None = None
     correction: Rate | None = None
+
+    def rate_from(self, sender: NodeId) -> float | None:
+        """Bytes/s from one of its ends to the other, None where that was not measured."""
+        return self.throughput if sender == self.a else self.back
 
 
 class ClusterView(Record):

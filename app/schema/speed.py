@@ -102,8 +102,9 @@ class Correction(Record):
 
 
 class CorrectionBook(Record):
-    """The file of what past runs taught."""
+    """The file of what past runs taught. `is_one_way`: when its loads were predicted, links were measured one way."""
 
+    is_one_way: bool = False
     corrections: tuple[Correction, ...] = ()
     mix: Mix = Mix()
 

@@ -13,7 +13,7 @@ from app.schema.hardware import (
 )
 from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.node import HealthWarning, NodeInfo, Peer, PeerReport, Reachability, Status
-from app.schema.plan import KvType, Plan, Prediction, Role, Stage
+from app.schema.plan import KvType, LinkMeasure, Plan, Prediction, Role, Stage
 from app.schema.record import InstanceId, ModelId, NodeId
 from app.schema.settings import Settings
 from app.schema.sighting import Sighting
@@ -92,6 +92,7 @@ def peer(
     adapter: str = "Ethernet",
     round_trip: float | None = 0.0004,
     throughput: float | None = 117e6,
+    back: float | None = None,
     reachability: Reachability = Reachability.ALIVE,
     problem: str | None = None,
 ) -> Peer:
@@ -102,6 +103,7 @@ def peer(
         hardware=hardware(name, gpus, ram, address, adapter),
         load=load(used, warmth, ram * 0.3, ram),
         engine=EngineStatus(build=BUILD),
+        links=(LinkMeasure(a=node_id(number), b=node_id(1), throughput=back),),
     )
     is_there = reachability is not Reachability.LOST
     return Peer(
@@ -194,7 +196,7 @@ def home() -> Status:
         peer(2, "LIVING ROOM", (("NVIDIA GeForce RTX 3060", 12),), (8.8,)),
         peer(
             3, "LAPTOP", (("NVIDIA GeForce RTX 3050 Laptop GPU", 4),), (0.7,), ram=16, adapter="Wi-Fi",
-            round_trip=0.009, throughput=24e6,
+            round_trip=0.009, throughput=24e6, back=11e6,
         ),
     )  # fmt: skip
     return alone().model_copy(

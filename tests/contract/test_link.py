@@ -1,6 +1,7 @@
 """Two link processes as programs: HTTP and RPC pass between two PCs that trust each other, and end when they must."""
 
 import asyncio
+import base64
 import contextlib
 import os
 import socket
@@ -16,12 +17,16 @@ from fastapi import FastAPI, Request
 
 from app.api.peer_protocol import PEER_KEY, peer_protocol
 from app.cluster.link import TunnelLink
+from app.cluster.link_process.messages import LinkPeer, Report
 from app.cluster.link_service import SILENT_LOOKS
-from app.schema.errors import PeerUnreachable
+from app.identity.certificate import load_or_create
+from app.identity.contexts import Contexts
+from app.schema.errors import LinkInUse, LinkUnmeasured, PeerUnreachable
 from app.schema.node import NodeInfo, PeerReport
+from app.schema.plan import FASTEST_LINK
 from app.schema.record import NodeId
 from app.system.ports import bind_loopback
-from tests.link_bed import SECRET, Pc, echo, running_pc, server, two_pcs, until
+from tests.link_bed import SECRET, Handler, Pc, echo, running_pc, server, two_pcs, until
 from tests.link_engine import ask, llama_server, rpc_server
 
 HELLO = b"\x0e" + (24).to_bytes(8, "little") + bytes(24)
@@ -104,7 +109,104 @@ async def test_a_worker_is_reached_with_its_ticket_and_bulk_passes_whole(tmp_pat
         async with asyncio.timeout(120):
             assert await reader.readexactly(len(sent)) == sent
         writer.close()
-        assert await one.service.measure(two.node) > 1e5
+
+
+async def test_two_that_measure_each_other_at_once_both_get_their_rate(tmp_path: Path) -> None:
+    async with two_pcs(tmp_path) as (one, two):
+        await two.service.trust((one.here(),))
+        rates = await asyncio.gather(one.service.measure(two.node), two.service.measure(one.node))
+        assert all(0 < rate <= FASTEST_LINK for rate in rates)
+
+
+async def test_no_link_is_measured_while_a_model_uses_one(tmp_path: Path) -> None:
+    async with server(echo) as worker, two_pcs(tmp_path) as (one, two):
+        await two.service.trust((one.here(),))
+        ticket = await two.service.add_ticket(one.node, worker)
+        for sender, receiver in ((one, two), (two, one)):
+            with pytest.raises(LinkInUse, match="uses the link"):
+                await sender.service.measure(receiver.node)
+        mouth = await one.service.open_mouth(two.node, ticket)
+        await two.service.drop_ticket(ticket)
+        for sender, receiver in ((one, two), (two, one)):
+            with pytest.raises(LinkInUse, match="uses the link"):
+                await sender.service.measure(receiver.node)
+        await one.service.close_mouth(mouth)
+        assert await one.service.measure(two.node) > 0
+        for pc, other in ((one, two), (two, one)):
+            assert await problem(pc, other.node) is None
+
+
+async def problem(pc: Pc, peer: NodeId) -> str | None:
+    """What is wrong with a link by the next report."""
+    before = len(pc.events)
+    await until(lambda: any(isinstance(each, Report) for each in pc.events[before:]), 10)
+    link = pc.link(peer)
+    assert link is not None
+    return link.problem
+
+
+@asynccontextmanager
+async def measures_with(folder: Path, bulk: Handler) -> AsyncIterator[tuple[Pc, NodeId]]:
+    """A PC, and the peer it trusts: a program that treats `open bulk` like that."""
+    for name in ("peer", "own"):
+        (folder / name).mkdir()
+    peer = await asyncio.to_thread(load_or_create, folder / "peer")
+    contexts = Contexts(peer)
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(task)
+        with suppress(OSError):
+            if await reader.readline() == b"open bulk\n":
+                await bulk(reader, writer)
+            else:
+                writer.write(b"ready\n")
+                await echo(reader, writer)
+        writer.close()
+
+    async with running_pc(folder / "own") as own:
+        await asyncio.to_thread(contexts.trust, [own.identity.certificate])
+        listening = await asyncio.start_server(answer, sock=bind_loopback(0), ssl=contexts.listening())
+        host, port = listening.sockets[0].getsockname()
+        certificate = base64.b64encode(peer.certificate).decode()
+        known = LinkPeer(node=peer.node, certificate=certificate, addresses=(f"{host}:{port}",))
+        await own.service.trust((known,))
+        yield own, peer.node
+        await own.service.trust(())
+        listening.close()
+        await asyncio.gather(*tasks)
+
+
+async def test_a_launch_ends_a_measurement_at_once(tmp_path: Path) -> None:
+    began = asyncio.Event()
+
+    async def acknowledges_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"ready\n")
+        await reader.readexactly(8)
+        began.set()
+        # Without the launch this would be told as a peer that takes too long.
+        while await reader.read(1 << 16):
+            continue
+
+    async with measures_with(tmp_path, acknowledges_nothing) as (pc, peer):
+        measuring = asyncio.create_task(pc.service.measure(peer))
+        await began.wait()
+        await pc.service.open_mouth(peer, "0" * 32)
+        with pytest.raises(LinkInUse, match="uses the link"):
+            await measuring
+
+
+async def test_a_peer_of_an_older_version_is_not_measured_and_no_problem(tmp_path: Path) -> None:
+    async def knows_no_bulk(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"refused no proper opening line\n")
+
+    async with measures_with(tmp_path, knows_no_bulk) as (pc, peer):
+        with pytest.raises(LinkUnmeasured, match="older Caravan"):
+            await pc.service.measure(peer)
+        assert await problem(pc, peer) is None
 
 
 async def test_a_removed_peer_is_cut_at_once(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_every_card_says_everything_in_words(shown: Shown) -> None:
     views = {view.accessibleName(): view.accessibleDescription() for view in shown.page.canvas.views.values()}
     assert set(views) == {"WORKSHOP", "LAPTOP", "LIVING ROOM"}
     assert "RTX 4090 24 GB: weights 13.4 GB, KV 3 GB" in views["WORKSHOP"]
-    assert "Wi-Fi · 192 Mbit/s · 9 ms" in views["LAPTOP"]
+    assert "Wi-Fi · 192 Mbit/s, 88 Mbit/s back · 9 ms" in views["LAPTOP"]
     assert "layers 1–20" in views["LIVING ROOM"]
 
 

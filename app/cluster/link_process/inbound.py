@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from app.cluster.link_process.admission import HalfOpen, TokenBuckets
 from app.cluster.link_process.links import STREAMS_PER_PEER, Link, Links, Refusals
+from app.cluster.link_process.measuring import Turn
 from app.cluster.link_process.messages import Listening, Refused
 from app.cluster.link_process.opening import LINE_LIMIT, READY, Opening, parse_opening, preface, refusal
 from app.cluster.link_process.rpc_frames import RpcFrames
@@ -47,8 +48,9 @@ class Door:
 class Inbound:
     """Accepts, checks and joins the streams of peers."""
 
-    def __init__(self, door: Door, links: Links, tickets: Tickets, refusals: Refusals) -> None:
+    def __init__(self, door: Door, links: Links, tickets: Tickets, refusals: Refusals, turn: Turn) -> None:
         self._door = door
+        self._turn = turn
         self._links = links
         self._tickets = tickets
         self._refusals = refusals
@@ -172,6 +174,12 @@ class Inbound:
         if opening.purpose == "ping":
             wire.write(READY)
             wire.echo()
+        elif opening.purpose == "bulk":
+            refused = self._turn.take()
+            if refused is not None:
+                raise Denied(refused)
+            wire.write(READY)
+            self._turn.receive(wire)
         elif opening.ticket is None:
             local = await _local(self._door.node_port)
             local.write(preface(self._door.node_secret, link.peer.node))

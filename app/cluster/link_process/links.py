@@ -78,6 +78,10 @@ class Links:
         """How all links are now."""
         return tuple(link.state() for link in self._links.values())
 
+    def total(self) -> int:
+        """Bytes that passed so far over all links together, without pings and measurements."""
+        return sum(link.sent.total + link.received.total for link in self._links.values())
+
     def get(self, node: NodeId) -> Link | None:
         """The link to a peer, None when it is not trusted."""
         return self._links.get(node)

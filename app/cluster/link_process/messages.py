@@ -99,7 +99,7 @@ class Cut(Record):
 
 
 class Measure(Record):
-    """Measure the throughput to a peer with 16 MiB there and back. Answered with bytes/s."""
+    """Measure the throughput to a peer, the way there alone. Answered with bytes/s."""
 
     kind: Literal["measure"] = "measure"
     peer: NodeId
@@ -136,6 +136,8 @@ class Refused(StrEnum):
     TICKET = "unknown ticket, or another peer's"
     STREAMS = "too many streams at once"
     LOCAL = "the local program does not answer"
+    MEASURING = "another link is being measured"
+    IN_USE = "the link is in use"
     FRAME = "a forbidden or malformed RPC command"
 
 

@@ -40,6 +40,11 @@ class Mouths:
         self._dialler = dialler
         self._mouths: dict[int, tuple[_Mouth, asyncio.Task[None]]] = {}
 
+    @property
+    def lead_to_workers(self) -> bool:
+        """Whether a model here has layers on another PC."""
+        return any(mouth.order.ticket is not None for mouth, _ in self._mouths.values())
+
     def open(self, order: OpenMouth) -> int:
         """Open a mouth and return its port. Raises OSError when the wanted port is taken."""
         listener = bind_loopback(order.port)

@@ -1,6 +1,6 @@
 """PURE: the few bytes that stand before a stream: the opening line, its answer, the preface, a request's key.
 
-dialling peer:   open node | open ping | open rpc TICKET       one line, first thing after TLS
+dialling peer:   open node | open ping | open bulk | open rpc TICKET       one line, first thing after TLS
 answering peer:  ready | refused REASON                        one line; bytes flow after `ready`
 towards our own node, before the HTTP of a peer:  caravan-peer SECRET NODE-ID
 """
@@ -22,14 +22,14 @@ HEAD_LIMIT = 16 << 10
 
 READY = b"ready\n"
 
-_OPENING = re.compile(rb"open (?:(node|ping)|rpc ([0-9a-f]{32}))\n")
+_OPENING = re.compile(rb"open (?:(node|ping|bulk)|rpc ([0-9a-f]{32}))\n")
 _PREFACE = re.compile(rb"caravan-peer ([0-9a-zA-Z_-]{16,128}) ([0-9a-f]{64})\n")
 _REFUSED = re.compile(rb"refused ([ -~]{1,200})\n")
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What a stream is for: `node` (HTTP), `ping` (bytes come back), or `rpc` with its ticket."""
+    """What a stream is for: `node` (HTTP), `ping` (bytes come back), `bulk` (counted), or `rpc` with its ticket."""
 
     purpose: str
     ticket: str | None = None
@@ -46,6 +46,7 @@ class Opening:
 
 NODE = Opening("node")
 PING = Opening("ping")
+BULK = Opening("bulk")
 
 
 def parse_opening(line: bytes, alpn: str) -> Opening | None:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 
 from app.cluster.link_process.links import Link, Links
-from app.cluster.link_process.opening import LINE_LIMIT, Opening, parse_answer
+from app.cluster.link_process.opening import BULK, LINE_LIMIT, Opening, parse_answer
 from app.cluster.link_process.security import Security
 from app.cluster.link_process.wire import SHUTDOWN_SECONDS, Wire, WireEnded
 from app.schema.errors import CaravanError
@@ -39,7 +39,10 @@ class Dialler:
         self._links = links
 
     async def dial(self, node: NodeId, opening: Opening) -> tuple[Link, Wire]:
-        """A stream that the peer answered `ready`; nobody reads from it yet. Raises DialFailed."""
+        """A stream that the peer answered `ready`; nobody reads from it yet. Raises DialFailed.
+
+        Whoever takes no part in a measurement is no problem of the link.
+        """
         link = self._links.get(node)
         if link is None:
             raise DialFailed("it is not trusted")
@@ -47,7 +50,8 @@ class Dialler:
             wire = await self._connect(link, opening)
             await self._open(link, wire, opening)
         except DialFailed as failure:
-            link.problem = str(failure)
+            if opening != BULK:
+                link.problem = str(failure)
             raise
         link.problem = None
         return link, wire

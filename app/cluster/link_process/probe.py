@@ -20,10 +20,6 @@ PING_DEADLINE = 6.0
 
 SLOWEST_RETRY_SECONDS = 15.0
 
-MEASURE_BYTES = 16 << 20
-MEASURE_SECONDS = 20.0
-_CHUNK = bytes(1 << 18)
-
 
 class Echo:
     """Sends bytes on an echo stream and waits until as many came back."""
@@ -74,15 +70,5 @@ async def _ping(link: Link, wire: Wire) -> None:
         for number in range(1 << 62):
             link.round_trips.append(await echo.there_and_back([bytes(PING_BYTES)], PING_DEADLINE))
             await asyncio.sleep(FIRST_PING_SECONDS if number < FIRST_PINGS else PING_SECONDS)
-    finally:
-        wire.abort()
-
-
-async def throughput(dialler: Dialler, node: NodeId) -> float:
-    """Bytes/s when 16 MiB go there and come back at once. Raises DialFailed or TimeoutError."""
-    _, wire = await dialler.dial(node, PING)
-    try:
-        chunks = [_CHUNK] * (MEASURE_BYTES // len(_CHUNK))
-        return MEASURE_BYTES / await Echo(wire).there_and_back(chunks, MEASURE_SECONDS)
     finally:
         wire.abort()

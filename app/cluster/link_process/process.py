@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from app.cluster.link_process.inbound import Door, Inbound
 from app.cluster.link_process.links import Links, Refusals
+from app.cluster.link_process.measuring import Traffic, Turn, throughput
 from app.cluster.link_process.messages import (
     AddTicket,
     Answered,
@@ -25,7 +26,7 @@ from app.cluster.link_process.messages import (
 )
 from app.cluster.link_process.mouths import Mouths
 from app.cluster.link_process.outbound import DialFailed, Dialler
-from app.cluster.link_process.probe import probe, throughput
+from app.cluster.link_process.probe import probe
 from app.cluster.link_process.security import LoadSecurity, Security
 from app.cluster.link_process.tickets import Tickets
 from app.schema.errors import CaravanError
@@ -47,6 +48,8 @@ class LinkProcess:
         self._links = Links(lambda state: tell(LinkChanged(link=state)))
         self._tickets = Tickets()
         self._refusals = Refusals()
+        self._traffic = Traffic(self._links.total)
+        self._turn = Turn(self._is_in_use)
         self._parts: _Parts | None = None
 
     async def run(self, orders: asyncio.Queue[Order | None]) -> None:
@@ -87,7 +90,7 @@ class LinkProcess:
         security = await asyncio.to_thread(self._load, begin.identity)
         context = await asyncio.to_thread(security.contexts.listening)
         door = Door(context, security.verified_peer, begin.node_port, begin.secret)
-        inbound = Inbound(door, self._links, self._tickets, self._refusals)
+        inbound = Inbound(door, self._links, self._tickets, self._refusals, self._turn)
         self._parts = _Parts(security, inbound, Dialler(security, self._links))
 
     async def _perform(self, command: Command, parts: "_Parts") -> dict[str, object]:
@@ -98,20 +101,29 @@ class LinkProcess:
                 await parts.trust(command, self._links)
             case AddTicket():
                 self._tickets.add(command)
+                self._turn.interrupt()
             case DropTicket():
                 self._tickets.drop(command.ticket)
             case OpenMouth():
+                if command.ticket is not None:
+                    self._turn.interrupt()
                 return {"port": parts.mouths.open(command)}
             case CloseMouth():
                 await parts.mouths.close(command.port)
             case Cut():
                 self._links.cut(command.peer)
             case Measure():
-                return {"value": await throughput(parts.dialler, command.peer)}
+                return {"value": await throughput(parts.dialler, command.peer, self._turn)}
         return {}
+
+    def _is_in_use(self) -> bool:
+        """Whether a model's bytes go from or to here, or are about to, or a file is copied."""
+        leads = self._parts is not None and self._parts.mouths.lead_to_workers
+        return leads or self._tickets.any or self._traffic.is_heavy
 
     async def _report(self) -> None:
         while True:
+            self._traffic.look()
             self._tell(Report(links=self._links.states(), refused=dict(self._refusals.counts)))
             await asyncio.sleep(REPORT_SECONDS)
 

@@ -25,6 +25,11 @@ class Tickets:
     def __init__(self) -> None:
         self._tickets: dict[str, Ticket] = {}
 
+    @property
+    def any(self) -> bool:
+        """Whether some peer may reach a worker here: it serves, or is about to."""
+        return bool(self._tickets)
+
     def add(self, order: AddTicket) -> None:
         """Make a ticket valid; one of the same name ends first."""
         self.drop(order.ticket)

@@ -44,6 +44,8 @@ class Wire(asyncio.Protocol):
         self._lost = False
         self._finishing: asyncio.TimerHandle | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._room = asyncio.Event()
+        self._room.set()
         self._forward: Callable[[bytes], object] | None = None
         self._source: Wire | None = None
         self._at_end: Callable[[], None] | None = None
@@ -84,6 +86,18 @@ class Wire(asyncio.Protocol):
         """Send bytes; ignored when the connection is gone."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes once no more than the limit is unsent. Raises WireEnded when the connection is gone."""
+        await self._room.wait()
+        if self._ended:
+            raise WireEnded
+        self.write(data)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the system did not take yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None and not self._lost else 0
 
     def join(self, other: "Wire", inspect: Callable[[bytes], bool] | None = None) -> None:
         """Pump between the two until one ends. `inspect` sees what comes from here and says whether it may pass."""
@@ -174,6 +188,7 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._lost = True
+        self._room.set()
         if self._finishing is not None:
             self._finishing.cancel()
         self._end()
@@ -190,11 +205,13 @@ class Wire(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Too much is unsent here: stop reading the other end."""
+        self._room.clear()
         if self._source is not None:
             self._source._pause()
 
     def resume_writing(self) -> None:
         """Enough was sent: go on reading the other end, or close when these were the last bytes."""
+        self._room.set()
         if self._finishing is not None:
             if self._transport is not None:
                 self._transport.close()

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.schema.engine import EngineStatus
-from app.schema.hardware import HardwareSnapshot, NetworkInterface
+from app.schema.hardware import NetworkInterface
 from app.schema.instance import InstanceStatus, Lease
+from app.schema.node import Peer
 from app.schema.plan import Stage
 from app.schema.record import NodeId
 from app.ui.cluster.gauges import LIVE, Gauge
@@ -15,6 +16,10 @@ from app.ui.parts.sizes import link_speed_text, milliseconds_text
 from app.ui.words import Phrase, shortened, tr
 
 _WIRELESS = ("wi-fi", "wifi", "wlan", "wlp", "wlx", "wl0", "wireless", "airport")
+
+
+UNEVEN = 1.25
+"""A link is told with both its speeds when one is so many times the other."""
 
 
 class Medium(StrEnum):
@@ -39,15 +44,24 @@ class LinkFacts:
         return joined(each for each in (names[self.medium], self.speed, self.round_trip) if each is not None)
 
 
-def link_facts(
-    hardware: HardwareSnapshot | None, address: str | None, throughput: float | None, round_trip: float | None
-) -> LinkFacts:
-    """The link to a peer that is reached at `address` (`host:port`)."""
+def link_facts(peer: Peer, own: NodeId) -> LinkFacts:
+    """The link from this PC, `own`, to a peer."""
+    hardware = peer.report.hardware if peer.report else None
     return LinkFacts(
-        medium_of(hardware.interfaces if hardware else (), address),
-        link_speed_text(throughput) if throughput is not None else None,
-        milliseconds_text(round_trip) if round_trip is not None else None,
+        medium_of(hardware.interfaces if hardware else (), peer.address),
+        speeds_text(peer.throughput, peer.rate_to(own)),
+        milliseconds_text(peer.round_trip) if peer.round_trip is not None else None,
     )
+
+
+def speeds_text(there: float | None, back: float | None) -> Phrase | None:
+    """A link's speed in bytes/s to a PC and from it, both where they differ much; None while nobody knows."""
+    known = [rate for rate in (there, back) if rate is not None]
+    if not known:
+        return None
+    if there is None or back is None or max(known) < UNEVEN * min(known):
+        return link_speed_text(known[0])
+    return tr("{there}, {back} back", there=link_speed_text(there), back=link_speed_text(back))
 
 
 def medium_of(interfaces: Iterable[NetworkInterface], address: str | None) -> Medium | None:

@@ -121,7 +121,7 @@ def picture(status: Status, colours: tuple[str, ...]) -> Picture:
     instances = all_instances(status)
     marks = {member.node: member.short_name for member in status.members if member.node in doubled}
     own = _own_card(status, indices, colours, marks, instances)
-    others = (_peer_card(peer, indices, colours, marks, instances) for peer in peers)
+    others = (_peer_card(peer, status.node.id, indices, colours, marks, instances) for peer in peers)
     cards = (own, *others)
     return Picture(
         summary=_summary(cards),
@@ -175,6 +175,7 @@ def _own_card(
 
 def _peer_card(
     peer: Peer,
+    own: NodeId,
     indices: dict[NodeId, int],
     colours: tuple[str, ...],
     marks: dict[NodeId, str],
@@ -192,7 +193,7 @@ def _peer_card(
         mark=marks.get(peer.node, ""),
         presence=Presence(peer.reachability.value),
         colour=indices[peer.node],
-        link=link_facts(hardware, peer.address, peer.throughput, peer.round_trip),
+        link=link_facts(peer, own),
         gauges=gauges,
         ram=ram_gauge(machine, colour, instances),
         carries=carried(peer.node, instances, known.leases if known else ()),

@@ -9,6 +9,7 @@ from app.schema.errors import ErrorInfo
 from app.schema.hardware import HardwareSnapshot, LoadSample
 from app.schema.instance import InstanceStatus
 from app.schema.node import Peer, Status
+from app.schema.record import NodeId
 from app.schema.settings import Settings
 from app.ui.parts.sizes import link_speed_text, milliseconds_text, size_text
 from app.ui.settings.redact import Private, named_pcs, redacted
@@ -72,7 +73,7 @@ def _of_status(status: Status) -> Iterator[str]:
         yield from _error(install.error)
     yield from ("", f"## Cluster: {len(status.members) or 1} PCs, {len(status.seen)} seen and not joined")
     for peer in status.peers:
-        yield from _peer(peer)
+        yield from _peer(peer, status.node.id)
     yield from ("", "## Warnings")
     yield from (f"- {each.code}: {each.sentence}" for each in status.warnings)
     yield from ("", "## Models that run or ran")
@@ -117,9 +118,11 @@ def _settings(settings: Settings) -> Iterator[str]:
         yield f"- setting {name}: {told}"
 
 
-def _peer(peer: Peer) -> Iterator[str]:
+def _peer(peer: Peer, own: NodeId) -> Iterator[str]:
     trip = f", round trip {milliseconds_text(peer.round_trip)}" if peer.round_trip is not None else ""
-    rate = f", {link_speed_text(peer.throughput)}" if peer.throughput is not None else ""
+    back = peer.rate_to(own)
+    rate = f", {link_speed_text(peer.throughput)} to it" if peer.throughput is not None else ""
+    rate += f", {link_speed_text(back)} from it" if back is not None else ""
     yield f"- {peer.called}: {peer.reachability}, {peer.address or 'no address'}{trip}{rate}"
     if peer.problem:
         yield f"  - problem: {peer.problem}"

@@ -43,7 +43,7 @@ def report(*splits: SplitResult) -> BenchReport:
         settings=BenchSettings(model="tiny", runs=3, prompt_tokens=500, answer_tokens=100, context=4096, kv_type="f16"),
         model_file=ModelFile(id=ModelId("tiny"), path="", folder="", size_bytes=10, modified=0.0, parts=()),
         pcs=(PcFacts(node=HEAD, name="a|b", operating_system="o", processor="p", ram_bytes=1, caravan="1"),),
-        links=(LinkFacts(pc="ATTIC", round_trip=0.0005),),
+        links=(LinkFacts(pc="ATTIC", round_trip=0.0005, back=24e6),),
         splits=splits,
     )
 
@@ -79,7 +79,7 @@ def test_people_read_medians_spread_and_the_prediction() -> None:
     text = markdown(report(PLANNED, SLOWER))
     assert "| answer, tok/s | 20.00 (15.00 to 22.00) | 18.00 | 0.90 |" in text
     assert "| load, s | 3.00 (3.00 to 3.00) | - | - |" in text
-    assert "| ATTIC | 0.50 | not measured |" in text
+    assert "| ATTIC | 0.50 | not measured | 24.00 |" in text
     assert "`caravan bench tiny --runs 3`" in text
     assert "| a/b |" in text
 

@@ -13,7 +13,17 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.cluster.link_process.messages import AddTicket, Cut, DropTicket, LinkChanged, Refused, Trust
+from app.cluster.link_process.measuring import BUSY_BYTES
+from app.cluster.link_process.messages import (
+    AddTicket,
+    CloseMouth,
+    Cut,
+    DropTicket,
+    LinkChanged,
+    OpenMouth,
+    Refused,
+    Trust,
+)
 from app.cluster.link_process.opening import NODE_ALPN, RPC_ALPN
 from app.identity.certificate import load_or_create
 from app.identity.contexts import Contexts
@@ -156,6 +166,74 @@ class TestTrusted:
             async with dialled(door, peer, RPC_ALPN) as (reader, writer):
                 writer.write(f"open rpc {TICKET}\n".encode())
                 assert await ended(reader) == b"refused the local program does not answer\n"
+
+
+class TestMeasured:
+    """A peer measures its way to here; nobody serves meanwhile."""
+
+    async def test_rounds_are_acknowledged_one_peer_at_a_time(self, door: Inside, peer: Inside) -> None:
+        await trust(door, peer)
+        async with measuring(door, peer), dialled(door, peer, NODE_ALPN) as (reader, writer):
+            writer.write(b"open bulk\n")
+            assert await ended(reader) == b"refused another link is being measured\n"
+        async with measuring(door, peer):
+            assert door.refused(Refused.MEASURING) == 1
+
+    async def test_a_lease_ends_it_and_refuses_it_until_it_ends(self, door: Inside, peer: Inside) -> None:
+        await trust(door, peer)
+        async with measuring(door, peer) as (measured, _):
+            await door.order(AddTicket(ticket=TICKET, peer=peer.identity.node, port=9))
+            assert await ended(measured) == b""
+        async with dialled(door, peer, NODE_ALPN) as (reader, writer):
+            writer.write(b"open bulk\n")
+            assert await ended(reader) == b"refused the link is in use\n"
+        await door.order(DropTicket(ticket=TICKET))
+        async with measuring(door, peer):
+            assert door.refused(Refused.IN_USE) == 1
+
+    async def test_a_mouth_to_a_worker_refuses_it_and_one_to_a_node_does_not(self, door: Inside, peer: Inside) -> None:
+        await trust(door, peer)
+        await door.order(OpenMouth(peer=peer.identity.node, key="k" * 32))
+        async with measuring(door, peer) as (measured, _):
+            mouth = await door.order(OpenMouth(peer=peer.identity.node, ticket=TICKET))
+            assert mouth.port
+            assert await ended(measured) == b""
+        async with dialled(door, peer, NODE_ALPN) as (reader, writer):
+            writer.write(b"open bulk\n")
+            assert await ended(reader) == b"refused the link is in use\n"
+        await door.order(CloseMouth(port=mouth.port))
+        async with measuring(door, peer):
+            pass
+
+    async def test_a_file_that_is_copied_refuses_it(self, door: Inside, peer: Inside, program: Program) -> None:
+        await trust(door, peer)
+        async with dialled(door, peer, NODE_ALPN) as (reader, writer):
+            writer.write(b"open node\n")
+            copying = asyncio.create_task(_copy(reader, writer))
+            await until(lambda: len(program.received) > 3 * BUSY_BYTES, 30)
+            async with dialled(door, peer, NODE_ALPN) as (asking, asked):
+                asked.write(b"open bulk\n")
+                assert await ended(asking) == b"refused the link is in use\n"
+            copying.cancel()
+            await asyncio.gather(copying, return_exceptions=True)
+
+
+@asynccontextmanager
+async def measuring(door: Inside, peer: Inside) -> AsyncIterator[Streams]:
+    """A stream on which the peer measures; one empty round is done."""
+    async with dialled(door, peer, NODE_ALPN) as (reader, writer):
+        async with asyncio.timeout(5):
+            writer.write(b"open bulk\n" + bytes(8))
+            assert await reader.readexactly(6 + 8) == b"ready\n" + bytes(8)
+        yield reader, writer
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Bytes there and back for ever."""
+    while True:
+        writer.write(bytes(1 << 16))
+        await writer.drain()
+        await reader.read(1 << 20)
 
 
 class TestNotAllowed:

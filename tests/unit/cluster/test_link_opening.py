@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from app.cluster.link_process.links import percentile
 from app.cluster.link_process.opening import (
+    BULK,
     NODE,
     NODE_ALPN,
     PING,
@@ -25,7 +26,7 @@ SECRET = "s" * 32
 PEER = NodeId("ab" * 32)
 
 
-@pytest.mark.parametrize("opening", [NODE, PING, Opening("rpc", TICKET)])
+@pytest.mark.parametrize("opening", [NODE, PING, BULK, Opening("rpc", TICKET)])
 def test_an_opening_is_read_as_it_was_written(opening: Opening) -> None:
     assert parse_opening(opening.line(), opening.alpn) == opening
 
@@ -35,6 +36,7 @@ def test_an_opening_is_read_as_it_was_written(opening: Opening) -> None:
     [
         (b"open node\n", RPC_ALPN),
         (b"open ping\n", RPC_ALPN),
+        (b"open bulk\n", RPC_ALPN),
         (b"open rpc " + TICKET.encode() + b"\n", NODE_ALPN),
         (b"open rpc " + TICKET.encode()[1:] + b"\n", RPC_ALPN),
         (b"open rpc\n", RPC_ALPN),

@@ -20,6 +20,7 @@ from app.node.corrections import (
     devices_of,
     next_mix,
     with_corrections,
+    with_one_way_links,
 )
 from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.plan import ClusterView, DeviceResources, LinkMeasure, LoadKind, NodeResources, Plan, Prediction
@@ -219,6 +220,18 @@ def test_a_launch_without_a_time_teaches_nothing(seconds: float) -> None:
     assert after_load(CorrectionBook(), launched(LoadKind.SEND, 0.0), 5.0, 1.0) == CorrectionBook()
     older = SPLIT.model_copy(update={"prediction": SPEED.model_copy(update={"load_kind": None})})
     assert after_load(CorrectionBook(), older, 5.0, 1.0) == CorrectionBook()
+
+
+def test_loads_over_links_that_were_measured_both_ways_at_once_are_forgotten() -> None:
+    book = CorrectionBook()
+    for kind in (LoadKind.SEND, LoadKind.READ):
+        book = after_load(book, launched(kind, 10.0), 7.0, 1.0)
+    kept = with_one_way_links(book)
+    assert set(load_factors(book)) == {LoadKind.SEND, LoadKind.READ}
+    assert set(load_factors(kept)) == {LoadKind.READ}
+    again = after_load(kept, launched(LoadKind.SEND, 10.0), 9.0, 2.0)
+    assert with_one_way_links(again) == again
+    assert load_factors(again)[LoadKind.SEND] == pytest.approx(0.9)
 
 
 def test_another_split_must_win_by_fifteen_percent() -> None:

@@ -117,6 +117,7 @@ def random_view(random: Random) -> ClusterView:
             b=b.node,
             round_trip=10 ** random.uniform(-4, -1.8),
             throughput=10 ** random.uniform(7, 9),
+            back=10 ** random.uniform(7, 9),
             correction=random.choice([None, 2.0]),
         )
         for a, b in combinations(nodes, 2)
@@ -207,15 +208,20 @@ class Reference:
         link, late = self.link(head, pc)
         up = sum(512 * 512 * (i + 1) for i in range(self.batches)) * 2 * self.masks
         cells = -(-(self.prompt + self.answer // 2) // 256) * 256
-        step = link[0] + self.slots * (2 * self.width + cells * 2 * self.masks) / link[1]
-        prompt = (self.batches + 4) * link[0] + (2 * self.width * self.prompt + up) / link[1]
+        trip, there, back = link
+        step = trip + self.slots * ((self.width + cells * 2 * self.masks) / there + self.width / back)
+        sent = (self.width * self.prompt + up) / there
+        prompt = (self.batches + 4) * trip + sent + self.width * self.prompt / back
         return Times(step * late, prompt * late)
 
-    def link(self, head: NodeResources, pc: NodeResources) -> tuple[tuple[float, float], float]:
+    def link(self, head: NodeResources, pc: NodeResources) -> tuple[tuple[float, float, float], float]:
+        """Seconds of a round trip, bytes/s from the head and back to it; the factor learned."""
         found = next(link for link in self.view.links if {link.a, link.b} == {head.node, pc.node})
         assert found.round_trip is not None
         assert found.throughput is not None
-        return (found.round_trip, found.throughput), found.correction or 1.0
+        assert found.back is not None
+        there, back = (found.throughput, found.back) if found.a == head.node else (found.back, found.throughput)
+        return (found.round_trip, there, back), found.correction or 1.0
 
     def output(self, head: NodeResources, device: Device) -> Times:
         pc, card = device
@@ -223,7 +229,7 @@ class Reference:
         read = self.step(card, size, size * self.per_byte)
         if pc is head:
             return Times(read, read)
-        (_, rate), late = self.link(head, pc)
+        (_, _, rate), late = self.link(head, pc)
         return Times(read + self.slots * 4 * vocabulary / rate * late, read + 4 * vocabulary / rate * late)
 
     def times(

@@ -15,9 +15,10 @@ from app.planner.loading import (
     load_time,
 )
 from app.planner.plan import plan
-from app.planner.speed import hop_of
+from app.planner.speed import Hop, hop_of
 from app.schema.model import EncoderShape, ModelPart
 from app.schema.plan import LinkMeasure, LoadFactor, LoadKind, NodeResources, Plan
+from app.schema.record import NodeId
 from tests.unit.planner.samples import GIB, MIB, MODEL, ask, cluster, cpu, node, shape
 
 FIXED = LAUNCH_SECONDS + WORKER_SECONDS
@@ -30,8 +31,12 @@ def hop(throughput: float, round_trip: float = 0.0) -> LinkMeasure:
     return LinkMeasure(a="a", b="b", round_trip=round_trip, throughput=throughput)
 
 
+def hop_from_a(link: LinkMeasure) -> Hop:
+    return hop_of(link, NodeId("a"))
+
+
 def transfer(count: int, large: int = 0, kept: int = 0, saves: bool = False, throughput: float = 100e6) -> Transfer:
-    return Transfer(hop_of(hop(throughput)), count, large, kept, saves)
+    return Transfer(hop_from_a(hop(throughput)), count, large, kept, saves)
 
 
 def test_workers_load_one_after_the_other() -> None:
@@ -54,13 +59,16 @@ def test_what_is_sent_is_saved_too_and_what_is_kept_is_read_and_hashed() -> None
 
 
 def test_each_worker_adds_round_trips() -> None:
-    near, far = Transfer(hop_of(hop(1e8)), 10**8, 0, 0, False), Transfer(hop_of(hop(1e8, 5e-3)), 10**8, 0, 0, False)
+    near, far = (
+        Transfer(hop_from_a(hop(1e8)), 10**8, 0, 0, False),
+        Transfer(hop_from_a(hop(1e8, 5e-3)), 10**8, 0, 0, False),
+    )
     added = load_time(0, [far], in_ram=False).seconds - load_time(0, [near], in_ram=False).seconds
     assert added == pytest.approx(ROUND_TRIPS * 5e-3)
 
 
 def test_what_answers_taught_of_a_link_is_no_matter_of_its_throughput() -> None:
-    slow = hop_of(hop(1e8).model_copy(update={"correction": 3.0}))
+    slow = hop_from_a(hop(1e8).model_copy(update={"correction": 3.0}))
     assert Transfer(slow, 10**9, 0, 0, False).sending == pytest.approx(10.0)
 
 

@@ -28,7 +28,7 @@ SLOW = gpu(12 * GIB).model_copy(update={"bandwidth": 100e9, "compute": 5e12, "to
 
 def linked(view: ClusterView, round_trip: float, throughput: float = 117e6) -> ClusterView:
     a, b = view.nodes[:2]
-    link = LinkMeasure(a=b.node, b=a.node, round_trip=round_trip, throughput=throughput)
+    link = LinkMeasure(a=b.node, b=a.node, round_trip=round_trip, throughput=throughput, back=throughput)
     return view.model_copy(update={"links": (link,)})
 
 
@@ -118,6 +118,27 @@ def test_a_hop_costs_a_round_trip_the_activations_and_the_mask() -> None:
     assert told.load == pytest.approx(LAUNCH_SECONDS + WORKER_SECONDS + 8 * GIB / 100e6 + 51 * 4e-3)
 
 
+def test_each_way_of_a_link_counts_with_its_own_speed() -> None:
+    view = linked(cluster(node("NOTEBOOK", cpu(GIB), holds=True), node("DEN", FAST)), 0.0)
+    (link,) = view.links
+    assert link.a == "den"
+    uneven = link.model_copy(update={"throughput": 10e6, "back": 100e6})
+    model = EIGHT.model_copy(update={"vocabulary": 150_000})
+    told = prediction(view.model_copy(update={"links": (uneven,)}), model)
+    # Weights, activations and masks go to the worker at 100 MB/s, activations and logits come back at 10.
+    assert told.load == pytest.approx(LAUNCH_SECONDS + WORKER_SECONDS + 8 * GIB / 100e6)
+    step = 8 * GIB / 400e9 + (4096 * 4 + 1280 * 2) / 100e6 + (4096 * 4 + 600_000) / 10e6
+    assert told.decode == pytest.approx(1 / step)
+    assert told.is_measured
+
+
+def test_a_way_that_nobody_measured_counts_as_the_other_and_is_no_measurement() -> None:
+    link = LinkMeasure(a="a", b="b", round_trip=1e-3, throughput=1e8)
+    there, back = hop_of(link, NodeId("a")), hop_of(link, NodeId("b"))
+    assert (there.throughput, there.back, there.is_measured) == (1e8, 1e8, True)
+    assert (back.throughput, back.back, back.is_measured) == (1e8, 1e8, False)
+
+
 def test_each_stage_costs_its_time_per_token() -> None:
     own, far = (card.model_copy(update={"token_seconds": 2e-3, "free_bytes": 6 * GIB}) for card in (FAST, FAST))
     view = linked(cluster(node("WORKSHOP", own, holds=True), node("DEN", far)), 0.0, 1e18)
@@ -178,7 +199,7 @@ def test_what_earlier_runs_taught_is_multiplied_in() -> None:
     assert told.decode == pytest.approx(400e9 / (8 * GIB) / 1.25)
     assert told.corrected_by == pytest.approx(1.25)
     link = LinkMeasure(a="a", b="b", round_trip=1e-3, throughput=1e8, correction=2.0)
-    assert hop_of(link).seconds(1, 1e6) == pytest.approx(2 * (1e-3 + 1e-2))
+    assert hop_of(link, NodeId("a")).seconds(1, 1e6) == pytest.approx(2 * (1e-3 + 1e-2))
     assert pace_of(late).step(BlockWork(400e9, 0, 0, 0, 0)) == pytest.approx(1.25)
 
 

@@ -8,7 +8,7 @@ from app.schema.errors import ErrorInfo
 from app.schema.hardware import NetworkInterface
 from app.schema.instance import DeviceBuffer, InstanceState, PhaseState
 from app.schema.node import HealthWarning, Reachability, Status
-from app.ui.cluster.facts import Medium, medium_of
+from app.ui.cluster.facts import Medium, medium_of, speeds_text
 from app.ui.cluster.gauges import Gauge, short_gpu_name
 from app.ui.cluster.picture import PcCard, Presence, picture
 from app.ui.joining.words import invite_words, join_words
@@ -90,7 +90,7 @@ def test_the_words_on_a_card() -> None:
     assert [str(each) for each in cards["LIVING ROOM"].carries] == ["layers 1–20"]
     assert cards["LAPTOP"].carries == ()
     assert cards["LAPTOP"].link is not None
-    assert str(cards["LAPTOP"].link.words) == "Wi-Fi · 192 Mbit/s · 9 ms"
+    assert str(cards["LAPTOP"].link.words) == "Wi-Fi · 192 Mbit/s, 88 Mbit/s back · 9 ms"
 
 
 def test_no_engine_and_not_known_yet_are_two_things() -> None:
@@ -274,3 +274,19 @@ def test_every_state_of_joining_has_words() -> None:
     failed = join_words(JoinStatus(state=JoinState.FAILED, error=error))
     assert (str(failed.sentence), str(failed.hint)) == ("That code does not match.", "2 more tries.")
     assert str(join_words(JoinStatus(state=JoinState.JOINED, partner="{x}")).sentence) == "Joined the cluster of {x}"
+
+
+@pytest.mark.parametrize(
+    ("there", "back", "told"),
+    [
+        (None, None, None),
+        (117e6, None, "936 Mbit/s"),
+        (None, 117e6, "936 Mbit/s"),
+        (117e6, 110e6, "936 Mbit/s"),
+        (24e6, 11e6, "192 Mbit/s, 88 Mbit/s back"),
+        (11e6, 24e6, "88 Mbit/s, 192 Mbit/s back"),
+    ],
+)
+def test_both_ways_of_an_uneven_link_are_told(there: float | None, back: float | None, told: str | None) -> None:
+    words = speeds_text(there, back)
+    assert (words if words is None else str(words)) == told
