@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from app.system.ports import free_port
-from app.system.spawn import start_child
+from app.system.spawn import Child, start_child
 
 ENVIRONMENT = {"GGML_RPC_NO_COMM": "1", "GGML_NO_BACKTRACE": "1"}
 
@@ -26,16 +26,31 @@ class Answer:
 @asynccontextmanager
 async def rpc_server(programs: Path, port: int | None = None) -> AsyncIterator[int]:
     """A worker on the CPU; gives its port."""
+    async with asyncio.timeout(60):
+        child, chosen = await _started(programs, port)
+        # A free port may be somebody else's by the time it is used.
+        while child.returncode is not None and port is None:
+            await child.stop(grace=0.0)
+            child, chosen = await _started(programs, port)
+    try:
+        assert child.returncode is None
+        yield chosen
+    finally:
+        await child.stop(grace=0.0)
+
+
+async def _started(programs: Path, port: int | None) -> tuple[Child, int]:
+    """A worker that answers on its port, or that has ended."""
     chosen = port or free_port()
     argv = [str(programs / "ggml-rpc-server"), "-H", "127.0.0.1", "-p", str(chosen), "-d", "CPU", "-t", "1"]
     child = await start_child(argv, on_line=lambda *_: None, env=ENVIRONMENT)
     try:
-        async with asyncio.timeout(60):
-            while not await asyncio.to_thread(_answers, chosen):
-                await asyncio.sleep(0.05)
-        yield chosen
-    finally:
+        while child.returncode is None and not await asyncio.to_thread(_answers, chosen):
+            await asyncio.sleep(0.05)
+    except BaseException:
         await child.stop(grace=0.0)
+        raise
+    return child, chosen
 
 
 def _answers(port: int) -> bool:
