@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from app.schema.hardware import HardwareSnapshot, LoadSample
+from app.schema.devices import measured_devices
 from app.schema.node import Reachability, Status
-from app.schema.plan import CPU_DEVICE, DeviceResources, Plan, Share
+from app.schema.plan import DeviceResources, Plan, Share
 from app.schema.record import NodeId
 
 PLANNED = "planned"
@@ -50,28 +50,7 @@ def benches(status: Status) -> tuple[Bench, ...]:
 
 def own_devices(status: Status) -> tuple[DeviceResources, ...]:
     """The devices of this PC as its engine lists them, with the memory that was free at the last sample."""
-    if status.hardware is None or status.load is None:
-        return ()
-    keys = {each.engine_device: each.key for each in status.hardware.accelerators}
-    free = {each.key: each.free_bytes for each in status.load.accelerators}
-    listed = status.engine.build.devices if status.engine.build else ()
-    gpus = []
-    for each in listed:
-        sampled = free.get(keys.get(each.name, ""))
-        now = each.free_bytes if sampled is None else sampled
-        facts = {"name": each.description, "total_bytes": each.total_bytes, "free_bytes": now, "is_cpu": False}
-        gpus.append(DeviceResources.model_validate({"device": each.name, **facts}))
-    return (*gpus, _processor(status.hardware, status.load))
-
-
-def _processor(hardware: HardwareSnapshot, load: LoadSample) -> DeviceResources:
-    return DeviceResources(
-        device=CPU_DEVICE,
-        name=hardware.processor.name,
-        total_bytes=hardware.ram_bytes,
-        free_bytes=load.ram_free_bytes,
-        is_cpu=True,
-    )
+    return measured_devices(status.hardware, status.load, status.engine.build)
 
 
 def default_shares(pcs: Sequence[Bench], head: NodeId, layers: int) -> tuple[Share, ...]:

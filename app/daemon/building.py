@@ -46,13 +46,13 @@ from app.node.model_remover import ModelRemover
 from app.node.node import Node, Services
 from app.node.own_link import OwnLink
 from app.node.relaunch import Relaunch
-from app.node.resources import measured_devices
 from app.node.settings import SettingsStore
 from app.node.speeds import Speeds, SpeedsPlace
 from app.node.start_launch import StartLaunch
 from app.node.suggestions import Suggestions
 from app.node.wakefulness import PeerCalls, Wakefulness
 from app.node.warnings import WarningBoard
+from app.schema.devices import measured_devices
 from app.schema.engine import EngineBuild
 from app.schema.event import InstanceChanged, InstanceForgotten
 from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest

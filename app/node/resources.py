@@ -4,57 +4,12 @@ from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 
 from app.instances.placement import held_bytes
-from app.schema.engine import EngineBuild, EngineStatus
-from app.schema.hardware import Accelerator, HardwareSnapshot, LoadSample
+from app.schema.engine import EngineStatus
 from app.schema.instance import InstanceStatus
 from app.schema.model import EncoderShape, ModelFile, ModelPart
 from app.schema.node import NodeInfo, Peer, PeerReport, Reachability, Status
 from app.schema.plan import CPU_DEVICE, FASTEST_LINK, ClusterView, DeviceResources, LinkMeasure, NodeResources, Plan
 from app.schema.record import NodeId
-
-
-def measured_devices(
-    hardware: HardwareSnapshot | None, load: LoadSample | None, engine: EngineBuild | None
-) -> tuple[DeviceResources, ...]:
-    """The devices the engine can use with the bytes free on them now, its GPUs first and the processor last.
-
-    A GPU the engine does not list cannot be used by it and is left out. Empty before the first probe and sample.
-    """
-    if hardware is None or load is None:
-        return ()
-    free = {sample.key: sample.free_bytes for sample in load.accelerators}
-    accelerators = {each.engine_device: each for each in hardware.accelerators if each.engine_device}
-    listed = engine.devices if engine else ()
-    gpus = tuple(
-        DeviceResources(
-            device=each.name,
-            name=_name(accelerators.get(each.name), each.description),
-            total_bytes=each.total_bytes,
-            free_bytes=_free(accelerators.get(each.name), free, each.free_bytes),
-            is_cpu=False,
-        )
-        for each in listed
-    )
-    return (*gpus, _processor(hardware, load))
-
-
-def _name(accelerator: Accelerator | None, description: str) -> str:
-    return accelerator.name if accelerator else description
-
-
-def _free(accelerator: Accelerator | None, free: dict[str, int | None], listed: int) -> int:
-    sampled = free.get(accelerator.key) if accelerator else None
-    return listed if sampled is None else sampled
-
-
-def _processor(hardware: HardwareSnapshot, load: LoadSample) -> DeviceResources:
-    return DeviceResources(
-        device=CPU_DEVICE,
-        name=hardware.processor.name,
-        total_bytes=hardware.ram_bytes,
-        free_bytes=load.ram_free_bytes,
-        is_cpu=True,
-    )
 
 
 def own_resources(

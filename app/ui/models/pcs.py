@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from app.schema.devices import processor_device
 from app.schema.instance import InstanceStatus
 from app.schema.node import Peer, Reachability, Status
-from app.schema.plan import CPU_DEVICE, DeviceResources
+from app.schema.plan import DeviceResources
 from app.schema.record import NodeId
 from app.ui.pc_colours import pc_colours
 
@@ -111,10 +112,4 @@ def _own_devices(status: Status) -> Iterator[DeviceResources]:
         yield DeviceResources(
             device=gpu.engine_device, name=gpu.name, total_bytes=gpu.total_bytes, free_bytes=free, is_cpu=False
         )
-    yield DeviceResources(
-        device=CPU_DEVICE,
-        name=hardware.processor.name,
-        total_bytes=hardware.ram_bytes,
-        free_bytes=load.ram_free_bytes,
-        is_cpu=True,
-    )
+    yield processor_device(hardware, load)
