@@ -10,7 +10,7 @@ from app.instances.supervisor import Supervisor
 from app.node.bus import Bus
 from app.node.cluster_room import ClusterRoom
 from app.node.forecast import Forecast
-from app.node.known import CLUSTER_SECONDS, KNOWN_SECONDS, until_cluster_known, until_known
+from app.node.known import KNOWN_SECONDS, until_cluster_known, until_known
 from app.node.last_launches import LastLaunches
 from app.node.library import Library
 from app.node.matching_engines import check_engines
@@ -86,9 +86,7 @@ class InstanceDesk:
     async def _others_models(self) -> None:
         """Wait in the first seconds of the node until the other PCs told what they have."""
         await until_cluster_known(self._bus)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLUSTER_SECONDS):
-                await self._cluster.models.fetched()
+        await self._cluster.models.fetched()
 
     async def plan(self, request: PlanRequest) -> Plan | Refusal:
         """Where the model would run; waits in the first seconds of the node.

@@ -115,7 +115,7 @@ class Node:
 
     async def cluster_models(self) -> tuple[HeldModel, ...]:
         """The models of all PCs of the cluster, with who holds each."""
-        return self.cluster.models.held(self.status.node.id, await self.models())
+        return await self.cluster.models.held(self.status.node.id, await self.models())
 
     async def remove_model(self, name: str) -> None:
         """Delete a model from this PC's own folder. Raises ModelNotFound or ModelKept."""

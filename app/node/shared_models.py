@@ -4,6 +4,7 @@ A peer whose list cannot be had is asked again at its heartbeats, but after paus
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -21,6 +22,9 @@ logger = logging.getLogger("caravan.node.models")
 
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Seconds until a list is asked for again: after the first failure, and at most."""
+
+FETCH_SECONDS = 5.0
+"""How long lists on their way are waited for by whoever asks what there is; each may take as long."""
 
 Revision = tuple[float, int]
 """When the peer started, and the revision of its catalogue."""
@@ -98,9 +102,11 @@ class SharedModels:
                     await self._fetch(node, revision)
             self._idle.set()
 
-    async def fetched(self) -> None:
-        """Wait until every list that was announced is here, or could not be had."""
-        await self._idle.wait()
+    async def fetched(self, seconds: float = FETCH_SECONDS) -> None:
+        """Wait until every list that was announced is here or could not be had, for at most `seconds`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
 
     def _is_due(self, node: NodeId, revision: Revision) -> bool:
         if node not in self._members or self._revisions.get(node) == revision:
@@ -139,8 +145,12 @@ class SharedModels:
         copies = ((node, each) for node, models in self._models.items() for each in models if each.is_same(model))
         return {node: each.encoder for node, each in copies if each.encoder is not None}
 
-    def held(self, own: NodeId, models: tuple[ModelFile, ...]) -> tuple[HeldModel, ...]:
-        """All models of the cluster, this PC's `models` first, each once with the PCs that hold it."""
+    async def held(self, own: NodeId, models: tuple[ModelFile, ...]) -> tuple[HeldModel, ...]:
+        """All models of the cluster, this PC's `models` first, each once with the PCs that hold it.
+
+        Waits for lists on their way: whoever asks because a peer announced a change asks before its list is here.
+        """
+        await self.fetched()
         found = {(each.id, each.size_bytes): (each, [own]) for each in models}
         for node, theirs in sorted(self._models.items()):
             for each in theirs:

@@ -15,7 +15,7 @@ from app.schema.model import ModelFile
 from app.schema.node import NodeInfo, Peer, PeerReport, Reachability
 from app.schema.record import ModelId, NodeId
 
-PEER = NodeId("b" * 64)
+OWN, PEER = NodeId("a" * 64), NodeId("b" * 64)
 MODELS = (ModelFile.model_construct(id=ModelId("tiny"), size_bytes=1),)
 
 
@@ -104,6 +104,23 @@ async def test_lists_on_their_way_are_waited_for() -> None:
         made.link.answers = False
         made.link.may_answer.set()
         await waiting
+
+
+async def test_who_asks_what_there_is_as_soon_as_a_change_is_announced_gets_all_of_it() -> None:
+    async with bed() as made:
+        made.link.may_answer.clear()
+        await made.beat()
+        asking = asyncio.create_task(made.models.held(OWN, ()))
+        await settled()
+        made.link.may_answer.set()
+        assert [each.holders for each in await asking] == [(PEER,)]
+
+
+async def test_a_peer_that_keeps_its_list_is_not_waited_for_in_vain() -> None:
+    async with bed() as made:
+        made.link.may_answer.clear()
+        await made.beat()
+        await made.models.fetched(0.01)
 
 
 async def test_a_list_that_cannot_be_had_is_asked_for_ever_less_often() -> None:
