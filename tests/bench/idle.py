@@ -140,7 +140,7 @@ async def _measure() -> dict[str, float]:
             node = await _node(stack, paths, port)
             await node.endpoint()
             living = [asyncio.create_task(pc.live(identity, f"127.0.0.1:{port}")) for pc in peers]
-            async with NodeClient(node.paths) as client, asyncio.timeout(60):
+            async with NodeClient(node.paths) as client, asyncio.timeout(180):
                 await until(client, _all_alive)
             await asyncio.sleep(SETTLE_SECONDS)
             heard, answered = (sum(getattr(pc, name) for pc in peers) for name in ("heard", "answered"))

@@ -18,7 +18,7 @@ from tests.windows.wine import Setting, prefix_folder, windows_command
 
 BUILT = "CARAVAN_WINDOWS_PACKAGE"
 ROUNDS = 5
-DEADLINE = 300.0
+DEADLINE = 900.0
 
 _SCRIPT = Path(__file__).with_name("windows_start_inside.py")
 

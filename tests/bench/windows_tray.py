@@ -12,7 +12,7 @@ from tests.windows.places import PYTHON, rig_places
 from tests.windows.rig import missing
 from tests.windows.wine import Setting, prefix_folder, windows_command
 
-DEADLINE = 400.0
+DEADLINE = 1200.0
 
 
 def measure() -> dict[str, float]:
