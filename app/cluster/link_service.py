@@ -49,6 +49,9 @@ SILENT_LOOKS = 10
 healthy one when this PC slept, or its node stood still.
 """
 
+START_SECONDS = 60.0
+"""How long it may take to say its first word: a busy PC, or one that looks for viruses, starts it late."""
+
 STOP_SECONDS = 2.0
 FIRST_DELAY, LONGEST_DELAY, HEALTHY_SECONDS = 0.2, 30.0, 60.0
 """Seconds before a restart: the first, the longest, and the life after which the delay begins anew."""
@@ -167,7 +170,7 @@ class LinkService:
     async def _live(self) -> None:
         """One link process from start to end."""
         child = await start_child(self._command, on_line=self._on_line, with_stdin=True)
-        self._child, self._silent_looks = child, 0
+        self._child, self._silent_looks = child, SILENT_LOOKS - round(START_SECONDS / LOOK_SECONDS)
         end = asyncio.create_task(child.wait(), name="end of the link process")
         replay = asyncio.create_task(self._tell_all(), name="orders to the new link process")
         try:
@@ -193,7 +196,7 @@ class LinkService:
         for command in wanted:
             if command is not None:
                 try:
-                    await self._send(command, ANSWER_SECONDS)
+                    await self._send(command, START_SECONDS)
                 except PeerUnreachable as error:
                     logger.error("the link process could not %s: %s", command.kind, error.detail)
         self._ready.set()

@@ -15,7 +15,7 @@ from app.system.spawn import Child, Finished, run_short, start_child
 
 
 async def caravan(
-    *arguments: str, data_dir: Path, env: Mapping[str, str] | None = None, deadline: float = 120.0
+    *arguments: str, data_dir: Path, env: Mapping[str, str] | None = None, deadline: float = 240.0
 ) -> Finished:
     """One command to its end."""
     return await run_short(own_command("--data-dir", str(data_dir), *arguments), deadline=deadline, env=env)
@@ -38,7 +38,7 @@ class RunningNode:
 
     async def listening(self) -> None:
         """Wait until it has written where it listens."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not (self.data_dir / "node.json").exists():
                 assert self.child.returncode is None, self.lines
                 await asyncio.sleep(0.02)
@@ -55,7 +55,11 @@ async def start_node(data_dir: Path, env: Mapping[str, str] | None = None, *opti
     command = own_command("--data-dir", str(data_dir), "node", *here, "-v", *options)
     child = await start_child(command, on_line=lambda _, line: lines.append(line), env=env)
     node = RunningNode(child, lines, data_dir)
-    await node.listening()
+    try:
+        await node.listening()
+    except BaseException:
+        await node.stop()
+        raise
     return node
 
 

@@ -32,6 +32,12 @@ class Report:
     skipped: tuple[str, ...]
     output: str
 
+    @property
+    def trouble(self) -> str:
+        """What it said of the first failures, and its last words."""
+        begin = max(self.output.find("= ERRORS ="), self.output.find("= FAILURES ="), 0)
+        return f"{self.output[begin:][:8000]}\n...\n{self.output[-4000:]}"
+
 
 def _nothing(folder: Path) -> None:
     """What most runs need to be ready."""

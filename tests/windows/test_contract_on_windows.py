@@ -50,6 +50,6 @@ def test_the_contract_tests() -> None:
         sys.stdout.write(f"{rooms}: {report.passed} passed, {len(report.skipped)} skipped on Windows\n")
     sys.stdout.write(f"contract tests under Wine: {time.monotonic() - began:.0f} s\n")
     for (_, least), report in zip(RUNS.items(), reports, strict=True):
-        assert report.failed == 0, told(report.output) + report.output[-8000:]
+        assert report.failed == 0, told(report.output) + report.trouble
         assert report.passed >= least
         assert [each for each in report.skipped if LACKS not in each] == []

@@ -25,6 +25,6 @@ def test_the_main_path() -> None:
     reports = windows_pytests([FIRST], [FILE, f"--deselect={FIRST}"], deadline=1200, room=room)
     sys.stdout.write(f"main path under Wine: {time.monotonic() - began:.0f} s\n")
     for report in reports:
-        assert report.failed == 0, report.output[-8000:]
+        assert report.failed == 0, report.trouble
         assert report.skipped == ()
     assert sum(report.passed for report in reports) == STORIES

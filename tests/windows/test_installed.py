@@ -57,7 +57,7 @@ def test_install_use_upgrade_uninstall(setup: Path) -> None:
     )
     report = windows_pytest("tests/windows/installed", "-s", "--timeout=500", deadline=1900, room=room)
     sys.stdout.write("\n".join(line for line in report.output.splitlines() if "installed demo:" in line) + "\n")
-    assert report.failed == 0, report.output[-8000:]
+    assert report.failed == 0, report.trouble
     assert report.skipped == ()
     assert report.passed > 0
 

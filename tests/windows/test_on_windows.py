@@ -41,7 +41,7 @@ def test_the_unit_tests() -> None:
         say(*(line for line in report.output.splitlines() if re.match(r"\d+\.\d+s (call|setup)", line)))
         say(f"{report.passed} passed, {len(report.skipped)} skipped on Windows", *report.skipped)
     for report in reports:
-        assert report.failed == 0, report.output[-8000:]
+        assert report.failed == 0, report.trouble
     assert sum(report.passed for report in reports) > UNIT_TESTS
 
 
@@ -49,5 +49,5 @@ def test_the_unit_tests() -> None:
 def test_engine_nodes_and_demo() -> None:
     report = windows_pytest("tests/windows/inside", "-s", deadline=1200, room=Room(user="Jörg 测试 🐪"))
     say(*(line for line in report.output.splitlines() if "demo:" in line))
-    assert report.failed == 0, report.output[-8000:]
+    assert report.failed == 0, report.trouble
     assert report.skipped == ()
