@@ -53,7 +53,14 @@ class Wishes:
     repetitive: bool = False
 
     def request(self, model: ModelId, names: Mapping[str, NodeId]) -> PlanRequest:
-        """PURE: what the planner is asked. Raises InputError for a PC that is not in `names` and for a bad share."""
+        """PURE: what the planner is asked.
+
+        Raises InputError for a PC that is not in `names`, a bad share, and numbers of PCs that contradict each other.
+        """
+        if self.pcs is not None and self.pcs < self.min_pcs:
+            raise InputError(
+                f"--pcs {self.pcs} and --min-pcs {self.min_pcs} contradict each other.", "Leave one of them away."
+            )
         return PlanRequest(
             model_id=model,
             pcs=self.pcs,

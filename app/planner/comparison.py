@@ -26,10 +26,12 @@ def alternatives(
 ) -> tuple[Alternative, ...]:
     """The same question for 1, 2, ... PCs, as many as can take part, at most 4, and for the number of the plan.
 
+    Not for fewer than the PCs that must take part make up with a head.
     `chosen` is what the plan says; without one, up to 8 are looked at.
     """
     most = min(search.most_pcs, MOST_COMPARED if chosen is not None else MOST_LOOKED_AT)
-    numbers = sorted({*range(1, most + 1), *((len(chosen.nodes),) if chosen is not None else ())})
+    least = min(len({head.node.node, *question.request.use}) for head in question.heads)
+    numbers = sorted({*range(least, most + 1), *((len(chosen.nodes),) if chosen is not None else ())})
     others = Others(question, search)
     return tuple(_alternative(question, search, contexts, pcs, others, chosen) for pcs in numbers)
 

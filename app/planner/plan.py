@@ -232,6 +232,12 @@ def _idle_head(request: PlanRequest, placement: Placement) -> str | None:
     return sentences.idle_head(placement.head.node, len(holding))
 
 
+def _memory_hint(request: PlanRequest, largest: int | None, fitting: int | None) -> str:
+    if request.shares and fitting is not None:
+        return sentences.without_shares(fitting)
+    return sentences.memory_hint(largest, fitting, request.pcs)
+
+
 def _refusal(question: Question, search: Search, contexts: Contexts, largest: int | None) -> Refusal:
     request, compared = question.request, alternatives(question, search, contexts, None)
     pcs = request.pcs or search.most_pcs
@@ -244,7 +250,7 @@ def _refusal(question: Question, search: Search, contexts: Contexts, largest: in
         model_id=request.model_id,
         code=DOES_NOT_FIT,
         sentence=(too_full(question, search) if request.shares else None) or numbers,
-        hint=sentences.memory_hint(largest, fitting[0] if fitting else None, request.pcs),
+        hint=_memory_hint(request, largest, fitting[0] if fitting else None),
         needed_bytes=counted.needed,
         free_bytes=counted.free,
         largest_context=largest,

@@ -312,6 +312,11 @@ def memory_hint(largest: int | None, fitting_pcs: int | None, asked_pcs: int | N
     return "Choose a smaller quantization of the model, close programs that use memory, or add a PC."
 
 
+def without_shares(fitting_pcs: int) -> str:
+    """What to do when a split the user fixed does not fit, but another one does."""
+    return f"Give that device fewer layers. Without a split of your own it fits on {pcs(fitting_pcs)}."
+
+
 def context_note(model: str, context: int, default: int) -> str | None:
     """What to say when the planner had to go below its default context; None when it did not."""
     if context >= default:

@@ -190,3 +190,9 @@ def test_the_comparison_names_the_pcs_and_tells_all_conversations_together() -> 
     rows = [line.split() for line in out.getvalue().splitlines()]
     assert ["2", "11.0", "31.0", "2.0", "s", "38", "s", "-", "HEAD,", "ATTIC"] in rows
     assert ["3", "14.0", "-", "2.0", "s", "31", "s", "-", "planned"] in rows
+
+
+def test_numbers_of_pcs_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(InputError, match="--pcs 2 and --min-pcs 3 contradict each other"):
+        Wishes(pcs=2, min_pcs=3).request(ModelId("tiny"), {})
+    assert Wishes(pcs=3, min_pcs=3).request(ModelId("tiny"), {}).pcs == 3

@@ -7,7 +7,8 @@ import pytest
 
 from app.planner.fastest import TIED
 from app.planner.plan import plan
-from app.schema.plan import Alternative, ClusterView, LinkMeasure, Plan, PlanRequest, Prediction, Refusal
+from app.schema.plan import Alternative, ClusterView, LinkMeasure, Plan, PlanRequest, Prediction, Refusal, Share
+from app.schema.record import NodeId
 from tests.unit.planner.samples import GIB, ask, cluster, gpu, node, shape
 from tests.unit.planner.test_fastest import random_shape, random_view
 
@@ -88,3 +89,19 @@ def test_a_row_says_that_its_head_holds_nothing() -> None:
     assert row.sentence.startswith(
         "Fits on DESK and ATTIC with 4 096 tokens of context and no layers on DESK, which only runs it: "
     )
+
+
+def test_no_row_has_fewer_pcs_than_must_take_part() -> None:
+    view = cluster(node("DESK", gpu(24 * GIB), holds=True), node("ATTIC", gpu(24 * GIB)), node("DEN", gpu(24 * GIB)))
+    found = plan(ask(use=("den",)), shape((GIB,) * 8), view)
+    assert [each.pcs for each in found.alternatives] == [2, 3]
+    own = plan(ask(use=("desk",)), shape((GIB,) * 8), view)
+    assert [each.pcs for each in own.alternatives] == [1, 2, 3]
+
+
+def test_a_split_that_does_not_fit_is_told_what_to_change() -> None:
+    view = cluster(node("DESK", gpu(6 * GIB), gpu(6 * GIB, device="CUDA1"), holds=True))
+    fixed = (Share(node=NodeId("desk"), device="CUDA0", layers=8),)
+    found = plan(ask(shares=fixed), shape((GIB,) * 8), view)
+    assert isinstance(found, Refusal)
+    assert found.hint == "Give that device fewer layers. Without a split of your own it fits on 1 PC."
