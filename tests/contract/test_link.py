@@ -139,7 +139,7 @@ async def test_no_link_is_measured_while_a_model_uses_one(tmp_path: Path) -> Non
 async def problem(pc: Pc, peer: NodeId) -> str | None:
     """What is wrong with a link by the next report."""
     before = len(pc.events)
-    await until(lambda: any(isinstance(each, Report) for each in pc.events[before:]), 10)
+    await until(lambda: any(isinstance(each, Report) for each in pc.events[before:]))
     link = pc.link(peer)
     assert link is not None
     return link.problem
