@@ -20,6 +20,7 @@ from app.planner.rooms import Rooms
 from app.planner.speed import StageCost, timing
 from app.planner.split import split
 from app.planner.stop import Stop
+from app.planner.swaps import climbed
 from app.schema.record import NodeId
 
 MOST_COMPARED = 4
@@ -162,13 +163,13 @@ class Search:
         found = self._compared.get(pcs) if pcs <= MOST_COMPARED else None
         if found is None:
             found = [p for head in self._able(pcs) if (p := self._under(head, inf, pcs, (pcs,)).get(pcs))]
-        return self._preferred(found)
+        return self._preferred(found, (pcs,))
 
-    def _preferred(self, found: Sequence[Placement]) -> Placement | None:
-        """The first of those that tie with the fastest."""
+    def _preferred(self, found: Sequence[Placement], allowed: Sequence[int]) -> Placement | None:
+        """The first of those that tie with the fastest, its workers in the order that suits their blocks."""
         least = min((placement.seconds for placement in found), default=0.0)
         first = next((placement for placement in found if placement.seconds <= least * (1 + TIED)), None)
-        return settled(self.ground, first, least) if first is not None else None
+        return settled(self.ground, self._in_another_order(first, allowed), least) if first is not None else None
 
     @cached_property
     def _compared(self) -> dict[int, list[Placement]]:
@@ -219,7 +220,26 @@ class Search:
             fewer = min(len(survey[number].nodes) for number in order[: len(self._searched)]) - 1
             found = self._on_any(self._searched, [n for n in allowed if n <= fewer], worth, fewer)
             found += self._surveyed(survey, allowed)
-        return self._preferred(found)
+        return self._preferred(found, allowed)
+
+    def _in_another_order(self, placement: Placement, allowed: Sequence[int]) -> Placement:
+        """The placement, or a faster one on its PCs, or fewer of them, whose workers come in another order."""
+        demand, nodes = self.demand, placement.nodes
+        if demand.largest_block == demand.smallest_block or any(placement.spilled) or placement.repacks:
+            return placement
+        is_led = on_head_processor(placement.offers[0], placement.head)
+        lines = (line for line in self.lines(placement.head) if line.endings is None and not line.repacks)
+        line = next(line for line in lines if (line.leading is not None) == is_led)
+        line = line.among([worker for worker in line.workers if worker[0].offer.node.node in nodes])
+
+        def solve(order: Line, worth: float) -> Division | None:
+            bound = worth / (1 + TIED)
+            found = divisions(demand, order, self._required, len(nodes), bound, allowed, self._wish.shared)
+            able = [each for pcs, each in found.items() if pcs in allowed and accelerators(each) <= MOST_ACCELERATORS]
+            return min(able, key=lambda each: each.seconds, default=None)
+
+        faster = climbed(line, demand.layers, placement.seconds, solve)
+        return placement if faster is None else _placement(faster)
 
     def _is_allowed(self, best: Placement, allowed: Sequence[int]) -> bool:
         nodes = best.nodes
