@@ -79,9 +79,7 @@ def test_a_fast_stream_into_a_long_conversation(long_chat: Chat, until: Until) -
     speaker = threading.Thread(target=speak)
     heart = beaten("500 tokens/s into 2 000 messages", speaker.start, SECONDS + 0.3)
     speaker.join()
-    answer = chat.page.talk.answer
-    assert answer is not None
-    until(lambda: answer.pieces == RATE * SECONDS)
+    until(lambda: (answer := chat.page.talk.answer) is not None and answer.pieces == RATE * SECONDS)
     assert heart.by_cpu < most()
     assert len(chat.page.stage.list.views()) < 40
     chat.page.talk.stop()
