@@ -9,8 +9,8 @@ from app.planner.fastest import TIED
 from app.planner.plan import plan
 from app.schema.plan import Alternative, ClusterView, LinkMeasure, Plan, PlanRequest, Prediction, Refusal, Share
 from app.schema.record import NodeId
+from tests.unit.planner.random_clusters import random_shape, random_view
 from tests.unit.planner.samples import GIB, ask, cluster, gpu, node, shape
-from tests.unit.planner.test_fastest import random_shape, random_view
 
 Row = tuple[Plan | Refusal, Alternative, Plan | Refusal]
 

@@ -9,16 +9,9 @@ from hypothesis import given, settings
 from app.planner.plan import plan
 from app.schema.model import ModelShape
 from app.schema.plan import Alternative, ClusterView, Plan, PlanRequest, Refusal, Share
+from tests.unit.planner.brute_force import Reference, placements
+from tests.unit.planner.random_clusters import random_request, random_shape, random_view, with_experts, with_ram
 from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
-from tests.unit.planner.test_fastest import (
-    Reference,
-    placements,
-    random_request,
-    random_shape,
-    random_view,
-    with_experts,
-    with_ram,
-)
 from tests.unit.planner.test_plan_properties import clusters, requests, shapes
 
 TRAINED = 8192

@@ -10,7 +10,7 @@ import pytest
 from app.planner.line import Line
 from app.planner.needed import Needed, chained
 from app.planner.visit import Row, Visit, begun, either
-from tests.unit.planner.test_fastest import random_shape, random_view
+from tests.unit.planner.random_clusters import random_shape, random_view
 from tests.unit.planner.test_promising import lines_of
 
 

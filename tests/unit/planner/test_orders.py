@@ -11,18 +11,10 @@ from app.planner.orders import turned
 from app.planner.plan import plan
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView, KvType, NodeResources, Plan, Refusal
+from tests.unit.planner.brute_force import Device, Reference, best_by_number, offered
+from tests.unit.planner.random_clusters import CONTEXT, measured, random_shape, random_view
 from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
-from tests.unit.planner.test_fastest import (
-    CONTEXT,
-    Device,
-    Reference,
-    best_by_number,
-    check,
-    measured,
-    offered,
-    random_shape,
-    random_view,
-)
+from tests.unit.planner.test_fastest import check
 
 
 def of_equal_blocks(random: Random, *, experts: bool = True) -> ModelShape:

@@ -13,8 +13,8 @@ from app.planner.memory import Demand, demand, reserve_bytes
 from app.planner.plan import plan
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView, DeviceResources, KvType, NodeResources, Plan, PlanRequest, Refusal, Role
+from tests.unit.planner.brute_force import orders, spilled_choices
 from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
-from tests.unit.planner.test_fastest import orders, spilled_choices
 
 CONTEXT = 1024
 

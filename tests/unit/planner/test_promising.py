@@ -13,8 +13,8 @@ from app.planner.promising import Queue
 from app.planner.question import Question
 from app.schema.model import ModelShape
 from app.schema.plan import ClusterView
+from tests.unit.planner.random_clusters import random_shape, random_view
 from tests.unit.planner.samples import ask
-from tests.unit.planner.test_fastest import random_shape, random_view
 
 CONTEXT = 16384
 

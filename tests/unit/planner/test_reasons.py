@@ -8,8 +8,8 @@ import pytest
 from app.planner import sentences
 from app.planner.plan import plan
 from app.schema.plan import Plan, Preference
+from tests.unit.planner.random_clusters import random_shape, random_view
 from tests.unit.planner.samples import ask
-from tests.unit.planner.test_fastest import random_shape, random_view
 
 SEVERAL = "all 3 conversations together"
 
