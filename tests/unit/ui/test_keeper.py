@@ -16,7 +16,7 @@ from app.schema.instance import InstanceState
 from app.schema.node import Status
 from app.schema.record import InstanceId, ModelId
 from app.system.paths import Paths
-from app.ui.keeper import Attachment, Audience, Keeper, launch, node_end, shut_down, unload
+from app.ui.keeper import Attachment, Audience, Keeper, launch, node_end, unload
 from tests.ui import small_node
 from tests.ui.samples import NODE, instance
 from tests.ui.small_node import REFUSED_MODEL, SmallNode
@@ -131,7 +131,7 @@ async def test_a_node_is_started_used_and_ended_with_us(paths: Paths) -> None:
 async def test_a_lost_node_is_told_looked_for_and_started_only_when_asked(paths: Paths) -> None:
     async with keeping(paths) as (keeper, witness):
         await witness.until(lambda heard: heard.status is not None)
-        keeper.do(shut_down)
+        keeper.do(lambda client: client.shut_down())
         await witness.until(lambda heard: heard.told.count("lost") >= 3)
         assert witness.told.count("starting") == 1
         keeper.start_node()
@@ -178,7 +178,7 @@ async def test_a_refusal_is_told_with_its_sentence(paths: Paths) -> None:
 async def test_a_command_without_a_node_is_refused_in_words(paths: Paths) -> None:
     async with keeping(paths, "--refuse") as (keeper, witness):
         await witness.until(lambda heard: "lost" in heard.told)
-        keeper.do(shut_down)
+        keeper.do(lambda client: client.shut_down())
         await witness.until(lambda heard: len(heard.errors) == 2)
     assert witness.errors[-1] == "Caravan is not running on this PC."
 
