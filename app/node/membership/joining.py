@@ -93,10 +93,14 @@ class Joining:
         await self._tools.paired(member, link_addresses(host, paired.port))
 
     async def _search(self) -> tuple[str, ...]:
+        """The addresses of the PC that invites. One that has just stopped is still seen until its word has come."""
+        loop = asyncio.get_running_loop()
+        settled_at = loop.time() + self._pace.settle
         try:
             async with asyncio.timeout(self._pace.search):
                 while True:
-                    found = chosen(self._tools.inviters())
+                    seen = self._tools.inviters()
+                    found = chosen(seen) if len(seen) < 2 or loop.time() >= settled_at else None
                     if found is not None:
                         return found
                     await asyncio.sleep(self._pace.look)

@@ -16,7 +16,8 @@ from app.system.redaction import Secrets
 class PairingPace:
     """Seconds. `read`: a message of the other side; `reply`: from a guest's message to our answer; `tick`: how often an
     invitation is looked at; `unused`: an invitation through which nobody joins closes; `dial`: to the end of the TLS
-    handshake; `search`: for a PC that invites, looking every `look`.
+    handshake; `search`: for a PC that invites, looking every `look`; `settle`, shorter than that: for several of them
+    to become one.
     """
 
     read: float = 3.0
@@ -25,6 +26,7 @@ class PairingPace:
     unused: float = 600.0
     dial: float = 6.0
     search: float = 5.0
+    settle: float = 2.0
     look: float = 0.2
 
 

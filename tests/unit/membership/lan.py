@@ -29,7 +29,7 @@ from app.system.redaction import Secrets
 
 Event = InvitationChanged | JoinChanged | MembersChanged
 
-FAST = PairingPace(read=60.0, reply=0.0, tick=0.002, dial=60.0, search=60.0, look=0.002)
+FAST = PairingPace(read=60.0, reply=0.0, tick=0.002, dial=60.0, search=60.0, settle=0.1, look=0.002)
 QUICK = MembershipPace(prove=60.0, retry=0.005, tell=60.0, farewell=60.0, exchange=60.0, save=0.0)
 """Periods short, deadlines long: nothing waits for time, and a busy machine fails no test."""
 
@@ -222,12 +222,14 @@ async def running_pc(
 
 
 @asynccontextmanager
-async def running_pcs(identities: list[Identity], folder: Path, names: str = "ab") -> AsyncIterator[list[Pc]]:
+async def running_pcs(
+    identities: list[Identity], folder: Path, names: str = "ab", pairing: PairingPace = FAST
+) -> AsyncIterator[list[Pc]]:
     """Some PCs that do not know each other, named by letters."""
     lan = Lan()
     async with AsyncExitStack() as stack:
         pairs = zip(identities, names, strict=False)
-        yield [await stack.enter_async_context(running_pc(lan, each, name, folder)) for each, name in pairs]
+        yield [await stack.enter_async_context(running_pc(lan, each, name, folder, pairing)) for each, name in pairs]
 
 
 async def paired(inviter: Pc, joiner: Pc) -> None:

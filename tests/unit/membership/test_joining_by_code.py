@@ -1,6 +1,7 @@
 """Two PCs, their desks, real TLS sockets: everything that happens between Invite and Joined."""
 
 import asyncio
+import dataclasses
 import logging
 from pathlib import Path
 
@@ -63,6 +64,19 @@ async def test_several_inviters_are_the_users_choice(identities: list[Identity],
         assert two.addresses[0] in status.error.sentence
         assert "address" in status.error.hint
         assert (await host.invites()).tries_left == (await other.invites()).tries_left == 3
+
+
+async def test_an_inviter_that_has_just_stopped_is_no_choice(identities: list[Identity], tmp_path: Path) -> None:
+    pace = dataclasses.replace(FAST, settle=60.0, search=120.0)
+    async with running_pcs(identities, tmp_path, "abc", pairing=pace) as (host, other, guest):
+        one, two = await host.invites(), await other.invites()
+        await other.desk.close()
+        guest.inviters = (two.addresses, one.addresses)
+        await guest.desk.join(JoinRequest(code=one.code or ""))
+        await asyncio.sleep(10 * pace.look)
+        assert guest.join_states == [JoinState.SEARCHING]
+        guest.inviters = (one.addresses,)
+        assert (await guest.join_ended()).state is JoinState.JOINED
 
 
 async def test_nobody_invites(identities: list[Identity], tmp_path: Path) -> None:
