@@ -53,7 +53,8 @@ async def test_an_answer_brings_the_next_plan_nearer_and_a_disturbed_one_not_awa
         third = await predicted(a, wish)
         print(f"disturbed: measured {slow:.1f}, then predicted {third:.1f} tok/s")  # noqa: T201
         assert slow < measured / 1.5
-        assert off(third, second) < 0.02
+        # What a link was measured to take since then may change a plan by a little.
+        assert off(third, second) < 0.1
         await a.until(lambda status: abs((status.instances[0].decode or 0.0) - slow) < 0.01)
         done = await caravan(a, "status")
         assert f"{slow:.1f} tok/s at the last answer (predicted {first:.1f})" in done.stdout, done

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable
 
 from app.identity.pairing import SESSION_SECONDS, Failed, Joiner, OwnCard, Paired, checked_code
@@ -78,10 +79,8 @@ class Joining:
         return None
 
     async def _attempt(self, own: OwnCard, code: str, address: str | None) -> None:
-        addresses = await self._search() if address is None else (address,)
-        self._step(JoinState.DIALLING, address=addresses[0])
         context = await asyncio.to_thread(self._tools.contexts.pairing_client)
-        host = await dial(addresses, context, self._pace.dial, self._pace.read)
+        host = await self._found(context) if address is None else await self._dialled((address,), context)
         try:
             self._step(JoinState.CHECKING_CODE, address=host.address)
             paired = await _talk(own, code, host, self._tools.clock)
@@ -91,6 +90,24 @@ class Joining:
         logger.info("%s (%s) took the code", member.name, short_name(member.node))
         self._step(JoinState.CONNECTING, partner=member.name)
         await self._tools.paired(member, link_addresses(host, paired.port))
+
+    async def _found(self, context: ssl.SSLContext) -> Host:
+        """The PC that invites. One that does not answer may have just stopped, and another begun: it is looked at once
+        more after a while; nothing was tried there.
+        """
+        addresses = await self._search()
+        try:
+            return await self._dialled(addresses, context)
+        except PairingFailed:
+            await asyncio.sleep(self._pace.settle)
+            again = await self._search()
+            if again == addresses:
+                raise
+        return await self._dialled(again, context)
+
+    async def _dialled(self, addresses: tuple[str, ...], context: ssl.SSLContext) -> Host:
+        self._step(JoinState.DIALLING, address=addresses[0])
+        return await dial(addresses, context, self._pace.dial, self._pace.read)
 
     async def _search(self) -> tuple[str, ...]:
         """The addresses of the PC that invites. One that has just stopped is still seen until its word has come."""

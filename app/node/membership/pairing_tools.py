@@ -17,7 +17,7 @@ class PairingPace:
     """Seconds. `read`: a message of the other side; `reply`: from a guest's message to our answer; `tick`: how often an
     invitation is looked at; `unused`: an invitation through which nobody joins closes; `dial`: to the end of the TLS
     handshake; `search`: for a PC that invites, looking every `look`; `settle`, shorter than that: for several of them
-    to become one.
+    to become one, and for word of another when one does not answer.
     """
 
     read: float = 3.0

@@ -79,6 +79,23 @@ async def test_an_inviter_that_has_just_stopped_is_no_choice(identities: list[Id
         assert (await guest.join_ended()).state is JoinState.JOINED
 
 
+async def test_an_inviter_that_stopped_unheard_is_not_the_last_word(identities: list[Identity], tmp_path: Path) -> None:
+    async with running_pcs(identities, tmp_path, "abc") as (host, other, guest):
+        one, two = await host.invites(), await other.invites()
+        await other.desk.close()
+        guest.inviters = (two.addresses,)
+
+        def word_came(event: Event) -> None:
+            if isinstance(event, JoinChanged) and event.join and event.join.state is JoinState.DIALLING:
+                guest.inviters = (one.addresses,)
+
+        guest.hears = word_came
+        status = await guest.joins(one.code or "", None)
+        assert (status.state, status.partner) == (JoinState.JOINED, "a")
+        dialled = [each.join.address for each in guest.events if isinstance(each, JoinChanged) and each.join]
+        assert two.addresses[0] in dialled
+
+
 async def test_nobody_invites(identities: list[Identity], tmp_path: Path) -> None:
     pace = PairingPace(search=0.01, look=0.002)
     async with running_pc(Lan(), identities[0], "a", tmp_path, pace) as pc:
