@@ -8,7 +8,8 @@ Run as root on Linux, on a quiet machine:
 Each host is a network namespace with a limited rate; its engine runs in a cgroup (version 1) with a part of one core.
 A cluster first measures each part of a core that its hosts have, once, as a PC measures itself: that is what the
 planner sees. Then every split that fits is tried, the planned one again between the others: a split counts by its time
-relative to the planned ones next to it.
+relative to the planned ones next to it. In the report, ratios in parentheses have the machine's own change since the
+calibration taken out, as an engine that nothing limits tells it.
 """
 
 import argparse
@@ -44,6 +45,7 @@ from app.schema.plan import (
 from app.schema.record import ModelId, NodeId
 from app.schema.speed import DeviceSpeed
 from app.system.files import write_atomically
+from tests.bench.split_gauge import Gauge, open_gauge
 from tests.bench.split_groups import why_not
 from tests.bench.split_lab import Cluster, calibrated, cores_of, open_cluster
 from tests.bench.split_results import DEFAULT, ENOUGH, PLANNED, PROPORTIONAL, Found, Run, Told, markdown
@@ -271,32 +273,35 @@ def _told(answer: Plan) -> Told:
 
 
 def _line(found: Found, label: str, last: Run) -> str:
-    told = found.told[label]
+    told, pace = found.told[label], last.pace
     noise = f"others {last.others:.2f}, stolen {last.stolen:.2f}"
+    if pace is not None and found.pace is not None:
+        noise += f", machine {pace.decode / found.pace.decode:.2f} {pace.prefill / found.pace.prefill:.2f}"
     return (
         f"{label}: answer {last.decode:.2f} tok/s ({told.decode / last.decode:.2f}), "
         f"prompt {last.prefill:.1f} ({told.prefill / last.prefill:.2f}), {noise}"
     )
 
 
-async def run_shape(build: EngineBuild, folder: Path, name: str, options: argparse.Namespace) -> None:
+async def run_shape(build: EngineBuild, model_path: Path, name: str, gauge: Gauge, options: argparse.Namespace) -> None:
     """Run one cluster for its time; goes on where the last run of it ended."""
-    shape, model_path, path = SHAPES[name], folder / "bench.gguf", folder / f"{name}.json"
-    if not model_path.exists():
-        write_model(model_path, MODEL)
+    folder, shape = model_path.parent, SHAPES[name]
+    path = folder / f"{name}.json"
     model = read_shape(model_path)
     old = None if options.anew or not path.exists() else Found.model_validate_json(path.read_bytes())
     say(f"{name}: {shape.about}")
+    before = await gauge.look()
     speeds = await speeds_of(build, folder, shape) if old is None else old.speeds
+    pace = before.between(await gauge.look()) if old is None else old.pace
     until = time.monotonic() + options.seconds
-    async with open_cluster(shape, build, model_path) as cluster:
+    async with open_cluster(shape, build, model_path, gauge) as cluster:
         measured = {pc.name: await cluster.round_trip(pc.name) for pc in shape.pcs[1:]} if old is None else {}
         trips = measured if old is None else old.round_trips
         splits = Splits(shape, view_of(shape, model, speeds, trips), model)
         names = {each: label for each, label in splits.names.items() if label is not None}
         found = Found(
             shape=name, about=shape.about, machine=machine(), names=names, told={}, round_trips=trips,
-            speeds=speeds, runs=old.runs if old is not None else (),
+            speeds=speeds, pace=pace, runs=old.runs if old is not None else (),
         )  # fmt: skip
         # What was run before is judged by the planner of now.
         ran = {run.split for run in found.runs}
@@ -331,8 +336,12 @@ async def main() -> None:
         parser.error(reason)
     options.folder.mkdir(parents=True, exist_ok=True)
     build = await Prober().probe(await locate(Places(), os.environ))
-    for name in options.what:
-        await run_shape(build, options.folder, name, options)
+    model = options.folder / "bench.gguf"
+    if not model.exists():
+        write_model(model, MODEL)
+    async with open_gauge(build, model) as gauge:
+        for name in options.what:
+            await run_shape(build, model, name, gauge, options)
 
 
 if __name__ == "__main__":

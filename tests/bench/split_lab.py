@@ -22,6 +22,7 @@ from app.schema.engine import EngineBuild
 from app.schema.plan import Plan
 from app.schema.record import InstanceId
 from app.system.spawn import Child, start_child
+from tests.bench.split_gauge import Gauge
 from tests.bench.split_groups import Group, Usage, Watch, groups
 from tests.bench.split_results import Run
 from tests.bench.split_shapes import ASKED, PROMPT, SAMPLE, Shape
@@ -81,8 +82,11 @@ async def _running(argv: tuple[str, ...], voice: Voice) -> AsyncIterator[Voice]:
 class Cluster:
     """The hosts of one shape. Made by `open_cluster`."""
 
-    def __init__(self, shape: Shape, bed: Bed, parts: dict[str, Group], build: EngineBuild, model: Path) -> None:
+    def __init__(
+        self, shape: Shape, bed: Bed, parts: dict[str, Group], build: EngineBuild, model: Path, gauge: Gauge
+    ) -> None:
         self._shape = shape
+        self._gauge = gauge
         self._bed = bed
         self._parts = parts
         self._build = build
@@ -128,6 +132,7 @@ class Cluster:
             others=usage.others,
             stolen=usage.stolen,
             is_disturbed=usage.is_disturbed,
+            pace=await self._gauge.look(),
         )
 
     @contextlib.asynccontextmanager
@@ -197,11 +202,11 @@ class Cluster:
 
 
 @contextlib.asynccontextmanager
-async def open_cluster(shape: Shape, build: EngineBuild, model: Path) -> AsyncIterator[Cluster]:
+async def open_cluster(shape: Shape, build: EngineBuild, model: Path, gauge: Gauge) -> AsyncIterator[Cluster]:
     """The hosts of a shape on one LAN, and a client on the head's; everything is removed at the end."""
     async with open_bed(*(pc.name for pc in shape.pcs), tag="split") as bed:
         with groups({pc.name: pc.cores for pc in shape.pcs}, REST) as parts:
-            found = Cluster(shape, bed, parts, build, model)
+            found = Cluster(shape, bed, parts, build, model, gauge)
             inside = bed[shape.pcs[0].name].inside(sys.executable, "-m", "tests.bench.split_inside")
             async with _running(inside, found.client), _counted(parts):
                 yield found

@@ -13,8 +13,21 @@ ENOUGH = 3
 """Runs of a split before nothing more is asked of it."""
 
 
+class Pace(Record):
+    """What an engine that nothing limits does at a moment, tokens/s: the machine's own speed."""
+
+    decode: float
+    prefill: float
+
+    def between(self, other: "Pace") -> "Pace":
+        """The mean of a look before and one after."""
+        return Pace(decode=(self.decode + other.decode) / 2, prefill=(self.prefill + other.prefill) / 2)
+
+
 class Run(Record):
-    """One launch of a split: tokens/s, and cores that others used or the hypervisor took meanwhile."""
+    """One launch of a split: tokens/s, cores that others used or the hypervisor took meanwhile, and the machine's own
+    speed then.
+    """
 
     split: str
     at: float
@@ -23,6 +36,7 @@ class Run(Record):
     others: float
     stolen: float
     is_disturbed: bool
+    pace: Pace | None = None
 
     @property
     def seconds(self) -> float:
@@ -43,8 +57,9 @@ class Told(Record):
 
 
 class Found(Record):
-    """Everything of one shape. `speeds` are what each part of a core was measured to do; `names` tells which split is
-    the planned one, llama.cpp's and the proportional one; a name without a split does not fit.
+    """Everything of one shape. `speeds` are what each part of a core was measured to do, `pace` is the machine's own
+    speed then; `names` tells which split is the planned one, llama.cpp's and the proportional one; a name without a
+    split does not fit.
     """
 
     shape: str
@@ -54,6 +69,7 @@ class Found(Record):
     told: dict[str, Told]
     speeds: dict[str, DeviceSpeed]
     round_trips: dict[str, float]
+    pace: Pace | None = None
     runs: tuple[Run, ...] = ()
 
     @property
@@ -69,6 +85,22 @@ class Found(Record):
     def middle(self, split: str, figure: str) -> float:
         """The median of a figure."""
         return float(statistics.median(getattr(run, figure) for run in self.of(split)))
+
+    def off(self, split: str, figure: str) -> float:
+        """Predicted over measured."""
+        return float(getattr(self.told[split], figure)) / self.middle(split, figure)
+
+    def off_itself(self, split: str, figure: str) -> float | None:
+        """Predicted over measured, as if the machine had stayed as fast as it was at the calibration; None where nobody
+        looked.
+        """
+        told, pace = float(getattr(self.told[split], figure)), self.pace
+        found = [
+            told / getattr(run, figure) * getattr(run.pace, figure) / getattr(pace, figure)
+            for run in self.of(split)
+            if run.pace is not None and pace is not None
+        ]
+        return statistics.median(found) if found else None
 
     def relative(self, split: str) -> float:
         """How many times longer a split takes than the planned one: the median over its runs, each against the
@@ -124,12 +156,18 @@ def markdown(found: Sequence[Found]) -> str:
 def _row(found: Found) -> tuple[str, ...]:
     split, told = found.planned, found.told[found.planned]
     decode, prefill = found.middle(split, "decode"), found.middle(split, "prefill")
+    ratios = [_ratio(found, split, figure) for figure in ("decode", "prefill")]
     gains = (_times(found, PROPORTIONAL), _times(found, DEFAULT))
     return (
-        found.shape, split, f"{told.decode:.2f}", f"{decode:.2f}", f"{told.decode / decode:.2f}",
-        f"{told.prefill:.1f}", f"{prefill:.1f}", f"{told.prefill / prefill:.2f}", str(found.tried),
+        found.shape, split, f"{told.decode:.2f}", f"{decode:.2f}", ratios[0],
+        f"{told.prefill:.1f}", f"{prefill:.1f}", ratios[1], str(found.tried),
         f"{found.best[1]:.3f}", *gains,
     )  # fmt: skip
+
+
+def _ratio(found: Found, split: str, figure: str) -> str:
+    itself = found.off_itself(split, figure)
+    return f"{found.off(split, figure):.2f}" + ("" if itself is None else f" ({itself:.2f})")
 
 
 def _times(found: Found, name: str) -> str:
@@ -153,15 +191,17 @@ def _means(found: Sequence[Found]) -> list[str]:
         f"(median {statistics.median(busy):.2f} of {len(busy)} launches)"
     )
     for figure in ("decode", "prefill"):
-        off = [
-            getattr(each.told[split], figure) / each.middle(split, figure)
-            for each in found
-            for split in each.told
-            if each.of(split)
-        ]
-        within = sum(1 / 1.15 <= each <= 1.15 for each in off)
-        lines.append(
-            f"- {figure} of all {len(off)} splits that ran: predicted over measured {min(off):.2f} to {max(off):.2f}, "
-            f"{mean(off):.2f} on average, within 15 % in {within}"
-        )
+        ran = [(each, split) for each in found for split in each.told if each.of(split)]
+        lines.append(f"- {figure} of all splits that ran: {_spread([each.off(split, figure) for each, split in ran])}")
+        itself = [off for each, split in ran if (off := each.off_itself(split, figure)) is not None]
+        if itself:
+            lines.append(f"- the same with the machine's own change taken out: {_spread(itself)}")
     return lines
+
+
+def _spread(off: Sequence[float]) -> str:
+    within = sum(1 / 1.15 <= each <= 1.15 for each in off)
+    return (
+        f"predicted over measured {min(off):.2f} to {max(off):.2f}, {mean(off):.2f} on average, "
+        f"within 15 % in {within} of {len(off)}"
+    )
