@@ -167,6 +167,11 @@ class LinkService:
             raise _failed("it measured nothing")
         return value
 
+    @property
+    def _hangs(self) -> bool:
+        """Whether the link process was silent for too many looks."""
+        return self._silent_looks > SILENT_LOOKS
+
     async def _live(self) -> None:
         """One link process from start to end."""
         child = await start_child(self._command, on_line=self._on_line, with_stdin=True)
@@ -177,7 +182,7 @@ class LinkService:
             while not end.done():
                 await asyncio.wait([end], timeout=LOOK_SECONDS)
                 self._silent_looks += 1
-                if self._silent_looks > SILENT_LOOKS:
+                if self._hangs:
                     logger.error("the link process hangs and is killed")
                     break
         finally:
@@ -185,8 +190,7 @@ class LinkService:
             self._child = None
             replay.cancel()
             await asyncio.gather(replay, return_exceptions=True)
-            hangs = self._silent_looks > SILENT_LOOKS
-            await child.stop(grace=0.0 if hangs else STOP_SECONDS, polite=END_LINE)
+            await child.stop(grace=0.0 if self._hangs else STOP_SECONDS, polite=END_LINE)
             await asyncio.gather(end, return_exceptions=True)
             self._give_up_waiting()
 

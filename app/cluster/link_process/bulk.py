@@ -96,7 +96,8 @@ class Sender:
         await self._wire.send(size)
         while self._sent < count:
             part = min(len(_CHUNK), count - self._sent)
-            self._check()
+            if self._heard.is_set():
+                raise self._broken()
             await self._wire.send(_CHUNK[:part])
             self._sent += part
             if self._sent < count:
@@ -104,12 +105,11 @@ class Sender:
         self._awaited = SIZE_BYTES
         await self._heard.wait()
         if bytes(self._answer) != size:
-            raise DialFailed("the connection ended" if self._wire.ended else "it does not keep to the rules")
+            raise self._broken()
         return time.perf_counter() - began
 
-    def _check(self) -> None:
-        if self._heard.is_set():
-            raise DialFailed("the connection ended" if self._wire.ended else "it does not keep to the rules")
+    def _broken(self) -> DialFailed:
+        return DialFailed("the connection ended" if self._wire.ended else "it does not keep to the rules")
 
     def _received(self, data: bytes) -> None:
         self._answer += data[: SIZE_BYTES + 1]

@@ -22,7 +22,7 @@ SLOWEST_RETRY_SECONDS = 15.0
 
 
 class Echo:
-    """Sends bytes on an echo stream and waits until as many came back."""
+    """Sends pings on an echo stream and waits until as many bytes came back."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -30,16 +30,15 @@ class Echo:
         self._back = asyncio.Event()
         wire.pipe(self._received, self._back.set)
 
-    async def there_and_back(self, chunks: list[bytes], deadline: float) -> float:
-        """Seconds until all came back. Raises DialFailed when they do not, TimeoutError after the deadline."""
+    async def there_and_back(self) -> float:
+        """Seconds until a ping came back. Raises DialFailed when it does not, TimeoutError after `PING_DEADLINE`."""
         if self._wire.ended:
             raise DialFailed("the connection ended")
         self._back.clear()
-        self._missing = sum(map(len, chunks))
+        self._missing = PING_BYTES
         began = time.perf_counter()
-        async with asyncio.timeout(deadline):
-            for chunk in chunks:
-                self._wire.write(chunk)
+        async with asyncio.timeout(PING_DEADLINE):
+            self._wire.write(bytes(PING_BYTES))
             await self._back.wait()
         if self._missing > 0:
             raise DialFailed("the connection ended")
@@ -68,7 +67,7 @@ async def _ping(link: Link, wire: Wire) -> None:
     echo = Echo(wire)
     try:
         for number in range(1 << 62):
-            link.round_trips.append(await echo.there_and_back([bytes(PING_BYTES)], PING_DEADLINE))
+            link.round_trips.append(await echo.there_and_back())
             await asyncio.sleep(FIRST_PING_SECONDS if number < FIRST_PINGS else PING_SECONDS)
     finally:
         wire.abort()
