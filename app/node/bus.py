@@ -5,18 +5,23 @@ its subscription ends with `Overflowed`, and it takes a new snapshot.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from app.node.state import delta, difference, is_story, reduce
+from app.schema.errors import NodeNotRunning
 from app.schema.event import Event, NodeEnding, NumberedEvent
 from app.schema.node import Delta, Status
 
 STORY_LENGTH = 1000
 """Events kept for the story of what happened; samples, heartbeats and progress are not among them."""
+
+
+Found = TypeVar("Found")
 
 
 class Overflowed(Exception):
@@ -107,6 +112,22 @@ class Bus:
         if self._closed:
             subscription.end(Closed)
         return subscription
+
+    async def until(self, reached: Callable[[Status], Found | None], seconds: float | None = None) -> Found:
+        """The first thing that is reached as the status changes.
+
+        Raises NodeNotRunning when the node ends before, TimeoutError after `seconds`; None: as long as it takes.
+        """
+        async with asyncio.timeout(seconds):
+            while True:
+                with self.subscribe() as changes, contextlib.suppress(Overflowed):
+                    while True:
+                        if (found := reached(self._status)) is not None:
+                            return found
+                        try:
+                            await changes.next()
+                        except Closed:
+                            raise NodeNotRunning("Caravan is ending on this PC.", "Start it again.") from None
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Forget a reader."""

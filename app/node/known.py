@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 
-from app.node.bus import Bus, Closed, Overflowed
-from app.schema.errors import NodeNotRunning, NodeStarting
+from app.node.bus import Bus
+from app.schema.errors import NodeStarting
 from app.schema.node import Status
 
 KNOWN_SECONDS = 20.0
@@ -35,25 +34,10 @@ def is_cluster_known(status: Status) -> bool:
     return bool(status.members) and all(peer.report is not None or peer.problem is not None for peer in status.peers)
 
 
-async def until(bus: Bus, reached: Callable[[Status], bool]) -> None:
-    """Wait for a status. Raises Closed when the node ends before."""
-    while not reached(bus.status):
-        with bus.subscribe() as changes:
-            try:
-                while not reached(bus.status):
-                    await changes.next()
-            except Overflowed:
-                continue
-
-
 async def until_cluster_known(bus: Bus, seconds: float = CLUSTER_SECONDS) -> None:
     """Wait until the other PCs were asked, for at most `seconds`. Raises NodeNotRunning when the node ends before."""
-    try:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await until(bus, is_cluster_known)
-    except Closed:
-        raise _ending() from None
+    with contextlib.suppress(TimeoutError):
+        await bus.until(lambda status: is_cluster_known(status) or None, seconds)
 
 
 async def until_known(bus: Bus, seconds: float = KNOWN_SECONDS) -> None:
@@ -64,17 +48,10 @@ async def until_known(bus: Bus, seconds: float = KNOWN_SECONDS) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     try:
-        async with asyncio.timeout_at(end):
-            await until(bus, lambda status: unknown(status) is None)
+        await bus.until(lambda status: unknown(status) is None or None, seconds)
     except TimeoutError:
         if (missing := unknown(bus.status)) is not None:
             raise NodeStarting(
                 f"Caravan has only just started on {bus.status.node.name}: {missing}.", "Try again in a moment."
             ) from None
-    except Closed:
-        raise _ending() from None
     await until_cluster_known(bus, min(CLUSTER_SECONDS, end - loop.time()))
-
-
-def _ending() -> NodeNotRunning:
-    return NodeNotRunning("Caravan is ending on this PC.", "Start it again.")

@@ -10,9 +10,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
-from app.node.bus import Bus, Closed, Overflowed
+from app.node.bus import Bus
 from app.node.instance_desk import InstanceDesk
 from app.node.relaunch import Relaunch
 from app.node.room import Room
@@ -22,7 +21,6 @@ from app.schema.errors import (
     CaravanError,
     InstanceNotFound,
     LaunchCancelled,
-    NodeNotRunning,
     NoRoomNow,
     PeerUnreachable,
     PlacementRefused,
@@ -48,8 +46,6 @@ STOPPING_SECONDS = 30.0
 """How long a model that is being unloaded is waited for before another is planned beside it."""
 
 _LIVE = (InstanceState.STARTING, InstanceState.READY)
-
-Found = TypeVar("Found")
 
 
 def live_instances(status: Status) -> tuple[InstanceStatus, ...]:
@@ -187,7 +183,7 @@ class Loading:
     async def _launch_instead(self, model: ModelId, gone: Iterable[InstanceStatus]) -> InstanceId:
         """Launch once these are gone and their memory is seen to be free, which a later sample tells."""
         with contextlib.suppress(TimeoutError):
-            await self._until(lambda status: None if _still_there(status, gone) else True, STOPPING_SECONDS)
+            await self._bus.until(lambda status: None if _still_there(status, gone) else True, STOPPING_SECONDS)
         until = self._clock() + STOPPING_SECONDS
         while True:
             try:
@@ -198,12 +194,12 @@ class Loading:
             await self._another(self._bus.status.seq)
 
     async def _another(self, seq: int) -> None:
-        await self._until(lambda status: True if status.seq > seq else None)
+        await self._bus.until(lambda status: True if status.seq > seq else None)
 
     async def _until_settled(self) -> None:
         """Wait for what is being unloaded: its memory counts as taken until it is gone."""
         with contextlib.suppress(TimeoutError):
-            await self._until(lambda status: None if _is_stopping(status) else True, STOPPING_SECONDS)
+            await self._bus.until(lambda status: None if _is_stopping(status) else True, STOPPING_SECONDS)
 
     async def _ready(self, instance: InstanceId) -> None:
         heard_at = self._clock()
@@ -218,20 +214,7 @@ class Loading:
                 raise PeerUnreachable("The PC that loads this model does not answer.", "Is it switched on?")
             return None
 
-        await self._until(reached)
-
-    async def _until(self, reached: Callable[[Status], Found | None], seconds: float | None = None) -> Found:
-        """The first thing that is reached as the status changes. Raises NodeNotRunning, TimeoutError."""
-        async with asyncio.timeout(seconds):
-            while True:
-                with self._bus.subscribe() as changes, contextlib.suppress(Overflowed):
-                    while True:
-                        if (found := reached(self._bus.status)) is not None:
-                            return found
-                        try:
-                            await changes.next()
-                        except Closed:
-                            raise NodeNotRunning("Caravan is ending on this PC.", "Start it again.") from None
+        await self._bus.until(reached)
 
 
 def _is_stopping(status: Status) -> bool:

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 
-from app.node.bus import Bus, Closed
-from app.node.known import unknown, until
+from app.node.bus import Bus
+from app.node.known import unknown
 from app.node.loading import on_its_way
 from app.node.relaunch import Relaunch
-from app.schema.errors import CaravanError, PlacementRefused
+from app.schema.errors import CaravanError, NodeNotRunning, PlacementRefused
 from app.schema.node import Reachability, Status
 from app.schema.record import NodeId
 
@@ -31,12 +31,12 @@ class StartLaunch:
             return
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                await until(self._bus, _can_launch)
+                await self._bus.until(lambda status: _can_launch(status) or None)
                 while not await self._tried():
                     await self._until_more(_there(self._bus.status))
         except TimeoutError:
             logger.info("%s is not launched at the start: its PCs are not there", status.last_launches[0].model_id)
-        except Closed:
+        except NodeNotRunning:
             return
 
     async def _tried(self) -> bool:
@@ -56,7 +56,7 @@ class StartLaunch:
         return True
 
     async def _until_more(self, there: frozenset[NodeId]) -> None:
-        await until(self._bus, lambda status: not _there(status) <= there)
+        await self._bus.until(lambda status: None if _there(status) <= there else True)
 
 
 def _can_launch(status: Status) -> bool:
