@@ -13,8 +13,8 @@ async def a_while(turns: int = 30) -> None:
         await asyncio.sleep(0.001)
 
 
-async def until(reached: Callable[[], object]) -> None:
-    """Wait until something is so; raises TimeoutError when it does not come."""
-    async with asyncio.timeout(PATIENCE):
+async def until(reached: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Wait until something is so; raises TimeoutError when it does not come within so many seconds."""
+    async with asyncio.timeout(seconds):
         while not reached():
             await asyncio.sleep(0.001)

@@ -86,7 +86,7 @@ async def _is_idle(client: openai.AsyncOpenAI) -> bool:
     return took < 2 + LONGEST / 2 / answer.model_extra["timings"]["predicted_per_second"]  # type: ignore[index]
 
 
-async def test_leaving_a_stream_frees_the_slot(client: openai.AsyncOpenAI, running: InstanceStatus) -> None:
+async def test_leaving_a_stream_frees_the_slot(client: openai.AsyncOpenAI) -> None:
     stream = await client.chat.completions.create(**LONG, stream=True)  # type: ignore[call-overload]
     async for piece in stream:
         if piece.choices and piece.choices[0].delta.content:
@@ -95,7 +95,7 @@ async def test_leaving_a_stream_frees_the_slot(client: openai.AsyncOpenAI, runni
     assert await _is_idle(client)
 
 
-async def test_leaving_a_plain_request_frees_the_slot(client: openai.AsyncOpenAI, running: InstanceStatus) -> None:
+async def test_leaving_a_plain_request_frees_the_slot(client: openai.AsyncOpenAI) -> None:
     with pytest.raises((TimeoutError, openai.APITimeoutError)):
         await client.with_options(timeout=0.3).chat.completions.create(**LONG)  # type: ignore[call-overload]
     assert await _is_idle(client)

@@ -43,7 +43,6 @@ class Thoughts(QFrame):
     def __init__(self, theme: Theme, parent: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName("thoughts")
-        self._theme = theme
         self.button = Button(tr("Thoughts"), Role.QUIET, self.toggled.emit, is_small=True, parent=self)
         self.words = Prose(theme, said(tr("Thoughts")), self)
         self.words.setObjectName("quietprose")

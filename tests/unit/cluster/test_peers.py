@@ -96,9 +96,9 @@ class Watching:
 
     async def until(self, state: Reachability) -> None:
         """Wait until a peer is told to be so."""
-        async with asyncio.timeout(30):
-            while not any(isinstance(each, PeerChanged) and each.peer.reachability is state for each in self.seen):
-                await asyncio.sleep(0.001)
+        await until(
+            lambda: any(isinstance(each, PeerChanged) and each.peer.reachability is state for each in self.seen), 30
+        )
 
 
 async def test_a_peer_is_lost_after_three_misses_and_comes_back() -> None:
@@ -127,9 +127,7 @@ async def test_a_peer_is_lost_after_three_misses_and_comes_back() -> None:
 async def test_heartbeats_that_tell_nothing_new_are_heard_but_not_published() -> None:
     watching = Watching(SmallLink())
     async with watching.running():
-        async with asyncio.timeout(30):
-            while len(watching.heard) < 5:
-                await asyncio.sleep(0.001)
+        await until(lambda: len(watching.heard) >= 5, 30)
         published = [each.peer.reachability for each in watching.seen if isinstance(each, PeerChanged)]
     assert published == [Reachability.CONNECTING, Reachability.ALIVE]
 
@@ -205,9 +203,7 @@ async def test_members_come_and_go() -> None:
         await watching.until(Reachability.ALIVE)
         peers.know({OTHER: "WORKER"})
         assert PeerForgotten(node=ID) in watching.seen
-        async with asyncio.timeout(30):
-            while not link.closed:
-                await asyncio.sleep(0.001)
+        await until(lambda: link.closed, 30)
         with pytest.raises(NodeNotFound):
             peers.link_to(ID)
 

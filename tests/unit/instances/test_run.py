@@ -149,9 +149,7 @@ class Bench:
         return self.supervisor.launch(LaunchRequest(plan=ALONE, wishes=wishes), model)
 
     async def until(self, reached: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
-            while not reached():
-                await asyncio.sleep(0.001)
+        await until(reached, 30)
 
     async def ended(self) -> InstanceStatus:
         await self.until(lambda: self.seen[-1].state in {InstanceState.FAILED, InstanceState.STOPPED})

@@ -33,11 +33,15 @@ ANSWERED = CONNECTING.model_copy(update={"reachability": Reachability.ALIVE, "re
 FAILED = CONNECTING.model_copy(update={"problem": "ATTIC does not answer."})
 
 
-def after(*events: Event) -> Status:
+def bus_after(*events: Event) -> Bus:
     bus = Bus(FIRST)
     for event in events:
         bus.publish(event)
-    return bus.status
+    return bus
+
+
+def after(*events: Event) -> Status:
+    return bus_after(*events).status
 
 
 def test_what_is_missing_is_named() -> None:
@@ -88,9 +92,7 @@ def test_a_cluster_is_known_once_everybody_was_asked() -> None:
 
 
 async def test_the_other_pcs_are_waited_for() -> None:
-    bus = Bus(FIRST)
-    for event in (SCANNED, LOOKED, SAMPLED, PeerChanged(peer=CONNECTING), MEMBERS):
-        bus.publish(event)
+    bus = bus_after(SCANNED, LOOKED, SAMPLED, PeerChanged(peer=CONNECTING), MEMBERS)
     waiting = asyncio.create_task(until_known(bus, 60.0))
     for _ in range(3):
         await asyncio.sleep(0)
@@ -100,8 +102,6 @@ async def test_the_other_pcs_are_waited_for() -> None:
 
 
 async def test_the_other_pcs_are_not_waited_for_in_vain() -> None:
-    bus = Bus(FIRST)
-    for event in (SCANNED, LOOKED, SAMPLED, PeerChanged(peer=CONNECTING), MEMBERS):
-        bus.publish(event)
+    bus = bus_after(SCANNED, LOOKED, SAMPLED, PeerChanged(peer=CONNECTING), MEMBERS)
     await until_cluster_known(bus, 0.01)
     await until_known(bus, 0.01)
