@@ -12,7 +12,7 @@ from app.schema.model import ModelShape
 
 __all__ = ["GgufHeader", "PartName", "part_name", "part_paths", "read_header", "read_shape", "shape_of_parts"]
 
-READER_VERSION: Final = 5
+READER_VERSION: Final = 6
 """Raise it whenever `read_shape` gives another answer for the same file: remembered answers are then dropped."""
 
 MAX_PARTS: Final = 999

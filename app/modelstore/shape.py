@@ -16,6 +16,7 @@ from app.modelstore.metadata import Metadata
 from app.schema.model import LARGE_TENSOR_BYTES, ModelShape
 
 _BLOCK: Final = re.compile(r"(?:enc\.|dec\.)?blk\.(\d{1,5})\.")
+_FEED_FORWARD: Final = ".ffn_"
 _EXPERT: Final = re.compile(r"\.ffn_\w+_c?h?exps(?:\.|_|$)|\.ffn_(?:gate|down|up)\.\d+\.")
 _OUTPUT: Final = ("output", "cls", "dense_2", "dense_3", "altup_", "enc.output", "dec.output")
 _EMBEDDING: Final = "token_embd.weight"
@@ -33,6 +34,7 @@ class _Weights:
     layers: list[int]
     experts: list[int]
     large: list[int]
+    feed_forward: list[int]
     embedding: int = 0
     output: int = 0
     large_output: int = 0
@@ -65,6 +67,7 @@ class _Weights:
         if layer is not None and layer < len(self.layers):
             self.layers[layer] += tensor.size_bytes
             self.large[layer] += large
+            self.feed_forward[layer] += tensor.size_bytes if _FEED_FORWARD in tensor.name else 0
             if _EXPERT.search(tensor.name):
                 self.experts[layer] += tensor.size_bytes
                 self.largest_expert = max(self.largest_expert, tensor.size_bytes)
@@ -110,7 +113,7 @@ def _layers(metadata: Metadata) -> int:
 
 
 def _weigh(tensors: Iterable[TensorInfo], layers: int) -> _Weights:
-    weights = _Weights([0] * layers, [0] * layers, [0] * layers)
+    weights = _Weights([0] * layers, [0] * layers, [0] * layers, [0] * layers)
     for tensor in tensors:
         weights.add(tensor)
     return weights
@@ -134,6 +137,7 @@ def _general(metadata: Metadata, weights: _Weights, projector: bool) -> dict[str
         "layer_bytes": tuple(weights.layers),
         "layer_expert_bytes": tuple(weights.experts),
         "largest_expert_bytes": weights.largest_expert,
+        "last_feed_forward_bytes": weights.feed_forward[-1] if weights.feed_forward else 0,
         "layer_large_bytes": tuple(weights.large),
         "output_large_bytes": weights.large_output + (tied_bytes if tied_bytes > LARGE_TENSOR_BYTES else 0),
         "embedding_bytes": weights.embedding,

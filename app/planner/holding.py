@@ -59,7 +59,8 @@ def _spilled(placement: Placement) -> tuple[int, ...]:
 
 
 def _buffers(demand: Demand, placement: Placement) -> list[int]:
-    found = list(compute_bytes(demand, placement.head, placement.offers, pipelined=placement.pipelined))
+    pipelined = placement.pipelined and len(placement.offers) > 1
+    found = list(compute_bytes(demand, placement.head, placement.offers, pipelined=pipelined))
     first, last = 0, len(found) - 1
     for i, (count, spilled) in enumerate(zip(placement.counts, _spilled(placement), strict=True)):
         if spilled:

@@ -200,6 +200,7 @@ class Ground:
         """A stop; `beside` are the bytes of the embedding table and the like that lie there too."""
         mix, cost, offer = self.work.mix, priced.cost, priced.offer
         seconds, per_byte, prompt_per_byte = self._exchange_seconds(cost, pipelined)
+        spared = self._prompts_in_full(pipelined) * cost.times.spared
         room, eased = self._room(offer.budget - beside, pipelined, beside > 0)
         return Stop(
             offer=offer,
@@ -210,7 +211,7 @@ class Ground:
             per_byte=per_byte,
             prompt_per_byte=prompt_per_byte,
             fixed=mix.answer * cost.fixed_step + mix.slots * cost.fixed_prompt + TIE * (1 + priced.rank),
-            last=mix.answer * cost.output_step + mix.slots * cost.output_prompt,
+            last=mix.answer * cost.output_step + mix.slots * cost.output_prompt - spared,
         )
 
     def _room(self, budget: int, pipelined: bool, embeds: bool) -> tuple[Room, Room]:
@@ -226,10 +227,15 @@ class Ground:
         key = (id(cost.times), pipelined)
         if key not in self._seconds:
             mix = self.work.mix
-            part = 1 / (mix.batches if pipelined else 1) + mix.slots - 1
+            part = self._prompts_in_full(pipelined)
             seconds = [mix.answer * step + part * prompt for step, prompt in zip(cost.step, cost.prompt, strict=True)]
             self._seconds[key] = (tuple(seconds), self._least_rate(seconds), self._least_rate(cost.prompt))
         return self._seconds[key]
+
+    def _prompts_in_full(self, pipelined: bool) -> float:
+        """How often a stage's time for a prompt is due in the exchanges, the wait for the slowest aside."""
+        mix = self.work.mix
+        return 1 / (mix.batches if pipelined else 1) + mix.slots - 1
 
     def _least_rate(self, seconds: Sequence[float]) -> float:
         """The least seconds per byte of any block, for prefix sums over the blocks."""

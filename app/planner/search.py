@@ -79,9 +79,8 @@ class Placement:
 
     @property
     def pipelined(self) -> bool:
-        """Whether the engine overlaps the micro-batches of a prompt."""
-        whole = not any(self.spilled)
-        return whole and len(self.offers) > 1 and not on_head_processor(self.offers[0], self.head)
+        """Whether the engine overlaps the micro-batches of a prompt over the stages, if there are several."""
+        return not any(self.spilled) and not on_head_processor(self.offers[0], self.head)
 
 
 class Search:

@@ -41,8 +41,7 @@ def shared(question: Question, search: Search, heads: Sequence[Candidate]) -> Pl
     counts = tuple(share.layers for share in _taken(question))
     costs = tuple(search.ground.cost(head, offer) for offer in offers)
     mix = search.ground.work.mix
-    pipelined = len(offers) > 1 and not on_head_processor(offers[0], head)
-    seconds = timing(costs, counts, mix, pipelined=pipelined).exchange(mix)
+    seconds = timing(costs, counts, mix, pipelined=not on_head_processor(offers[0], head)).exchange(mix)
     return settled(search.ground, Placement(head, tuple(offers), counts, costs, seconds), seconds)
 
 

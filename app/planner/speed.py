@@ -108,13 +108,15 @@ class Work:
     """What a model asks of whoever computes it, for one mix. `blocks[i]` is the kind of block i, an index into `kinds`.
 
     `hop_*` are bytes over the link of a remote stage, there and back: per decode step and per prompt. `logits` is what
-    comes back per step when the output layer is remote; one prompt brings it back once.
+    comes back per step when the output layer is remote; one prompt brings it back once. `spared_flops` are those that a
+    prompt leaves out of its last block, whose device has the output layer: design.md, "A pass of a prompt".
     """
 
     mix: Mix
     kinds: tuple[BlockWork, ...]
     blocks: tuple[int, ...]
     output: BlockWork
+    spared_flops: float
     hop_step: tuple[float, float]
     hop_prompt: tuple[float, float]
     logits: float
@@ -140,6 +142,7 @@ def work_of(shape: ModelShape, mix: Mix, kv_type: KvType, tokens: int = 1) -> Wo
         kinds=tuple(numbers),
         blocks=tuple(numbers[work] for work in works),
         output=_output_work(shape, taken, per_byte),
+        spared_flops=_spared_flops(shape, mix, per_byte),
         hop_step=(float(taken * (width + cells * F16_BYTES * masks)), float(taken * width)),
         hop_prompt=(float(width * mix.prompt + mask), float(width * mix.prompt)),
         logits=float((shape.vocabulary or 0) * F32_BYTES * taken),
@@ -156,9 +159,7 @@ def _block_work(
     """
     if i >= shape.layers - shape.idle_layers:
         return BlockWork(0.0, 0.0, 0.0, 0.0, 0.0)
-    weights = shape.layer_bytes[i]
-    experts = min(shape.layer_expert_bytes[i] if i < len(shape.layer_expert_bytes) else 0, weights)
-    share = min(shape.experts_used / shape.expert_count, 1.0) if shape.expert_count and shape.experts_used else 1.0
+    weights, experts, share = shape.layer_bytes[i], _expert_bytes(shape, i), _used_share(shape)
     taken, later = mix.slots * tokens, mix.prompt - mix.batches
     unread = experts * (1.0 - share) ** taken
     active, used = (weights - experts * (1.0 - share)) * per_byte, experts * share * per_byte
@@ -187,6 +188,27 @@ def _output_work(shape: ModelShape, taken: int, per_byte: float) -> BlockWork:
     """Of a step of so many tokens, each of which wants its output; of a prompt only the last does."""
     size, active = float(shape.output_bytes), shape.output_bytes * per_byte
     return BlockWork(size, _few(taken) * active, 2.0 * (taken - 1) * active, size, 0.0)
+
+
+def _spared_flops(shape: ModelShape, mix: Mix, per_byte: float) -> float:
+    """FLOP of the last block's feed-forward for a prompt's tokens after the first of each pass: nobody wants their
+    output, so llama.cpp leaves it out (`inp_out_ids`). Nothing where idle blocks lie behind that block.
+    """
+    if not shape.layers or shape.idle_layers:
+        return 0.0
+    last = shape.layers - 1
+    size = min(shape.last_feed_forward_bytes, shape.layer_bytes[last])
+    idle_experts = min(_expert_bytes(shape, last), size) * (1.0 - _used_share(shape))
+    return 2.0 * (mix.prompt - mix.batches) * (size - idle_experts) * per_byte
+
+
+def _expert_bytes(shape: ModelShape, i: int) -> int:
+    return min(shape.layer_expert_bytes[i] if i < len(shape.layer_expert_bytes) else 0, shape.layer_bytes[i])
+
+
+def _used_share(shape: ModelShape) -> float:
+    """The part of the experts that one token uses."""
+    return min(shape.experts_used / shape.expert_count, 1.0) if shape.expert_count and shape.experts_used else 1.0
 
 
 def _few(taken: int) -> float:
@@ -294,7 +316,8 @@ def hop_of(link: LinkMeasure | None, head: NodeId) -> Hop:
 
 @dataclass(frozen=True, slots=True)
 class BlockTimes:
-    """Seconds a device takes, hops aside; `output` is the output layer's time per step.
+    """Seconds a device takes, hops aside; `output` is the output layer's time per step, and `spared` what a prompt that
+    passes the stages one after the other takes less on the device that has it.
 
     `step` and `prompt` are prefix sums over blocks, one entry more than there are blocks.
     """
@@ -303,6 +326,7 @@ class BlockTimes:
     step: tuple[float, ...]
     prompt: tuple[float, ...]
     output: float
+    spared: float
 
 
 def block_times(work: Work, pace: Pace) -> BlockTimes:
@@ -312,6 +336,7 @@ def block_times(work: Work, pace: Pace) -> BlockTimes:
         step=_summed(work, [pace.step(kind) for kind in work.kinds]),
         prompt=_summed(work, [pace.prompt(kind) for kind in work.kinds]),
         output=pace.step(work.output),
+        spared=work.spared_flops / pace.compute * pace.correction,
     )
 
 
@@ -434,7 +459,8 @@ def timing(
     A step passes the stages one after the other. So does a prompt, unless the engine pipelines: then all stages but the
     slowest overlap from the second micro-batch on; not while others answer, because every micro-batch then has a token
     that is waited for. What goes over links is sent by one thread and overlaps nothing, and
-    what a pass costs beside its work is counted in full.
+    what a pass costs beside its work is counted in full. Of what the last stage is spared one micro-batch counts then:
+    it may not be the slowest.
     """
     ends = list(accumulate(counts, initial=0))
     ranges = list(zip(costs, ends, ends[1:], strict=False))
@@ -446,10 +472,11 @@ def timing(
             prompt += cost.spill.prompt[first + count] - cost.spill.prompt[first]
     prompts = [cost.prompt[end] - cost.prompt[first] for cost, first, end in ranges]
     fixed = sum(cost.fixed_prompt for cost in costs) + prompt + costs[-1].output_prompt
+    batches, spared = mix.batches if pipelined else 1, costs[-1].times.spared
     return Timing(
         step=step + costs[-1].output_step,
-        prompt=overlapped(prompts, mix.batches if pipelined else 1) + fixed,
-        later_prompt=sum(prompts) + fixed,
+        prompt=overlapped(prompts, batches) - spared / batches + fixed,
+        later_prompt=sum(prompts) - spared + fixed,
     )
 
 

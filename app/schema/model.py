@@ -44,6 +44,7 @@ class ModelShape(Record):
     `has_thinking_switch` says that the chat template reads `enable_thinking`.
     `encoder` is there only when `is_projector`. `state_space_width` is what passes the convolution of a state-space
     block. The last `idle_layers` blocks only predict further tokens: the engine does not load them unless told to.
+    `last_feed_forward_bytes` are those of the last block's `ffn_*` tensors, its experts included.
     """
 
     architecture: str
@@ -60,6 +61,7 @@ class ModelShape(Record):
     layer_bytes: tuple[Bytes, ...]
     layer_expert_bytes: tuple[Bytes, ...] = ()
     largest_expert_bytes: Bytes = 0
+    last_feed_forward_bytes: Bytes = 0
     layer_large_bytes: tuple[Bytes, ...] = ()
     output_large_bytes: Bytes = 0
     embedding_bytes: Bytes

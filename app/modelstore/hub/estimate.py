@@ -18,6 +18,7 @@ def scaled_shape(known: ModelShape, factor: float, quantization: str | None) -> 
             "quantization": quantization,
             "layer_bytes": tuple(map(scaled, known.layer_bytes)),
             "layer_expert_bytes": tuple(map(scaled, known.layer_expert_bytes)),
+            "last_feed_forward_bytes": scaled(known.last_feed_forward_bytes),
             "embedding_bytes": scaled(known.embedding_bytes),
             "output_bytes": scaled(known.output_bytes),
             "other_bytes": scaled(known.other_bytes),

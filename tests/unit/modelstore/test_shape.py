@@ -98,6 +98,9 @@ def test_experts(tmp_path: Path) -> None:
     assert shape.layer_bytes[2] == BLOCK_BYTES + 64 * 8 * 4 + 64 * 64 * 2 + 64 * 8 * 4
     assert (shape.expert_count, shape.experts_used) == (8, 4)
     assert shape.largest_tensor_bytes == 64 * 64 * 8 * 2
+    plain = read_shape(write_model(tmp_path / "plain.gguf"))
+    assert shape.last_feed_forward_bytes == plain.last_feed_forward_bytes + 64 * 64 * 2
+    assert 0 < plain.last_feed_forward_bytes < BLOCK_BYTES
 
 
 def test_the_width_of_one_expert(tmp_path: Path) -> None:

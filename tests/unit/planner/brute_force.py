@@ -146,8 +146,16 @@ class Reference:
         batches = 1 if led else self.batches
         output = self.output(head, devices[-1])
         overlapped = sum(stages) / batches + max(stages) * (batches - 1) / batches
-        rest = links + output.prompt
-        return Times(step + output.step, overlapped + rest, sum(stages) + rest)
+        rest, spared = links + output.prompt, self.spared(devices[-1][1])
+        return Times(step + output.step, overlapped + rest - spared / batches, sum(stages) + rest - spared)
+
+    def spared(self, device: DeviceResources) -> float:
+        """A prompt's tokens but one a pass do not go through the last block's feed-forward network."""
+        assert device.compute is not None
+        experts = self.model.layer_expert_bytes[-1] if self.model.layer_expert_bytes else 0
+        size = min(self.model.last_feed_forward_bytes, self.model.layer_bytes[-1])
+        active = (size - min(experts, size) * 3 / 4) * self.per_byte
+        return 2 * self.later * active / device.compute * (device.correction or 1.0)
 
     def seconds(self, times: Times) -> float:
         return times.prompt + (self.slots - 1) * times.later + self.answer * times.step

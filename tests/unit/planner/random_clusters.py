@@ -23,6 +23,8 @@ def random_shape(random: Random) -> ModelShape:
         facts["largest_expert_bytes"] = random.choice([0, 20 * MIB])
     if random.random() < 0.3:
         facts |= {"sliding_window": 256, "sliding_layers": tuple(random.random() < 0.5 for _ in sizes)}
+    if count % 2:
+        facts["last_feed_forward_bytes"] = sizes[-1] * 7 // 8
     return shape(
         tuple(sizes),
         parameters=2 * sum(sizes),

@@ -53,6 +53,30 @@ def test_one_card_alone() -> None:
     assert told.corrected_by is None
 
 
+def test_a_prompt_leaves_out_the_last_feed_forward() -> None:
+    model = EIGHT.model_copy(update={"last_feed_forward_bytes": GIB // 2})
+    pace = {"bandwidth": 40e9, "compute": 1e12, "token_seconds": 0.0}
+    view = cluster(node("WORKSHOP", cpu(20 * GIB).model_copy(update=pace), holds=True))
+    told, whole = prediction(view, model), prediction(view)
+    assert told.decode == whole.decode
+    # 998 tokens of two micro-batches do not pass half a block of 2 parameters a byte.
+    assert whole.first_token - told.first_token == pytest.approx(2 * 998 * GIB / 1e12)
+
+
+def test_a_pipelined_prompt_is_spared_one_micro_batch_of_it() -> None:
+    model = EIGHT.model_copy(update={"last_feed_forward_bytes": GIB // 2})
+    view = cluster(node("WORKSHOP", FAST, holds=True))
+    less = prediction(view).first_token - prediction(view, model).first_token
+    assert less == pytest.approx(2 * 998 * GIB / 20e12 / 2)
+
+
+def test_nothing_is_spared_where_idle_blocks_lie_behind() -> None:
+    idle = EIGHT.model_copy(update={"idle_layers": 1})
+    view = cluster(node("WORKSHOP", FAST, holds=True))
+    spared = idle.model_copy(update={"last_feed_forward_bytes": GIB // 2})
+    assert prediction(view, spared).first_token == prediction(view, idle).first_token
+
+
 def test_a_pass_of_a_prompt_may_read_more_slowly_than_a_step() -> None:
     told = prediction(cluster(node("WORKSHOP", FAST.model_copy(update={"prompt_bandwidth": 200e9}), holds=True)))
     assert told.decode == pytest.approx(400e9 / (8 * GIB))
