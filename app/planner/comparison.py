@@ -9,9 +9,10 @@ from app.planner.fastest import TIED
 from app.planner.line import head_processor
 from app.planner.memory import reserve_bytes
 from app.planner.others import Others
+from app.planner.placement import Placement
 from app.planner.prediction import predict, rate, timed
 from app.planner.question import Question
-from app.planner.search import MOST_COMPARED, Placement, Search
+from app.planner.search import MOST_COMPARED, Search
 from app.planner.shortage import Shortage, shortage
 from app.planner.speed import Hop, pace_of
 from app.schema.plan import Alternative, DeviceReason, DeviceResources, LinkMeasure, NodeReason, NodeResources

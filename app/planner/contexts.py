@@ -9,9 +9,10 @@ from dataclasses import replace
 from app.planner.eligibility import Candidate, Offer
 from app.planner.line import Line, head_processor
 from app.planner.memory import CELL_STEP
+from app.planner.placement import Placement
 from app.planner.question import Question
 from app.planner.reach import Reach
-from app.planner.search import Placement, Search
+from app.planner.search import Search
 from app.planner.shares import share_fits
 from app.schema.record import NodeId
 

@@ -5,7 +5,7 @@ from itertools import accumulate, pairwise
 
 from app.planner.line import compute_bytes, on_head_processor
 from app.planner.memory import Demand
-from app.planner.search import Placement
+from app.planner.placement import Placement
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+from app.planner.placement import Placement
 from app.planner.question import Question
-from app.planner.search import Placement, Search
+from app.planner.search import Search
 
 
 class Others:

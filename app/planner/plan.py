@@ -10,10 +10,11 @@ from app.planner.holding import expert_holding, holdings, spilled_blocks
 from app.planner.line import head_processor, on_head_processor
 from app.planner.loading import kept_bytes
 from app.planner.memory import Demand, head_ram_bytes, reserve_bytes
+from app.planner.placement import Placement
 from app.planner.prediction import predict
 from app.planner.question import Question
 from app.planner.refusals import DOES_NOT_FIT, no_room_for_encoder, reasons, unplannable
-from app.planner.search import Placement, Search
+from app.planner.search import Search
 from app.planner.shares import share_problem, shared, too_full
 from app.planner.speculation import Draft, speculate
 from app.schema.model import ModelShape

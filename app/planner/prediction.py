@@ -5,7 +5,7 @@ from itertools import accumulate, pairwise
 
 from app.planner.loading import LoadTime, Transfer, kept_bytes, large_bytes, load_time
 from app.planner.memory import Demand
-from app.planner.search import Placement
+from app.planner.placement import Placement
 from app.planner.speed import Mix, StageCost, Timing, Work, repriced, timing
 from app.schema.plan import LoadKind, Prediction
 

@@ -7,7 +7,9 @@ from functools import cached_property
 from app.planner.eligibility import Candidate, Eligibility
 from app.planner.line import Ground
 from app.planner.memory import MICRO_BATCH, Demand, demand
-from app.planner.search import Placement, Search, Wish
+from app.planner.numbers import Wish
+from app.planner.placement import Placement
+from app.planner.search import Search
 from app.planner.speed import mix_of, work_of
 from app.schema.model import ModelShape
 from app.schema.plan import LinkMeasure, PlanRequest

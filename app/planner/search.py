@@ -1,24 +1,25 @@
 """Which head, which PCs and which devices: the fastest division over all of them, or the one on the fewest PCs."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from math import inf
 from operator import itemgetter
 
 from app.planner.bounds import least_seconds, narrowed
 from app.planner.drivable import accelerators, roomiest
-from app.planner.eligibility import Candidate, Eligibility, Offer
+from app.planner.eligibility import Candidate, Eligibility
 from app.planner.fastest import TIED, Division, divisions, fastest, quickly, slowest_wait
 from app.planner.few import hopeful
-from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Ground, Line, compute_bytes, on_head_processor
+from app.planner.fewest import Fewest
+from app.planner.line import MOST_ACCELERATORS, MOST_PCS, Ground, Line, on_head_processor
 from app.planner.memory import Demand
-from app.planner.orders import has_room, in_any_order, numbers_with_room
+from app.planner.numbers import Wish, best_by_number
+from app.planner.orders import has_room, in_any_order
+from app.planner.placement import Placement, placement_of, settled
 from app.planner.promising import Queue
 from app.planner.reach import Reach
 from app.planner.rooms import Rooms
-from app.planner.speed import StageCost, timing
-from app.planner.split import split
 from app.planner.stop import Stop
 from app.planner.swaps import climbed
 from app.schema.record import NodeId
@@ -40,47 +41,6 @@ COMPARED_HEADS = 6
 
 QUICK_TURNS = 2
 """Orders of workers that are tried where only a reason for leaving a PC out is sought."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """PCs that must take part, and the numbers of PCs on which the head must hold blocks as well."""
-
-    required: frozenset[NodeId] = frozenset()
-    shared: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class Placement:
-    """A split that fits: `offers` in layer order, `counts[i]` blocks on each; the last holds the output layer.
-
-    The experts of the first `spilled[i]` blocks of the i-th device are in the head's RAM. `costs` is what each device
-    costs, `seconds` the time of the exchanges it was chosen by. `repacks`: the costs are those of a processor that is
-    alone and whose weights the engine rearranges.
-    """
-
-    head: Candidate
-    offers: tuple[Offer, ...]
-    counts: tuple[int, ...]
-    costs: tuple[StageCost, ...]
-    seconds: float
-    spilled: tuple[int, ...] = ()
-    repacks: bool = False
-
-    @property
-    def nodes(self) -> frozenset[NodeId]:
-        """The PCs in it, head included."""
-        return frozenset({self.head.node.node, *(offer.node.node for offer in self.offers)})
-
-    @property
-    def head_holds(self) -> bool:
-        """Whether the head holds blocks itself."""
-        return any(offer.node is self.head.node for offer in self.offers)
-
-    @property
-    def pipelined(self) -> bool:
-        """Whether the engine overlaps the micro-batches of a prompt over the stages, if there are several."""
-        return not any(self.spilled) and not on_head_processor(self.offers[0], self.head)
 
 
 class Search:
@@ -108,7 +68,6 @@ class Search:
         self._wish = wish
         self._required = wish.required
         self._drawn: dict[tuple[NodeId, bool], tuple[Line, ...]] = {}
-        self._fewest_found: dict[tuple[NodeId, bool], dict[int, Placement]] = {}
         self._searched: list[Candidate] = []
 
     @property
@@ -132,13 +91,13 @@ class Search:
         allowed = sorted(numbers)
         if not self._holds_at_all:
             return None
-        return self._fastest(allowed) if self.by_speed else self._fewest(allowed)
+        return self._fastest(allowed) if self.by_speed else self._evenly.on(allowed, self._heads)
 
     def on(self, pcs: int) -> Placement | None:
         """The preferred placement on exactly that many PCs, for comparison: under heads that promise most."""
         if not self._holds_at_all:
             return None
-        return self._on(pcs) if self.by_speed else self._fewest([pcs])
+        return self._on(pcs) if self.by_speed else self._evenly.on([pcs], self._heads)
 
     def sharing(self, numbers: Iterable[int], heads: Sequence[Candidate]) -> "Search":
         """The same search under some of its heads, which hold blocks on these numbers of PCs."""
@@ -157,6 +116,12 @@ class Search:
             return self._heads
         searched = {head.node.node for head in self._searched}
         return tuple(head for head in self._heads if head.node.node in searched)
+
+    @cached_property
+    def _evenly(self) -> Fewest:
+        return Fewest(
+            self.demand, self.rooms, lambda head, beside: self.lines(head, processors=beside), self._wish, self.most_pcs
+        )
 
     def _on(self, pcs: int) -> Placement | None:
         found = self._compared.get(pcs) if pcs <= MOST_COMPARED else None
@@ -181,19 +146,9 @@ class Search:
             known = [min(placement.seconds for placement in each) for each in best.values()]
             worth = max(known) * (1 + TIED) if len(best) == MOST_COMPARED else inf
             lines = [narrowed(self.demand, few(line, MOST_COMPARED), worth) for line in self.lines(head)]
-            for pcs, placement in _best(self.demand, lines, self._wish, MOST_COMPARED, 0.0).items():
+            for pcs, placement in best_by_number(self.demand, lines, self._wish, MOST_COMPARED, 0.0).items():
                 best.setdefault(pcs, []).append(placement)
         return best
-
-    def _fewest(self, allowed: Sequence[int]) -> Placement | None:
-        for processors in (False, True):
-            for pcs in allowed:
-                for head in self._heads:
-                    if self.rooms.may_hold(head, pcs, processors=processors):
-                        found = self._least(head, processors).get(pcs)
-                        if found is not None:
-                            return self._even(found)
-        return None
 
     def _fastest(self, allowed: Sequence[int]) -> Placement | None:
         """The fastest; of those that tie with it, the fewest PCs and then the first head."""
@@ -238,7 +193,7 @@ class Search:
             return min(able, key=lambda each: each.seconds, default=None)
 
         faster = climbed(line, demand.layers, placement.seconds, solve)
-        return placement if faster is None else _placement(faster)
+        return placement if faster is None else placement_of(faster)
 
     def _is_allowed(self, best: Placement, allowed: Sequence[int]) -> bool:
         nodes = best.nodes
@@ -269,7 +224,7 @@ class Search:
         if bound < inf:
             numbers = [pcs for pcs in range(1, most + 1) if pcs in wanted]
             narrow = [line for each in narrow if (line := hopeful(self.demand, each, self._required, numbers, bound))]
-        return _best(self.demand, narrow, self._wish, most, worth, wanted)
+        return best_by_number(self.demand, narrow, self._wish, most, worth, wanted)
 
     def _survey(self, *, is_open: bool) -> dict[int, Placement]:
         """By the number of the head, the fastest division on any number of PCs, where it may come near the fastest.
@@ -287,7 +242,7 @@ class Search:
             if division is not None and accelerators(division) > MOST_ACCELERATORS:
                 division = self._fastest_of(roomiest(narrow), worth)
             if division is not None and (number not in found or division.seconds < found[number].seconds):
-                found[number] = _placement(division)
+                found[number] = placement_of(division)
                 worth = min(worth, division.seconds)
         return found
 
@@ -309,7 +264,7 @@ class Search:
         """The fastest placement on the head alone."""
         lines = [replace(line, workers=()) for line in self.lines(head)]
         hopeful = [line for line in lines if least_seconds(self.demand, line) <= worth * (1 + TIED)]
-        return _best(self.demand, hopeful, Wish(), 1, worth)
+        return best_by_number(self.demand, hopeful, Wish(), 1, worth)
 
     @cached_property
     def _holds_at_all(self) -> bool:
@@ -336,7 +291,7 @@ class Search:
             found = self._quickly(line, required, wait) if best is None or bound < best.seconds else None
             if found is not None and (best is None or found.seconds < best.seconds):
                 best = found
-        return None if best is None else _placement(best)
+        return None if best is None else placement_of(best)
 
     def _quickly(self, line: Line, required: frozenset[NodeId], wait: float) -> Division | None:
         def solve(order: Line) -> dict[int, Division]:
@@ -352,68 +307,6 @@ class Search:
             lines = self.ground.lines(head, self._eligibility.workers(head), processors=processors)
             self._drawn[key] = tuple(few(line, MOST_ACCELERATORS) for line in lines)
         return self._drawn[key]
-
-    def _least(self, head: Candidate, processors: bool) -> dict[int, Placement]:
-        """The fastest placement under a head for each number of PCs, by the stand-ins for what nobody measured."""
-        key = (head.node.node, processors)
-        if key not in self._fewest_found:
-            lines = self.lines(head, processors=processors)
-            self._fewest_found[key] = _best(self.demand, lines, self._wish, self.most_pcs, inf)
-        return self._fewest_found[key]
-
-    def _even(self, placement: Placement) -> Placement:
-        """The same devices, sharing in proportion to what they offer; beside a GPU a processor takes what is left."""
-        offers = placement.offers
-        if any(placement.spilled):
-            return placement
-        with_gpu = any(not offer.device.is_cpu for offer in offers)
-        weights = [0 if with_gpu and offer.device.is_cpu else offer.budget for offer in offers]
-        counts = split(self.demand, capacities(self.demand, placement.head, offers), weights)
-        return placement if counts is None else replace(placement, counts=counts)
-
-
-def settled(ground: Ground, found: Placement, least: float) -> Placement:
-    """The placement; on a processor alone with weights rearranged where that ties with `least` seconds, as the engine
-    does it of itself.
-    """
-    alone = len(found.offers) == 1 and on_head_processor(found.offers[0], found.head) and not found.repacks
-    cost = ground.repacked(found.offers[0]) if alone else None
-    if cost is None:
-        return found
-    mix = ground.work.mix
-    seconds = timing((cost,), found.counts, mix, pipelined=False).exchange(mix)
-    repacked = replace(found, costs=(cost,), seconds=seconds, repacks=True)
-    return repacked if seconds <= least * (1 + TIED) else found
-
-
-def capacities(demand: Demand, head: Candidate, offers: Sequence[Offer]) -> tuple[int, ...]:
-    """Bytes each stage has for blocks: the offer less buffers, less the output layer on the last.
-
-    The head's processor has the embedding table beside it.
-    """
-    buffers = compute_bytes(demand, head, offers)
-    room = [offer.budget - used for offer, used in zip(offers, buffers, strict=True)]
-    room[-1] -= demand.output_bytes
-    if on_head_processor(offers[0], head):
-        room[0] -= demand.head_ram_bytes - (demand.tied_bytes if len(offers) == 1 else 0)
-    return tuple(room)
-
-
-def _best(
-    demand: Demand,
-    lines: Iterable[Line],
-    wish: Wish,
-    most: int,
-    worth: float,
-    wanted: Container[int] = range(1 << 16),
-) -> dict[int, Placement]:
-    """The fastest placement over these lines for each number of PCs."""
-    best: dict[int, Placement] = {}
-    for line in lines:
-        for pcs, division in _drivable(demand, line, wish, most, worth, wanted).items():
-            if pcs not in best or division.seconds < best[pcs].seconds:
-                best[pcs] = _placement(division)
-    return best
 
 
 def _among(line: Line, devices: Container[tuple[NodeId, str]]) -> Line:
@@ -439,33 +332,3 @@ def few(line: Line, pcs: int) -> Line:
 
 def _price(stop: Stop) -> float:
     return stop.per_byte + stop.fixed / stop.offer.budget
-
-
-def _placement(division: Division) -> Placement:
-    stops = division.stops
-    return Placement(
-        head=division.line.head,
-        offers=tuple(stop.offer for stop in stops),
-        counts=division.counts,
-        costs=tuple(stop.cost for stop in stops),
-        seconds=division.seconds,
-        spilled=division.spilled,
-        repacks=division.line.repacks,
-    )
-
-
-def _drivable(
-    demand: Demand, line: Line, wish: Wish, most: int, worth: float, wanted: Container[int]
-) -> dict[int, Division]:
-    """The divisions of a line; one over more devices than the engine drives is sought again among the roomiest."""
-
-    def solve(order: Line) -> dict[int, Division]:
-        return divisions(demand, order, wish.required, most, worth, wanted, wish.shared)
-
-    numbers = [pcs for pcs in numbers_with_room(demand, line, most) if pcs in wanted]
-    found = in_any_order(demand, line, solve, numbers)
-    if all(accelerators(division) <= MOST_ACCELERATORS for division in found.values()):
-        return found
-    narrow = in_any_order(demand, roomiest(line), solve, numbers)
-    kept = {pcs: division for pcs, division in found.items() if accelerators(division) <= MOST_ACCELERATORS}
-    return {**narrow, **kept}

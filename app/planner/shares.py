@@ -7,9 +7,10 @@ from app.planner import sentences
 from app.planner.eligibility import Candidate, Offer, worker_problem
 from app.planner.line import on_head_processor
 from app.planner.memory import Demand
+from app.planner.placement import Placement, capacities, settled
 from app.planner.question import Question
 from app.planner.refusals import SHARES_UNUSABLE
-from app.planner.search import Placement, Search, capacities, settled
+from app.planner.search import Search
 from app.planner.speed import timing
 from app.schema.plan import Refusal, Share
 

@@ -11,8 +11,9 @@ from app.planner import sentences
 from app.planner.eligibility import Offer
 from app.planner.holding import expert_holding, holdings
 from app.planner.memory import Demand, demand
+from app.planner.placement import Placement
 from app.planner.prediction import timed
-from app.planner.search import Placement, Search
+from app.planner.search import Search
 from app.planner.speed import block_times, pace_of, repriced, work_of
 from app.schema.model import ModelShape
 from app.schema.plan import PlanRequest, Speculation, SpeculationKind
