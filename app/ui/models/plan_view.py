@@ -31,7 +31,7 @@ _BUTTON_COLUMNS = 22
 class DeviceBar:
     """One device in bytes, and the layers it carries. `other` is what other programs use, `over` what is missing.
 
-    `encoder` is what of `weights` the picture encoder beside the layers takes, its buffers included.
+    `encoder` and `draft` are what of `weights` the picture encoder and the draft model take, their buffers included.
     """
 
     name: str
@@ -44,6 +44,7 @@ class DeviceBar:
     free_before: int
     over: int = 0
     encoder: int = 0
+    draft: int = 0
 
     @property
     def used(self) -> int:
@@ -59,9 +60,11 @@ class DeviceBar:
             buffers=figures.size(self.buffers),
             other=figures.size(self.other),
         )
-        if not self.encoder:
-            return told
-        return tr("picture encoder {size} · {rest}", size=figures.size(self.encoder), rest=told)
+        if self.draft:
+            told = tr("draft model {size} · {rest}", size=figures.size(self.draft), rest=told)
+        if self.encoder:
+            told = tr("picture encoder {size} · {rest}", size=figures.size(self.encoder), rest=told)
+        return told
 
     @property
     def missing(self) -> Phrase:
@@ -196,6 +199,11 @@ def _add_beside(found: dict[str, DeviceBar], plan: Plan, pc: Pc | None) -> None:
         beside = found.get(name)
         alone = _bar(name, plan.encoder, tr("picture encoder"), pc)
         found[name] = alone if beside is None else _seeing(beside, plan.encoder)
+    guesses = plan.speculation
+    if guesses is not None and guesses.draft_device is not None:
+        bar = found.get(guesses.draft_device) or _empty(guesses.draft_device, tr("draft model"), pc)
+        if bar is not None:
+            found[guesses.draft_device] = _drafting(bar, guesses.draft_bytes)
 
 
 def _joined(bar: DeviceBar, more: DeviceBar) -> DeviceBar:
@@ -215,6 +223,29 @@ def _seeing(bar: DeviceBar, encoder: EncoderShare) -> DeviceBar:
     """The bar of a device that holds the picture encoder beside its layers."""
     size, free = encoder.total_bytes, bar.free - bar.over - encoder.total_bytes
     return replace(bar, weights=bar.weights + size, encoder=size, free=max(0, free), over=max(0, -free))
+
+
+def _drafting(bar: DeviceBar, size: int) -> DeviceBar:
+    """The bar of a device that holds the draft model too."""
+    free = bar.free - bar.over - size
+    return replace(bar, weights=bar.weights + size, draft=size, free=max(0, free), over=max(0, -free))
+
+
+def _empty(device: str, layers: Phrase, pc: Pc | None) -> DeviceBar | None:
+    """The bar of a device before anything is on it; None when the PC has not told of it."""
+    known = pc.device(device) if pc else None
+    if known is None:
+        return None
+    return DeviceBar(
+        name=device_name(device, pc),
+        layers=layers,
+        weights=0,
+        kv=0,
+        buffers=0,
+        other=known.total_bytes - known.free_bytes,
+        free=known.free_bytes,
+        free_before=known.free_bytes,
+    )
 
 
 def _bar(

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.schema.instance import InstanceState, InstanceStatus, Phase, PhaseName, PhaseState
-from app.schema.plan import EncoderShare, ExpertShare, NodeReason, Plan, PlanRequest, Refusal
+from app.schema.plan import (
+    EncoderShare,
+    ExpertShare,
+    NodeReason,
+    Plan,
+    PlanRequest,
+    Refusal,
+    Speculation,
+    SpeculationKind,
+)
 from app.schema.record import ModelId, NodeId
 from app.ui.models import launch_view, plan_view, shares
 from app.ui.models import sample_cluster as cluster
@@ -75,6 +84,36 @@ def test_a_picture_encoder_apart_from_the_layers_has_a_bar_of_its_own() -> None:
     encoder = EncoderShare(node_name="WORKSHOP", device="CPU", weight_bytes=800, compute_bytes=200, free_bytes=5000)
     bar = plan_view.bars(plan().model_copy(update={"encoder": encoder}), PCS)[-1].devices[-1]
     assert (bar.name, str(bar.layers), bar.used, bar.free) == ("RAM", "picture encoder", 1000, 4000)
+
+
+def drafted(device: str) -> Plan:
+    guesses = Speculation(
+        kind=SpeculationKind.DRAFT,
+        guesses=4,
+        sentence="A small model guesses ahead.",
+        draft_model=ModelId("small"),
+        draft_device=device,
+        draft_bytes=700 << 20,
+        decode=20.0,
+    )
+    return plan().model_copy(update={"speculation": guesses})
+
+
+def test_the_draft_model_is_in_the_bar_of_its_device() -> None:
+    before = plan_view.bars(plan(), PCS)[-1].devices[0]
+    bar = plan_view.bars(drafted("CUDA0"), PCS)[-1].devices[0]
+    assert bar.layers == before.layers
+    assert str(bar.small_parts).startswith("draft model 700 MB · context")
+    assert (bar.weights, bar.free - bar.over) == (before.weights + (700 << 20), before.free - before.over - (700 << 20))
+
+
+def test_a_draft_model_apart_from_the_layers_has_a_bar_of_its_own() -> None:
+    ram = PCS[0].device("CPU")
+    assert ram is not None
+    bar = plan_view.bars(drafted("CPU"), PCS)[-1].devices[-1]
+    assert (bar.name, str(bar.layers), bar.used) == ("RAM", "draft model", 700 << 20)
+    assert (bar.free, bar.other) == (ram.free_bytes - (700 << 20), ram.total_bytes - ram.free_bytes)
+    assert "CUDA9" not in [device.name for pc in plan_view.bars(drafted("CUDA9"), PCS) for device in pc.devices]
 
 
 def test_several_conversations_are_told_together() -> None:
