@@ -86,7 +86,7 @@ class Catalogue:
 
 
 def read_model(path: Path) -> ModelFile:
-    """A model that lies outside the folders; its id is its base name (blocking).
+    """A model that lies outside the folders, with the picture encoder beside it; its id is its base name (blocking).
 
     Raises ModelNotFound when there is no such file; one that cannot be read has its `problem`.
     """
@@ -95,7 +95,23 @@ def read_model(path: Path) -> ModelFile:
     if not files:
         raise ModelNotFound(f"There is no file {path}.", "Check the path; `caravan models` lists what was found.")
     group = Group(base_name(whole.name), files)
-    return _model_file(group.name, group, _read_group(group, read_shape), {}, {})
+    reading = _read_group(group, read_shape)
+    projector = _projector_beside(group) if reading.shape is not None and not reading.shape.is_projector else None
+    if projector is None:
+        return _model_file(group.name, group, reading, {}, {})
+    path, shape = projector
+    encoders = {path: shape.encoder} if shape.encoder is not None else {}
+    return _model_file(group.name, group, reading, {group.path: path}, encoders)
+
+
+def _projector_beside(model: Group) -> tuple[Path, ModelShape] | None:
+    """The projector in a model's own folder that belongs to it, as far as it can be read; by names, as in a scan."""
+    others = [each for each in group_parts(Walk().gguf_files_in(model.path.parent)) if each.path != model.path]
+    projectors = [each for each in others if is_projector_name(each.name)]
+    models = [model, *(each for each in others if not is_projector_name(each.name))]
+    path = pair_projectors(models, projectors).get(model.path)
+    found = next((_read_group(each, read_shape).shape for each in projectors if each.path == path), None)
+    return (path, found) if path is not None and found is not None and found.is_projector else None
 
 
 def read_siblings(model: ModelFile) -> tuple[ModelFile, ...]:

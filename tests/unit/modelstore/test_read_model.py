@@ -8,7 +8,7 @@ import pytest
 from app.modelstore.catalogue import Catalogue, read_model, read_siblings
 from app.node.library import Library
 from app.schema.errors import ModelNotFound
-from tests.unit.modelstore.sample_files import write_model
+from tests.unit.modelstore.sample_files import write_model, write_projector
 
 
 def test_a_file_that_is_not_there_is_said_plainly(tmp_path: Path) -> None:
@@ -43,6 +43,26 @@ def test_a_folder_that_is_gone_has_nothing_beside_it(tmp_path: Path) -> None:
     path.unlink()
     path.parent.rmdir()
     assert read_siblings(model) == ()
+
+
+def test_it_sees_by_the_projector_beside_it_as_a_listed_model_does(tmp_path: Path) -> None:
+    model, projector = tmp_path / "Tale-4B-Q8_0.gguf", tmp_path / "mmproj-F16.gguf"
+    write_model(model)
+    write_projector(projector)
+    (tmp_path / "mmproj-BF16.gguf").write_bytes(b"broken")
+    (listed,) = (each for each in Catalogue((tmp_path,), tmp_path / "cache").scan() if each.path == str(model))
+    assert read_model(model) == listed
+    assert listed.projector_path == str(projector)
+    alone = read_model(projector)
+    assert (alone.projector_path, alone.shape is not None and alone.shape.is_projector) == (None, True)
+
+
+def test_a_projector_that_may_be_another_models_or_cannot_be_read_is_not_taken(tmp_path: Path) -> None:
+    models = write_model(tmp_path / "a" / "Tale-4B-Q8_0.gguf"), write_model(tmp_path / "b" / "Tale-4B-Q8_0.gguf")
+    write_model(tmp_path / "a" / "Story-8B-Q8_0.gguf")
+    write_projector(tmp_path / "a" / "mmproj-F16.gguf")
+    (tmp_path / "b" / "mmproj-F16.gguf").write_bytes(b"broken")
+    assert [read_model(each).projector_path for each in models] == [None, None]
 
 
 async def test_only_a_model_that_was_given_by_its_path_has_siblings(tmp_path: Path) -> None:
