@@ -44,8 +44,8 @@ REQUEST_SECONDS = 30.0
 VERSION = 2
 """Of what is measured: one more when a figure is added or means something else. 1 told less of batches."""
 
-DEADLINE_SECONDS = 150.0
-"""How long a device may take in all. A quiet one takes ten to forty seconds."""
+DEADLINE_SECONDS = 240.0
+"""How long a device may take in all. A quiet one takes ten to forty seconds, a third of a slow core a hundred or two."""
 
 NEEDED_BYTES = 1 << 30
 """Free memory a device must have to be measured: the largest file, the driver's own and room to spare."""
@@ -56,7 +56,7 @@ ANSWER_SECONDS = 0.4
 """How long an answer is made, within those lengths: what lasts a moment only measures the scheduler, what lasts long is
 seldom left alone by other programs."""
 
-PROMPT_STEPS = ((32, 1.5), (128, 0.6), (512, 0.0))
+PROMPT_STEPS = ((32, 2.5), (128, 0.6), (512, 0.0))
 """Lengths of prompts, and how many seconds each may take for the next to be tried.
 
 The first and the last that were tried are measured: two tell apart what a pass costs and what a token costs.
