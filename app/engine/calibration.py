@@ -45,7 +45,7 @@ VERSION = 2
 """Of what is measured: one more when a figure is added or means something else. 1 told less of batches."""
 
 DEADLINE_SECONDS = 240.0
-"""How long a device may take in all. A quiet one takes ten to forty seconds, a third of a slow core a hundred or two."""
+"""How long a device may take in all. A quiet one takes ten to forty seconds, a third of a core a hundred or two."""
 
 NEEDED_BYTES = 1 << 30
 """Free memory a device must have to be measured: the largest file, the driver's own and room to spare."""

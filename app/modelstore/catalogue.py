@@ -105,13 +105,14 @@ def read_model(path: Path) -> ModelFile:
 
 
 def _projector_beside(model: Group) -> tuple[Path, ModelShape] | None:
-    """The projector in a model's own folder that belongs to it, as far as it can be read; by names, as in a scan."""
+    """The projector in a model's own folder that belongs to it and can be read; by names, as in a scan."""
     others = [each for each in group_parts(Walk().gguf_files_in(model.path.parent)) if each.path != model.path]
-    projectors = [each for each in others if is_projector_name(each.name)]
     models = [model, *(each for each in others if not is_projector_name(each.name))]
+    named = [each for each in others if is_projector_name(each.name)]
+    shapes = {each.path: shape for each in named if (shape := _read_group(each, read_shape).shape) is not None}
+    projectors = [each for each in named if each.path in shapes and shapes[each.path].is_projector]
     path = pair_projectors(models, projectors).get(model.path)
-    found = next((_read_group(each, read_shape).shape for each in projectors if each.path == path), None)
-    return (path, found) if path is not None and found is not None and found.is_projector else None
+    return (path, shapes[path]) if path is not None else None
 
 
 def read_siblings(model: ModelFile) -> tuple[ModelFile, ...]:
@@ -143,12 +144,14 @@ def _ollama_groups(models: Sequence[OllamaModel]) -> tuple[list[Group], dict[Pat
 
 
 def _projectors(groups: Sequence[Group], readings: Sequence[Reading]) -> dict[Path, Path]:
+    """Projector by model. One that cannot be read, such as half a download, would only make the launch fail."""
     kinds = [
         reading.shape.is_projector if reading.shape else is_projector_name(group.name)
         for group, reading in zip(groups, readings, strict=True)
     ]
+    whole = [reading.shape is not None for reading in readings]
     models = [group for group, projector in zip(groups, kinds, strict=True) if not projector]
-    return pair_projectors(models, [group for group, projector in zip(groups, kinds, strict=True) if projector])
+    return pair_projectors(models, [group for group, *can in zip(groups, kinds, whole, strict=True) if all(can)])
 
 
 def _model_file(

@@ -204,6 +204,17 @@ def test_projectors_are_paired_and_listed(tmp_path: Path) -> None:
     assert projector.is_projector
 
 
+def test_a_projector_that_cannot_be_read_blinds_no_model_that_has_another(tmp_path: Path) -> None:
+    for folder, is_alone in (("one", True), ("two", False)):
+        write_model(tmp_path / folder / f"{folder}-4b-Q8_0.gguf")
+        (tmp_path / folder / "mmproj-F16.gguf").write_bytes(write_projector(tmp_path / "whole.gguf").read_bytes()[:100])
+        if not is_alone:
+            write_projector(tmp_path / folder / "mmproj-BF16.gguf")
+    (tmp_path / "whole.gguf").unlink()
+    found = {model.id: model.projector_path for model in Catalogue([tmp_path], tmp_path / "cache").scan()}
+    assert (found["one-4b-Q8_0"], found["two-4b-Q8_0"]) == (None, str(tmp_path / "two" / "mmproj-BF16.gguf"))
+
+
 def _ollama_blob(folder: Path, source: Path) -> str:
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     (folder / "blobs").mkdir(parents=True, exist_ok=True)

@@ -46,10 +46,10 @@ def test_a_folder_that_is_gone_has_nothing_beside_it(tmp_path: Path) -> None:
 
 
 def test_it_sees_by_the_projector_beside_it_as_a_listed_model_does(tmp_path: Path) -> None:
-    model, projector = tmp_path / "Tale-4B-Q8_0.gguf", tmp_path / "mmproj-F16.gguf"
+    model, projector = tmp_path / "Tale-4B-Q8_0.gguf", tmp_path / "mmproj-BF16.gguf"
     write_model(model)
     write_projector(projector)
-    (tmp_path / "mmproj-BF16.gguf").write_bytes(b"broken")
+    (tmp_path / "mmproj-F16.gguf").write_bytes(b"broken")
     (listed,) = (each for each in Catalogue((tmp_path,), tmp_path / "cache").scan() if each.path == str(model))
     assert read_model(model) == listed
     assert listed.projector_path == str(projector)
