@@ -195,74 +195,59 @@ def _add_beside(found: dict[str, DeviceBar], plan: Plan, pc: Pc | None) -> None:
         experts = _bar(CPU_DEVICE, plan.experts, words, pc)
         found[CPU_DEVICE] = _joined(found[CPU_DEVICE], experts) if CPU_DEVICE in found else experts
     if plan.encoder is not None:
-        name = plan.encoder.device
+        name, size = plan.encoder.device, plan.encoder.total_bytes
         beside = found.get(name)
         alone = _bar(name, plan.encoder, tr("picture encoder"), pc)
-        found[name] = alone if beside is None else _seeing(beside, plan.encoder)
+        found[name] = alone if beside is None else replace(_with_more(beside, size), encoder=size)
     guesses = plan.speculation
     if guesses is not None and guesses.draft_device is not None:
-        bar = found.get(guesses.draft_device) or _empty(guesses.draft_device, tr("draft model"), pc)
-        if bar is not None:
-            found[guesses.draft_device] = _drafting(bar, guesses.draft_bytes)
+        name, size = guesses.draft_device, guesses.draft_bytes
+        known = pc.device(name) if pc else None
+        if name in found:
+            found[name] = replace(_with_more(found[name], size), draft=size)
+        elif known is not None:
+            empty = _empty(name, tr("draft model"), pc, known.free_bytes)
+            found[name] = replace(_with_more(empty, size), draft=size)
 
 
 def _joined(bar: DeviceBar, more: DeviceBar) -> DeviceBar:
     """The bar of a device that holds both."""
-    free = bar.free - bar.over - more.used
-    return replace(
-        bar,
-        layers=tr("{some} and {others}", some=bar.layers, others=more.layers),
-        weights=bar.weights + more.weights,
-        buffers=bar.buffers + more.buffers,
-        free=max(0, free),
-        over=max(0, -free),
-    )
-
-
-def _seeing(bar: DeviceBar, encoder: EncoderShare) -> DeviceBar:
-    """The bar of a device that holds the picture encoder beside its layers."""
-    size, free = encoder.total_bytes, bar.free - bar.over - encoder.total_bytes
-    return replace(bar, weights=bar.weights + size, encoder=size, free=max(0, free), over=max(0, -free))
-
-
-def _drafting(bar: DeviceBar, size: int) -> DeviceBar:
-    """The bar of a device that holds the draft model too."""
-    free = bar.free - bar.over - size
-    return replace(bar, weights=bar.weights + size, draft=size, free=max(0, free), over=max(0, -free))
-
-
-def _empty(device: str, layers: Phrase, pc: Pc | None) -> DeviceBar | None:
-    """The bar of a device before anything is on it; None when the PC has not told of it."""
-    known = pc.device(device) if pc else None
-    if known is None:
-        return None
-    return DeviceBar(
-        name=device_name(device, pc),
-        layers=layers,
-        weights=0,
-        kv=0,
-        buffers=0,
-        other=known.total_bytes - known.free_bytes,
-        free=known.free_bytes,
-        free_before=known.free_bytes,
-    )
+    layers = tr("{some} and {others}", some=bar.layers, others=more.layers)
+    return replace(_with_more(bar, more.weights, more.kv, more.buffers), layers=layers)
 
 
 def _bar(
     device: str, held: Stage | ExpertShare | EncoderShare, layers: Phrase, pc: Pc | None, kv: int = 0
 ) -> DeviceBar:
     """The bar of a device with just that on it."""
+    empty = _empty(device, layers, pc, held.free_bytes)
+    return _with_more(empty, held.weight_bytes, kv, held.compute_bytes)
+
+
+def _empty(device: str, layers: Phrase, pc: Pc | None, free: int) -> DeviceBar:
+    """The bar of a device that has so many bytes free and nothing of the plan yet."""
     known = pc.device(device) if pc else None
-    free = held.free_bytes - held.total_bytes
     return DeviceBar(
         name=device_name(device, pc),
         layers=layers,
-        weights=held.weight_bytes,
-        kv=kv,
-        buffers=held.compute_bytes,
-        other=max(0, known.total_bytes - held.free_bytes) if known else 0,
+        weights=0,
+        kv=0,
+        buffers=0,
+        other=max(0, known.total_bytes - free) if known else 0,
         free=max(0, free),
-        free_before=held.free_bytes,
+        free_before=free,
+    )
+
+
+def _with_more(bar: DeviceBar, weights: int, kv: int = 0, buffers: int = 0) -> DeviceBar:
+    """The bar with so many bytes more on its device."""
+    free = bar.free - bar.over - weights - kv - buffers
+    return replace(
+        bar,
+        weights=bar.weights + weights,
+        kv=bar.kv + kv,
+        buffers=bar.buffers + buffers,
+        free=max(0, free),
         over=max(0, -free),
     )
 
