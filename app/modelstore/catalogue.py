@@ -95,31 +95,24 @@ def read_model(path: Path) -> ModelFile:
     if not files:
         raise ModelNotFound(f"There is no file {path}.", "Check the path; `caravan models` lists what was found.")
     group = Group(base_name(whole.name), files)
-    reading = _read_group(group, read_shape)
-    projector = _projector_beside(group) if reading.shape is not None and not reading.shape.is_projector else None
-    if projector is None:
-        return _model_file(group.name, group, reading, {}, {})
-    path, shape = projector
-    encoders = {path: shape.encoder} if shape.encoder is not None else {}
-    return _model_file(group.name, group, reading, {group.path: path}, encoders)
+    groups = [group, *_beside(group.path)]
+    # Of the others only those with a projector's name are read.
+    others = [_read_group(each, read_shape) if is_projector_name(each.name) else Reading() for each in groups[1:]]
+    readings = [_read_group(group, read_shape), *others]
+    shapes = [(each.path, reading.shape) for each, reading in zip(groups, readings, strict=True)]
+    encoders = {path: shape.encoder for path, shape in shapes if shape is not None and shape.encoder is not None}
+    return _model_file(group.name, group, readings[0], _projectors(groups, readings), encoders)
 
 
-def _projector_beside(model: Group) -> tuple[Path, ModelShape] | None:
-    """The projector in a model's own folder that belongs to it and can be read; by names, as in a scan."""
-    others = [each for each in group_parts(Walk().gguf_files_in(model.path.parent)) if each.path != model.path]
-    models = [model, *(each for each in others if not is_projector_name(each.name))]
-    named = [each for each in others if is_projector_name(each.name)]
-    shapes = {each.path: shape for each in named if (shape := _read_group(each, read_shape).shape) is not None}
-    projectors = [each for each in named if each.path in shapes and shapes[each.path].is_projector]
-    path = pair_projectors(models, projectors).get(model.path)
-    return (path, shapes[path]) if path is not None else None
+def _beside(path: Path) -> list[Group]:
+    """The other models in the folder of a file, projectors too (blocking)."""
+    return [group for group in group_parts(Walk().gguf_files_in(path.parent)) if group.path != path]
 
 
 def read_siblings(model: ModelFile) -> tuple[ModelFile, ...]:
     """The other models of its family in a model's own folder, by name (blocking); without their picture encoders."""
-    family, own = model_family(model.id.partition("@")[0]), Path(model.path)
-    groups = group_parts(Walk().gguf_files_in(own.parent))
-    others = [group for group in groups if group.path != own and model_family(group.name) == family]
+    family = model_family(model.id.partition("@")[0])
+    others = [group for group in _beside(Path(model.path)) if model_family(group.name) == family]
     return tuple(_model_file(group.name, group, _read_group(group, read_shape), {}, {}) for group in others)
 
 
@@ -145,13 +138,9 @@ def _ollama_groups(models: Sequence[OllamaModel]) -> tuple[list[Group], dict[Pat
 
 def _projectors(groups: Sequence[Group], readings: Sequence[Reading]) -> dict[Path, Path]:
     """Projector by model. One that cannot be read, such as half a download, would only make the launch fail."""
-    kinds = [
-        reading.shape.is_projector if reading.shape else is_projector_name(group.name)
-        for group, reading in zip(groups, readings, strict=True)
-    ]
-    whole = [reading.shape is not None for reading in readings]
-    models = [group for group, projector in zip(groups, kinds, strict=True) if not projector]
-    return pair_projectors(models, [group for group, *can in zip(groups, kinds, whole, strict=True) if all(can)])
+    shapes = [(group, reading.shape) for group, reading in zip(groups, readings, strict=True)]
+    models = [group for group, shape in shapes if not (shape.is_projector if shape else is_projector_name(group.name))]
+    return pair_projectors(models, [group for group, shape in shapes if shape is not None and shape.is_projector])
 
 
 def _model_file(
