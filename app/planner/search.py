@@ -47,8 +47,7 @@ class Search:
     """Placements of one demand over one cluster.
 
     `by_speed`: the fastest is sought, ties going to the fewest PCs and the first head. Otherwise, with nothing
-    measured, the fewest PCs win, then the first head; processors beside GPUs only count when nothing else fits, and
-    devices share in proportion to their memory. Every placement is as `wish` says.
+    measured, it is as `Fewest` says. Every placement is as `wish` says.
     """
 
     def __init__(
