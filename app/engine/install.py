@@ -185,7 +185,7 @@ def _make_ready(downloads: Path, engine: Path, targets: list[Target]) -> None:
         names = tuple(target.name for target in targets)
         for path in downloads.iterdir():
             if not path.name.startswith(names):
-                path.unlink()
+                _remove(path)
         there = sum(path.stat().st_size for path in downloads.iterdir())
         missing = max(0, sum(target.size for target in targets) - there)
         needed = missing + UNPACKED_PER_BYTE * sum(target.size for target in targets)
@@ -199,6 +199,14 @@ def _make_ready(downloads: Path, engine: Path, targets: list[Target]) -> None:
             f"The engine needs {_megabytes(needed)} on the disk that holds {engine}, {_megabytes(free)} are free.",
             "Make room there and try again.",
         )
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _megabytes(count: int) -> str:

@@ -31,7 +31,7 @@ async def install_place(paths: Paths, settings: Settings, hardware: HardwareSnap
     """Where and what to install on this PC, by the settings and the environment of now."""
     return InstallPlace(
         engine=paths.engine,
-        downloads=paths.cache / "engine",
+        downloads=paths.engine_downloads,
         manifest=await asyncio.to_thread(lambda: read_manifest(resources_folder())),
         pc=this_pc(hardware, sys.platform, await asyncio.to_thread(has_vulkan_loader)),
         site=site_address(settings.release_mirror, os.environ),

@@ -67,7 +67,7 @@ class EngineRoom:
         self._is_ready = is_ready
         self.excesses = excesses
         self._prober = Prober()
-        self._cache = EngineCache(paths.cache / "engine")
+        self._cache = EngineCache(paths.kept_weights)
         self._legacy = legacy_settings(os.environ)
         self._legacy_arguments: tuple[str, ...] = ()
 

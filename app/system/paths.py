@@ -50,6 +50,16 @@ class Paths:
         return self.data / "engine"
 
     @property
+    def engine_downloads(self) -> Path:
+        """Folder of the archives of llama.cpp that are on their way; emptied by each install."""
+        return self.cache / "engine"
+
+    @property
+    def kept_weights(self) -> Path:
+        """Folder of the weights that workers were sent once; whoever removes it makes the next load slower."""
+        return self.cache / "kept-weights"
+
+    @property
     def models(self) -> Path:
         """Folder of this node's own GGUF files."""
         return self.data / "models"

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from app.system.paths import Paths
 from app.system.program import own_command
 from app.system.spawn import start_child
 from tests.contract.programs import caravan, start_node
@@ -38,8 +39,17 @@ async def interrupted(*arguments: str, data_dir: Path, at: str) -> tuple[int, li
         return await child.wait(), lines
 
 
+def keep_weights(data_dir: Path) -> Path:
+    """What a worker on this PC was sent once."""
+    kept = Paths.under(data_dir).kept_weights / "weights" / f"{'0' * 16}.4"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"kept")
+    return kept
+
+
 async def test_install_cancel_and_install_again(tmp_path: Path) -> None:
     data_dir = tmp_path / "Jürgens Daten"
+    kept = await asyncio.to_thread(keep_weights, data_dir)
     data = make_tar(programs())
     async with ReleaseSite("b11434", {CPU: data + bytes(300_000)}).serving() as site:
         site.files |= {CPU.replace("x64", "arm64"): site.files[CPU]}
@@ -55,6 +65,7 @@ async def test_install_cancel_and_install_again(tmp_path: Path) -> None:
             done = await caravan(*install, "--json", data_dir=data_dir)
             assert done.returncode == 0, done
             assert json.loads(done.stdout)["phase"] == "done"
+            assert await asyncio.to_thread(kept.read_bytes) == b"kept"
             assert site.downloads()[-1].headers["range"].startswith("bytes=")
             shown = json.loads((await caravan("engine", "--json", data_dir=data_dir)).stdout)
             assert shown["build"]["source"] == "installed"
