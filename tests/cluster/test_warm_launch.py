@@ -90,7 +90,7 @@ async def test_a_launch_is_expected_to_take_less_while_the_worker_keeps_its_part
         assert (await caravan(b, "settings", "engine_cache", "on")).returncode == 0
         await until_kept(a, b, LARGE)
 
-        shutil.rmtree(Paths.under(b.folder).cache / "engine")
+        shutil.rmtree(Paths.under(b.folder).kept_weights)
         await until_kept(a, b, 0)
         after = Plan.model_validate(await a.call("plan", **wish))
         print(f"deleted: predicted {expected(after):.1f} s")  # noqa: T201
