@@ -35,6 +35,8 @@ async def transfer(entry: Entry, tools: TransferTools) -> Path:
     """
     try:
         entry = await _placed(entry, tools)
+        # From here on nobody removes what it counts on.
+        await tools.keep(entry)
         await asyncio.to_thread(tools.shelf.check_room, entry, 0)
         await asyncio.to_thread(tools.shelf.make_ready, entry)
         try:

@@ -121,6 +121,22 @@ async def test_parts_and_the_projector_arrive_as_one(served: ModelHub, tmp_path:
     assert done.path.endswith("M-Q8_0-00001-of-00003.gguf")
 
 
+async def test_a_projector_that_is_there_already_counts_as_arriving(served: ModelHub, tmp_path: Path) -> None:
+    served.add(NAME, {"M-Q4_0.gguf": MODEL, "M-Q8_0.gguf": MODEL[::-1], "mmproj-F16.gguf": EYE})
+    async with desk(served, tmp_path) as node:
+        await node.downloads.start(WANTED)
+        eye = Path(str((await node.ended()).path)).with_name("mmproj-F16.gguf")
+        assert not node.downloads.is_downloading(eye)
+        served.manner.pause = 0.02
+        second = await node.downloads.start(DownloadRequest(repository=NAME, file="Q8_0"))
+        await node.until(lambda each: each.id == second.id and each.bytes_done > len(EYE))
+        assert node.downloads.is_downloading(eye)
+        served.manner.pause = 0.0
+        await node.until(lambda each: each.id == second.id and each.phase is DownloadPhase.DONE)
+        assert not node.downloads.is_downloading(eye)
+    assert node.files() == [f"owner/Model-GGUF/{name}" for name in ("M-Q4_0.gguf", "M-Q8_0.gguf", "mmproj-F16.gguf")]
+
+
 async def test_a_paused_download_goes_on_where_it_was(served: ModelHub, tmp_path: Path) -> None:
     served.manner.pause = 0.02
     async with desk(served, tmp_path) as node:
