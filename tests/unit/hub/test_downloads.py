@@ -338,6 +338,22 @@ async def test_a_deleted_model_can_be_had_again(served: ModelHub, tmp_path: Path
         assert node.bus.status.downloads == ()
 
 
+async def test_a_models_folder_that_somebody_deleted_is_made_anew(served: ModelHub, tmp_path: Path) -> None:
+    async with desk(served, tmp_path) as node:
+        node.models.rmdir()
+        await node.downloads.start(WANTED)
+        assert (await node.ended()).phase is DownloadPhase.DONE
+    assert node.files() == ["owner/Model-GGUF/M-Q4_0.gguf"]
+
+
+async def test_a_models_folder_that_cannot_be_made_is_told(served: ModelHub, tmp_path: Path) -> None:
+    async with desk(served, tmp_path) as node:
+        node.models.rmdir()
+        node.models.write_bytes(b"in the way")
+        with pytest.raises(DiskUnusable, match="a file stands where a folder should be"):
+            await node.downloads.start(WANTED)
+
+
 async def test_too_little_room_is_told_before_anything_is_fetched(served: ModelHub, tmp_path: Path) -> None:
     served.manner.claimed_size = 1 << 49
     async with desk(served, tmp_path) as node:
