@@ -43,7 +43,7 @@ async def transfer(entry: Entry, tools: TransferTools) -> Path:
             entry = await _fetched(entry, tools)
         except HubFileNotFound:
             entry = await _fetched(await _moved(entry, tools), tools)
-        return await asyncio.to_thread(tools.shelf.put, entry)
+        return await in_thread(lambda _: tools.shelf.put(entry))
     except OSError as error:
         raise DiskUnusable(
             f"{entry.name} cannot be written to the models folder: {plain_reason(error)}.",

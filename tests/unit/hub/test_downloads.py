@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from app.modelstore.hub.hub import Hub
 from app.modelstore.hub.site import HubPlace
 from app.modelstore.walk import ARRIVING, Walk
 from app.node.bus import Bus
+from app.node.downloads import shelf
 from app.node.downloads.service import Downloads, DownloadTools
 from app.schema.download import Download, DownloadPhase, DownloadRequest
 from app.schema.errors import DiskUnusable, DownloadNotFound, HubFileNotFound, InputError, WrongDigest
 from app.schema.node import NodeInfo, Status
 from app.schema.record import ModelId, NodeId
+from app.system.files import move
 from tests.fakes.model_hub import ModelHub
 
 NAME = "owner/Model-GGUF"
@@ -201,6 +204,28 @@ async def test_a_cancelled_download_leaves_nothing(served: ModelHub, tmp_path: P
         served.manner.pause = 0.0
         assert (await again.downloads.start(WANTED)).id != started.id
         assert (await again.ended()).phase is DownloadPhase.DONE
+
+
+async def test_one_that_is_cancelled_while_its_files_are_moved_leaves_no_half_of_a_model(
+    served: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where a scanner holds a file that was just written."""
+    parts = {f"M-Q8_0-0000{number}-of-00003.gguf": MODEL[number:] for number in (1, 2, 3)}
+    served.add(NAME, parts)
+
+    def slowly(source: Path, target: Path) -> None:
+        time.sleep(0.3)
+        move(source, target)
+
+    monkeypatch.setattr(shelf, "move", slowly)
+    async with desk(served, tmp_path) as node:
+        started = await node.downloads.start(DownloadRequest(repository=NAME, file="Q8_0"))
+        last = node.models / "owner" / "Model-GGUF" / "M-Q8_0-00003-of-00003.gguf"
+        async with asyncio.timeout(60):
+            while not last.exists():
+                await asyncio.sleep(0.01)
+        assert (await node.downloads.cancel(started.id)).phase is DownloadPhase.CANCELLED
+        assert node.files() == [f"owner/Model-GGUF/{name}" for name in parts]
 
 
 async def test_a_cut_connection_is_tried_again_by_itself(served: ModelHub, tmp_path: Path) -> None:
