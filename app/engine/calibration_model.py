@@ -96,6 +96,8 @@ WIDE = (WIDE_Q4, WIDE_Q8)
 def write_model(path: Path, shape: CalibrationShape) -> None:
     """Write the file, 1 to 204 MB (blocking). Raises OSError; half a file is removed."""
     try:
+        # A cache may be deleted at any time, with its folder.
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with path.open("wb") as file:
             _write(file, shape)
     except BaseException:

@@ -179,9 +179,10 @@ def _folder_name(label: Label) -> str:
 
 
 def _make_ready(downloads: Path, engine: Path, targets: list[Target]) -> None:
-    """The folder for downloads without what belongs to another choice. Raises DiskUnusable when room is short."""
+    """Both folders, `downloads` without what belongs to another choice. Raises DiskUnusable when room is short."""
     try:
-        downloads.mkdir(parents=True, exist_ok=True)
+        for folder in (downloads, engine):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         names = tuple(target.name for target in targets)
         for path in downloads.iterdir():
             if not path.name.startswith(names):

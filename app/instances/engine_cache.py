@@ -123,13 +123,18 @@ class EngineCache:
         return tuple(each.part for each in self._parts if each.lease_bytes <= room)
 
     def refresh(self) -> None:
-        """Look whether what was kept is still there, for `kept`. Does nothing where nothing was ever kept."""
+        """Look whether what was kept is still there, for `kept`; the first time also remove what a dead node left.
+
+        Does nothing where nothing was ever kept.
+        """
         if not self._asked.is_dir():
             self._parts = ()
             return
         with self._lock:
             try:
                 root = self._ready_root()
+                if self._looked_at is None:
+                    self._sweep(root)
                 self._free_now = self._free_bytes(root)
                 changed = (root / "weights").stat().st_mtime_ns
                 if changed != self._looked_at:
@@ -138,6 +143,22 @@ class EngineCache:
             except OSError as error:
                 self._parts = ()
                 logger.warning("the kept weights cannot be read: %s", plain_reason(error))
+
+    def clear(self) -> None:
+        """Remove all that is kept, for a user who wants none of it; a worker that runs has its folder until it ends.
+
+        Does nothing where nothing was ever kept.
+        """
+        if not self._asked.is_dir():
+            return
+        with self._lock:
+            try:
+                root = self._ready_root()
+                for path in (root / "weights").iterdir():
+                    _remove(path)
+                self._sweep(root)
+            except OSError as error:
+                logger.warning("the kept weights cannot be removed: %s", plain_reason(error))
 
     def loaded(self, part: ModelPart, lease_bytes: int, saved: frozenset[str], given: frozenset[str]) -> None:
         """A worker with that part became ready, and what it `saved` beside what it was `given` is kept (`hash.size`).

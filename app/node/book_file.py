@@ -37,10 +37,16 @@ class BookFile(Generic[Book]):
             try:
                 # Who waited here writes what is current by then.
                 data = self.current.model_dump_json(indent=1).encode()
-                await asyncio.to_thread(write_atomically, self._path, data)
+                await asyncio.to_thread(_write, self._path, data)
             except OSError as error:
                 logger.warning("%s is not kept: %s", self._what, plain_reason(error))
         return True
+
+
+def _write(path: Path, data: bytes) -> None:
+    # A cache may be deleted at any time, with its folder.
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_atomically(path, data)
 
 
 def _read(path: Path, empty: Book) -> Book:

@@ -123,9 +123,10 @@ class EngineRoom:
         return self._cache.kept(build.identity)
 
     async def watch_kept(self) -> None:
-        """Look again and again whether what is kept is still there, until cancelled."""
+        """Look again and again whether what is kept is still there, and remove it when unwanted; until cancelled."""
         while True:
-            await asyncio.to_thread(self._cache.refresh)
+            wanted = self._settings.current.engine_cache
+            await asyncio.to_thread(self._cache.refresh if wanted else self._cache.clear)
             await asyncio.sleep(KEPT_SECONDS)
 
     async def make_head(self, place: HeadPlace, phases: Phases) -> Head:

@@ -18,7 +18,7 @@ _ENDED = (InstanceState.STOPPED, InstanceState.FAILED)
 
 
 class ModelRemover:
-    """`models` is Caravan's own folder, `is_arriving` tells whether a download is about to write a file."""
+    """`models` is Caravan's own folder, `is_arriving` tells whether a download that goes on has a file at a place."""
 
     def __init__(
         self, models: Path, library: Library, status: Callable[[], Status], is_arriving: Callable[[Path], bool]
@@ -29,7 +29,7 @@ class ModelRemover:
         self._is_arriving = is_arriving
 
     async def remove(self, name: str) -> ModelId:
-        """Delete a model with all its parts, and its projector when no other model needs it.
+        """Delete a model with all its parts, and its projector when no other model needs it, nor one that arrives.
 
         Raises ModelNotFound, ModelNotOurs, ModelInUse, or ModelKept when the disk refuses.
         """
@@ -43,7 +43,8 @@ class ModelRemover:
             raise ModelInUse(f"{model.id} is running: {user}.", "Stop it first: `caravan stop`.")
         if any(self._is_arriving(Path(part)) for part in model.parts):
             raise ModelInUse(f"{model.id} is being downloaded.", "Cancel the download, or wait for its end.")
-        doomed = (*model.parts, *spare_projector(model, self._library.models))
+        spare = spare_projector(model, self._library.models)
+        doomed = (*model.parts, *(path for path in spare if not self._is_arriving(Path(path))))
         try:
             await asyncio.to_thread(_delete, self._models, doomed)
         except OSError as error:

@@ -21,8 +21,9 @@ class Settings(Record):
     `use_known_folders` turns off. `engine_path` is a llama-server or the folder that holds it. `extra_arguments` go to
     every llama-server this node starts, one list item per argument. `sharing` False refuses new leases.
     `cpu_threads` None lets the engine choose. `release_mirror` is the address of a stand-in for GitHub's release API,
-    https unless it is on this PC. `engine_cache` keeps weights that workers were sent on this PC's disk.
-    `hub_mirror` is the address of a stand-in for huggingface.co, https unless it is on this PC.
+    https unless it is on this PC. `engine_cache` keeps weights that workers were sent on this PC's disk;
+    turned off, they are removed. `hub_mirror` is the address of a stand-in for huggingface.co, https unless it is on
+    this PC.
 
     `unload_after` is how many minutes a model whose head this PC is may wait for a question before it is unloaded, None
     for ever: nobody likes to find a model gone that took minutes to load. `load_on_request` starts a model that a

@@ -88,6 +88,7 @@ class RotatingFile:
 
 
 def open_private(path: Path) -> BinaryIO:
-    """Open for appending without a buffer, readable by this user only when it is new. Raises OSError."""
+    """Open for appending without a buffer; a new one, and its folder, are this user's only. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
     return open(os.open(path, flags, 0o600), "ab", buffering=0)

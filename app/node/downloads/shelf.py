@@ -68,7 +68,7 @@ class Shelf:
     def check_room(self, entry: Entry, others: int) -> None:
         """Raises DiskUnusable when what is missing, and `others` bytes of earlier downloads, would fill the disk."""
         missing = entry.total - self.bytes_there(entry)
-        free = shutil.disk_usage(self._models).free
+        free = self._free_bytes(entry)
         if missing and missing + others + SPARE_BYTES > free:
             queued = f" besides the {_words(others)} of other downloads" if others else ""
             raise DiskUnusable(
@@ -76,6 +76,14 @@ class Shelf:
                 f"{_words(free)} are free.",
                 f"Make room there, {_words(SPARE_BYTES)} more than it needs; what arrived is kept.",
             )
+
+    def _free_bytes(self, entry: Entry) -> int:
+        """Free on the disk of the models, whose folder somebody may have deleted. Raises DiskUnusable."""
+        try:
+            self._models.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return shutil.disk_usage(self._models).free
+        except OSError as error:
+            raise self._unusable(entry, error) from error
 
     def is_whole(self, entry: Entry, part: HubPart) -> bool:
         """Whether a file was checked and lies as it lay then, where it grew or at its place."""
@@ -120,10 +128,13 @@ class Shelf:
         try:
             self.arriving(entry).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DiskUnusable(
-                f"{entry.name} cannot be written to {self._models}: {plain_reason(error)}.",
-                "Check that folder and its disk.",
-            ) from error
+            raise self._unusable(entry, error) from error
+
+    def _unusable(self, entry: Entry, error: OSError) -> DiskUnusable:
+        return DiskUnusable(
+            f"{entry.name} cannot be written to {self._models}: {plain_reason(error)}.",
+            "Check that folder and its disk.",
+        )
 
 
 def _is_right(path: Path, part: HubPart, stop: Stop) -> bool:

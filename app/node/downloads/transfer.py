@@ -35,13 +35,15 @@ async def transfer(entry: Entry, tools: TransferTools) -> Path:
     """
     try:
         entry = await _placed(entry, tools)
+        # From here on nobody removes what it counts on.
+        await tools.keep(entry)
         await asyncio.to_thread(tools.shelf.check_room, entry, 0)
         await asyncio.to_thread(tools.shelf.make_ready, entry)
         try:
             entry = await _fetched(entry, tools)
         except HubFileNotFound:
             entry = await _fetched(await _moved(entry, tools), tools)
-        return await asyncio.to_thread(tools.shelf.put, entry)
+        return await in_thread(lambda _: tools.shelf.put(entry))
     except OSError as error:
         raise DiskUnusable(
             f"{entry.name} cannot be written to the models folder: {plain_reason(error)}.",

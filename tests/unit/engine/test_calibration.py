@@ -208,6 +208,12 @@ def test_only_own_files_are_swept(tmp_path: Path) -> None:
     assert sorted(each.name for each in tmp_path.iterdir()) == ["speeds.json", "wide-q4-mine.gguf"]
 
 
+def test_a_cache_that_somebody_deleted_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "cache" / "short.gguf"
+    write_model(path, SHORT)
+    assert path.is_file()
+
+
 def engine(flags: frozenset[str]) -> EngineBuild:
     return EngineBuild(
         server="llama-server", worker=None, source="path", build=1, commit="c", version_text="", flags=flags

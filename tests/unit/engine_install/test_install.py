@@ -118,6 +118,12 @@ async def test_an_engine_is_installed(bench: Bench) -> None:
     assert last.done == last.total == len(bench.site.files[CPU])
 
 
+async def test_an_engine_folder_that_somebody_deleted_is_made_anew(bench: Bench) -> None:
+    bench.place.engine.rmdir()
+    await bench.install()
+    assert bench.left() == ["b11434-cpu", "current.json"]
+
+
 async def test_cuda_comes_with_its_runtime(bench: Bench) -> None:
     bench.offer(CUDA)
     bench.site.files[RUNTIME] = make_tar({"libcudart.so.12": b"runtime"}, {"libcudart.so": "libcudart.so.12"})

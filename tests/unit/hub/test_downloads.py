@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from app.modelstore.hub.hub import Hub
 from app.modelstore.hub.site import HubPlace
 from app.modelstore.walk import ARRIVING, Walk
 from app.node.bus import Bus
+from app.node.downloads import shelf
 from app.node.downloads.service import Downloads, DownloadTools
 from app.schema.download import Download, DownloadPhase, DownloadRequest
 from app.schema.errors import DiskUnusable, DownloadNotFound, HubFileNotFound, InputError, WrongDigest
 from app.schema.node import NodeInfo, Status
 from app.schema.record import ModelId, NodeId
+from app.system.files import move
 from tests.fakes.model_hub import ModelHub
 
 NAME = "owner/Model-GGUF"
@@ -121,6 +124,22 @@ async def test_parts_and_the_projector_arrive_as_one(served: ModelHub, tmp_path:
     assert done.path.endswith("M-Q8_0-00001-of-00003.gguf")
 
 
+async def test_a_projector_that_is_there_already_counts_as_arriving(served: ModelHub, tmp_path: Path) -> None:
+    served.add(NAME, {"M-Q4_0.gguf": MODEL, "M-Q8_0.gguf": MODEL[::-1], "mmproj-F16.gguf": EYE})
+    async with desk(served, tmp_path) as node:
+        await node.downloads.start(WANTED)
+        eye = Path(str((await node.ended()).path)).with_name("mmproj-F16.gguf")
+        assert not node.downloads.is_downloading(eye)
+        served.manner.pause = 0.02
+        second = await node.downloads.start(DownloadRequest(repository=NAME, file="Q8_0"))
+        await node.until(lambda each: each.id == second.id and each.bytes_done > len(EYE))
+        assert node.downloads.is_downloading(eye)
+        served.manner.pause = 0.0
+        await node.until(lambda each: each.id == second.id and each.phase is DownloadPhase.DONE)
+        assert not node.downloads.is_downloading(eye)
+    assert node.files() == [f"owner/Model-GGUF/{name}" for name in ("M-Q4_0.gguf", "M-Q8_0.gguf", "mmproj-F16.gguf")]
+
+
 async def test_a_paused_download_goes_on_where_it_was(served: ModelHub, tmp_path: Path) -> None:
     served.manner.pause = 0.02
     async with desk(served, tmp_path) as node:
@@ -185,6 +204,28 @@ async def test_a_cancelled_download_leaves_nothing(served: ModelHub, tmp_path: P
         served.manner.pause = 0.0
         assert (await again.downloads.start(WANTED)).id != started.id
         assert (await again.ended()).phase is DownloadPhase.DONE
+
+
+async def test_one_that_is_cancelled_while_its_files_are_moved_leaves_no_half_of_a_model(
+    served: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where a scanner holds a file that was just written."""
+    parts = {f"M-Q8_0-0000{number}-of-00003.gguf": MODEL[number:] for number in (1, 2, 3)}
+    served.add(NAME, parts)
+
+    def slowly(source: Path, target: Path) -> None:
+        time.sleep(0.3)
+        move(source, target)
+
+    monkeypatch.setattr(shelf, "move", slowly)
+    async with desk(served, tmp_path) as node:
+        started = await node.downloads.start(DownloadRequest(repository=NAME, file="Q8_0"))
+        last = node.models / "owner" / "Model-GGUF" / "M-Q8_0-00003-of-00003.gguf"
+        async with asyncio.timeout(60):
+            while not last.exists():
+                await asyncio.sleep(0.01)
+        assert (await node.downloads.cancel(started.id)).phase is DownloadPhase.CANCELLED
+        assert node.files() == [f"owner/Model-GGUF/{name}" for name in parts]
 
 
 async def test_a_cut_connection_is_tried_again_by_itself(served: ModelHub, tmp_path: Path) -> None:
@@ -320,6 +361,22 @@ async def test_a_deleted_model_can_be_had_again(served: ModelHub, tmp_path: Path
         Path(str(node.shown.path)).unlink()
         await node.downloads.forget_deleted()
         assert node.bus.status.downloads == ()
+
+
+async def test_a_models_folder_that_somebody_deleted_is_made_anew(served: ModelHub, tmp_path: Path) -> None:
+    async with desk(served, tmp_path) as node:
+        node.models.rmdir()
+        await node.downloads.start(WANTED)
+        assert (await node.ended()).phase is DownloadPhase.DONE
+    assert node.files() == ["owner/Model-GGUF/M-Q4_0.gguf"]
+
+
+async def test_a_models_folder_that_cannot_be_made_is_told(served: ModelHub, tmp_path: Path) -> None:
+    async with desk(served, tmp_path) as node:
+        node.models.rmdir()
+        node.models.write_bytes(b"in the way")
+        with pytest.raises(DiskUnusable, match="a file stands where a folder should be"):
+            await node.downloads.start(WANTED)
 
 
 async def test_too_little_room_is_told_before_anything_is_fetched(served: ModelHub, tmp_path: Path) -> None:

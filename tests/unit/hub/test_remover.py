@@ -80,6 +80,14 @@ async def test_what_is_arriving_is_left(place: Place) -> None:
         await place.remove("M-Q4_0")
 
 
+async def test_a_projector_that_a_download_counts_on_is_left(place: Place) -> None:
+    folder = place.models / "owner" / "M-GGUF"
+    place.arriving = [folder / "M-Q6_K.gguf", folder / "mmproj-F16.gguf"]
+    await place.remove("M-Q4_0")
+    await place.remove("M-Q8_0")
+    assert [path.name for path in folder.iterdir()] == ["mmproj-F16.gguf"]
+
+
 async def test_a_projector_of_several_models_is_not_spare(place: Place) -> None:
     models = await place.library.rescan()
     one = next(each for each in models if each.id == "M-Q4_0")

@@ -149,6 +149,17 @@ def test_what_a_dead_node_left_is_never_believed(tmp_path: Path) -> None:
     assert session.folder.exists()
 
 
+def test_what_a_dead_node_left_goes_when_the_next_one_starts(tmp_path: Path) -> None:
+    left = opened(EngineCache(tmp_path, free_bytes=Disk()))
+    (left.folder / "rpc" / ONE).write_bytes(b"half")
+    cache = EngineCache(tmp_path, free_bytes=Disk())
+    cache.refresh()
+    assert not left.folder.exists()
+    session = opened(cache)
+    cache.refresh()
+    assert session.folder.exists()
+
+
 def test_the_oldest_go_first(tmp_path: Path) -> None:
     cache = EngineCache(tmp_path, limit_bytes=25, free_bytes=Disk())
     session = opened(cache, size=20)
@@ -273,6 +284,18 @@ def test_what_went_for_room_is_no_longer_told(tmp_path: Path) -> None:
     disk.free = PLENTY
     assert kept(tmp_path) == set()
     assert cache.kept("b1") == ()
+
+
+def test_who_wants_no_cache_has_none_on_the_disk(tmp_path: Path) -> None:
+    cache = with_kept(tmp_path / "kept", Disk())
+    running = opened(cache)
+    cache.clear()
+    assert (kept(tmp_path / "kept"), cache.kept("b1")) == (set(), ())
+    assert (running.folder / "rpc" / ONE).read_bytes() == b"weights"
+    cache.close(running.folder)
+    assert not running.folder.exists()
+    EngineCache(tmp_path / "never", free_bytes=Disk()).clear()
+    assert not (tmp_path / "never").exists()
 
 
 @pytest.mark.parametrize("content", [b"{", b'{"parts": [{}]}', b"[]"])

@@ -283,6 +283,15 @@ async def test_a_damaged_file_is_begun_anew(tmp_path: Path, content: bytes) -> N
 
 
 async def test_a_full_disk_stops_nothing(tmp_path: Path) -> None:
-    store = await asyncio.to_thread(Corrections, tmp_path / "no folder" / "corrections.json")
+    path = tmp_path / "corrections.json"
+    await asyncio.to_thread(path.mkdir)
+    store = await asyncio.to_thread(Corrections, path)
     await store.observe(instance(SPLIT), 1000, 400, 250.0, 10.0)
     assert store.factor(SPLIT) == pytest.approx(2.0)
+
+
+async def test_what_is_learned_after_the_cache_was_deleted_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "cache" / "corrections.json"
+    await (await asyncio.to_thread(Corrections, path)).observe(instance(SPLIT), 1000, 400, 250.0, 10.0)
+    again = await asyncio.to_thread(Corrections, path)
+    assert again.factor(SPLIT) == pytest.approx(2.0)

@@ -159,6 +159,13 @@ def test_line_file_goes_on_when_it_cannot_rotate(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 30
 
 
+def test_line_file_makes_a_folder_that_somebody_deleted(tmp_path: Path) -> None:
+    file = LineFile(tmp_path / "logs" / "head-1.log", Secrets())
+    file.write("kept")
+    file.close()
+    assert tail(file.path, 9) == ["kept"]
+
+
 def test_line_file_hides_a_key_over_several_lines(tmp_path: Path) -> None:
     secrets = Secrets()
     secrets.add("s3cret")
