@@ -294,7 +294,7 @@ Function RefuseOtherWay
   ${Else}
     Return
   ${EndIf}
-  MessageBox MB_OK|MB_ICONSTOP "Caravan is already installed $4. Uninstall that first; your models, chats and settings can stay." /SD IDOK
+  MessageBox MB_OK|MB_ICONSTOP "Caravan is already installed $4. Uninstall that first; your models and chats can stay." /SD IDOK
   SetErrorLevel ${OTHER_WAY}
   Quit
 FunctionEnd
@@ -373,8 +373,8 @@ Function un.onInit
   ${EndIf}
 FunctionEnd
 
-; Identity, settings, logs and downloaded engines go, for every user of an installation for everyone. Models and chats
-; go only when the user says so.
+; Identity, settings, logs, downloaded engines and half downloads go, for every user of an installation for everyone.
+; Models and chats go only when the user says so.
 Function un.RemoveData
   SetShellVarContext current
   StrCpy $R0 "$LOCALAPPDATA\${NAME}"
@@ -422,7 +422,7 @@ Function un.AskAboutModels
   ${If} $Purge == 1
     Return
   ${EndIf}
-  RMDir "$R0\models"
+  Call un.RemoveUnfinished
   ${IfNot} ${FileExists} "$R0\models\*.*"
   ${AndIfNot} ${FileExists} "$R0\chats*"
     Return
@@ -459,6 +459,12 @@ Function un.RemoveDataFolder
     FindNext $R8 $R9
   ${LoopUntil} ${Errors}
   FindClose $R8
-  RMDir "$R0\models"
+  Call un.RemoveUnfinished
   RMDir "$R0"
+FunctionEnd
+
+; $R0 in: a data folder. Half downloads are no models, and without the list of downloads nothing goes on with them.
+Function un.RemoveUnfinished
+  RMDir /r "$R0\models\.arriving"
+  RMDir "$R0\models"
 FunctionEnd

@@ -85,6 +85,11 @@ class Crew:
         """Where the started workers are reached, by position of their stage."""
         return {position: held.endpoint for position, held in enumerate(self._held) if held.endpoint is not None}
 
+    def engines(self) -> dict[str, str]:
+        """The engine build that each started worker is of, by its PC's name; without those that do not tell."""
+        started = ((held.seat.stage.node_name, held.worker) for held in self._held)
+        return {name: worker.engine for name, worker in started if worker is not None and worker.engine is not None}
+
     async def lease(self) -> None:
         """Take every lease in layer order. What was taken before an error stays held until `give_back`.
 

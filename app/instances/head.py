@@ -9,7 +9,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import httpx
@@ -47,7 +47,8 @@ _PUBLISH_SECONDS = 0.2
 class HeadPlace:
     """What a head is made for. `endpoints` maps the position of a stage with a worker to `host:port` on this PC.
 
-    `draft_path` is the file of the plan's draft model, `model_bytes` the size of the model's.
+    `draft_path` is the file of the plan's draft model, `model_bytes` the size of the model's, `worker_engines` the
+    builds that the workers are of, by the names of their PCs.
     `on_end` hears why the process ended when nobody asked it to.
     """
 
@@ -60,6 +61,7 @@ class HeadPlace:
     on_end: Callable[[CaravanError], None]
     draft_path: str | None = None
     model_bytes: int = 0
+    worker_engines: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def guessing(self) -> Guessing | None:

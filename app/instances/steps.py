@@ -179,4 +179,5 @@ class Steps:
             extra_arguments=self._launch.request.extra_arguments,
             on_end=self._on_head_end,
             draft_path=self._launch.draft.path if self._launch.draft is not None else None,
+            worker_engines=self.crew.engines(),
         )

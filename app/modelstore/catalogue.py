@@ -104,6 +104,14 @@ def read_model(path: Path) -> ModelFile:
     return _model_file(group.name, group, readings[0], _projectors(groups, readings), encoders)
 
 
+def is_as_read(model: ModelFile) -> bool:
+    """Whether a model's files lie there as when they were read, as far as size and time tell (blocking)."""
+    files = [found_file(Path(part)) for part in model.parts]
+    there = [file for file in files if file is not None]
+    size, times = sum(file.size for file in there), [file.modified_ns / 1e9 for file in there]
+    return len(there) == len(files) and (size, max(times)) == (model.size_bytes, model.modified)
+
+
 def _beside(path: Path) -> list[Group]:
     """The other models in the folder of a file, projectors too (blocking)."""
     return [group for group in group_parts(Walk().gguf_files_in(path.parent)) if group.path != path]

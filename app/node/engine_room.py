@@ -19,6 +19,7 @@ from app.instances.phases import Phases
 from app.instances.placement import remote_indexes
 from app.instances.worker import RpcWorker, WorkerPlace
 from app.node.excesses import Excesses
+from app.node.matching_engines import check_workers
 from app.node.settings import SettingsStore
 from app.schema.engine import EngineBuild, EngineStatus
 from app.schema.errors import CaravanError, EngineMissing, InputError
@@ -130,18 +131,20 @@ class EngineRoom:
             await asyncio.sleep(KEPT_SECONDS)
 
     async def make_head(self, place: HeadPlace, phases: Phases) -> Head:
-        """The llama-server for an instance, not started yet."""
+        """The llama-server for an instance, not started yet. Raises EngineMismatch for workers of another build."""
+        tools = self._tools(place)
         log = await asyncio.to_thread(self._open_log, f"head-{place.instance_id}")
-        return Head(place, self._tools(), phases, log)
+        return Head(place, tools, phases, log)
 
     async def check_memory(self, place: HeadPlace) -> str | None:
         """What the engine itself says the plan needs, in a sentence part; None when this build cannot tell.
 
-        Raises OutOfMemory when it is more than there is. A projection that fails for another reason stops nothing: the
-        head will meet the same and tell it better.
+        Raises OutOfMemory when it is more than there is, EngineMismatch for workers of another build. A projection that
+        fails for another reason stops nothing: the head will meet the same and tell it better.
         """
-        build = self._ready_build()
-        command = fit_command(build, head_spec(place, self._tools(), port=1, api_key=""))
+        tools = self._tools(place)
+        build = tools.build
+        command = fit_command(build, head_spec(place, tools, port=1, api_key=""))
         if command is None:
             return None
         try:
@@ -159,10 +162,13 @@ class EngineRoom:
         await self.excesses.observe(found)
         return judge(place.plan, measured, remote)
 
-    def _tools(self) -> HeadTools:
+    def _tools(self, place: HeadPlace) -> HeadTools:
+        """What a head is started with here. Raises EngineMissing, or EngineMismatch for workers of another build."""
+        build = self._ready_build()
+        check_workers(place.worker_engines, build, self._node_name)
         return HeadTools(
             node_name=self._node_name,
-            build=self._ready_build(),
+            build=build,
             threads=self._settings.current.cpu_threads,
             first_port=self._legacy.server_port,
             extra_arguments=(*self._legacy_arguments, *self._settings.current.extra_arguments),

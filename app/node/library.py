@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from app.modelstore.catalogue import Catalogue, read_model, read_siblings
+from app.modelstore.catalogue import Catalogue, is_as_read, read_model, read_siblings
 from app.schema.errors import ModelNotFound
 from app.schema.event import CatalogueChanged
 from app.schema.model import ModelFile
@@ -47,10 +47,15 @@ class Library:
             return await asyncio.to_thread(self._catalogue.find, name)
         except ModelNotFound:
             if name in self._opened:
-                return self._opened[name]
+                return await self._opened_again(name)
             if not Path(name).is_absolute():
                 raise
         return await self._open(Path(name))
+
+    async def _opened_again(self, name: str) -> ModelFile:
+        """A model that was opened by its path, read anew when its file is another by now. Raises ModelNotFound."""
+        known = self._opened[name]
+        return known if await asyncio.to_thread(is_as_read, known) else await self._open(Path(known.path))
 
     def same(self, model: ModelFile) -> ModelFile | None:
         """This very file as it lies on this PC, as far as name and size tell; None when it is not here."""

@@ -1,8 +1,10 @@
-"""PURE: whether the PCs of a plan still have one and the same llama.cpp, at the moment of its launch.
+"""PURE: whether the PCs of a plan still have one and the same llama.cpp, at the moment of its launch and of its head.
 
-Planning compares them too, but a plan may be minutes old. llama.cpp itself compares only part of its version, and a
-worker of another build computes nonsense or takes its head down.
+Planning compares them too, but a plan may be minutes old, and an install may end while a launch goes on. llama.cpp
+itself compares only part of its version, and a worker of another build computes nonsense or takes its head down.
 """
+
+from collections.abc import Mapping
 
 from app.schema.engine import EngineBuild
 from app.schema.errors import EngineMismatch
@@ -24,6 +26,19 @@ def check_engines(plan: Plan, build: EngineBuild, status: Status) -> None:
             raise EngineMismatch(
                 f"{peer.called} has llama.cpp {_told(other)}, {status.node.name} has {_told(build)}: "
                 "they must be the same.",
+                "Update one of them (`caravan engine install`), then plan again.",
+            )
+
+
+def check_workers(engines: Mapping[str, str], build: EngineBuild, name: str) -> None:
+    """Raises EngineMismatch when a started worker is of another build than `build`, which its head's PC `name` has now.
+
+    `engines` are the workers' builds by the names of their PCs, any of which may have got a new one meanwhile.
+    """
+    for pc, identity in engines.items():
+        if identity != build.identity:
+            raise EngineMismatch(
+                f"The worker on {pc} is llama.cpp {identity}, {name} has {build.identity}: they must be the same.",
                 "Update one of them (`caravan engine install`), then plan again.",
             )
 

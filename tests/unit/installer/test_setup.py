@@ -3,6 +3,7 @@
 import re
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from app.modelstore.walk import ARRIVING
 from app.system.autostart import ENTRY, run_line
 from app.system.firewall import ENGINE_PROGRAMS, NAMES, addition, removal, wanted_rules
 from app.ui.commands import HIDDEN
@@ -106,6 +107,7 @@ def test_nothing_is_removed_by_tree_but_what_the_installer_or_the_program_made()
         "$INSTDIR\\engine",
         "$R0",
         "$R0\\$R9",
+        f"$R0\\models\\{ARRIVING}",
         "$APPDATA\\$R9",
     }
 

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from app.instances.crew import Crew
+from app.engine.hello import WorkerHello
+from app.instances import crew as crews
+from app.instances.crew import Crew, Held
 from app.instances.head import Head, HeadPlace
 from app.instances.phases import Phases
 from app.instances.placement import seats
@@ -41,6 +43,7 @@ class SmallNode:
         self.breaks: dict[str, Exception] = {}
         self.go = asyncio.Event()
         self.lost: set[str] = set()
+        self.engine: str | None = None
 
     async def _answer(self, call: str) -> None:
         self.asked.append(call)
@@ -58,7 +61,7 @@ class SmallNode:
 
     async def start_worker(self, lease_id: str) -> WorkerStatus:
         await self._answer("start_worker")
-        return WorkerStatus(lease_id=lease_id, state=WorkerState.RUNNING, port=1)
+        return WorkerStatus(lease_id=lease_id, state=WorkerState.RUNNING, port=1, engine=self.engine)
 
     async def renew(self, lease_id: str) -> WorkerStatus:
         await self._answer("renew")
@@ -107,6 +110,7 @@ class Bench:
         self.seen: list[InstanceStatus] = []
         self.short: list[CaravanError] = []
         self.instead: Plan | None = None
+        self.worker_engines: list[dict[str, str]] = []
         self.supervisor = Supervisor(self._place(), lambda _: None)
 
     def _place(self) -> RunPlace:
@@ -127,10 +131,12 @@ class Bench:
         return self.instead
 
     async def _make_head(self, place: HeadPlace, phases: Phases) -> Head:
+        self.worker_engines.append(dict(place.worker_engines))
         await self.step("make_head")
         return SmallHead(self)
 
     async def _check(self, place: HeadPlace) -> str | None:
+        self.worker_engines.append(dict(place.worker_engines))
         await self.step("check_memory")
         if self.short:
             raise self.short.pop()
@@ -144,9 +150,9 @@ class Bench:
         if name in self.breaks:
             raise self.breaks[name]
 
-    def launch(self, wishes: PlanRequest | None = None) -> InstanceId:
+    def launch(self, wishes: PlanRequest | None = None, of: Plan = ALONE) -> InstanceId:
         model = ModelFile.model_construct(id=ModelId("tiny"), path="/tiny.gguf", size_bytes=1, projector_path=None)
-        return self.supervisor.launch(LaunchRequest(plan=ALONE, wishes=wishes), model)
+        return self.supervisor.launch(LaunchRequest(plan=of, wishes=wishes), model)
 
     async def until(self, reached: Callable[[], bool]) -> None:
         await until(reached, 30)
@@ -196,6 +202,19 @@ async def test_a_node_that_answers_renewals_in_an_unforeseen_way_counts_as_lost(
     assert status.state is InstanceState.FAILED
     assert status.error is not None
     assert "HEAD does not answer any more" in status.error.sentence
+
+
+async def test_a_head_is_told_which_engine_its_workers_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def greet(held: Held) -> WorkerHello:
+        return WorkerHello((4, 0, 0), ())
+
+    monkeypatch.setattr(crews, "_greet", greet)
+    bench = Bench()
+    bench.node.engine = "b2-0"
+    bench.launch(of=plan())
+    await bench.until(lambda: bench.seen[-1].state is InstanceState.READY)
+    assert bench.worker_engines == [{"ATTIC": "b2-0", "BARN": "b2-0"}] * 2
+    await bench.supervisor.close()
 
 
 async def test_stopped_at_every_moment_it_holds_nothing() -> None:
@@ -329,6 +348,16 @@ class TestCrew:
         blamed = await crew.blame()
         assert isinstance(blamed, WorkerLost)
         assert "BARN" in blamed.sentence
+
+    async def test_which_engine_each_worker_is_of_is_known_once_it_is_started(self) -> None:
+        crew, nodes = self._crew()
+        await crew.lease()
+        assert crew.engines() == {}
+        _, attic, _ = nodes.values()
+        attic.engine = "b2-0"
+        await crew.start_workers(lambda _: None)
+        assert crew.engines() == {"ATTIC": "b2-0"}
+        await crew.give_back()
 
     async def test_the_second_of_three_leases_refused_leaves_the_first_to_be_given_back(self) -> None:
         crew, nodes = self._crew()

@@ -77,3 +77,17 @@ async def test_only_a_model_that_was_given_by_its_path_has_siblings(tmp_path: Pa
     assert [each.id for each in await asyncio.to_thread(library.siblings, opened)] == ["外-Q4_0"]
     stranger = opened.model_copy(update={"path": "elsewhere"})
     assert await asyncio.to_thread(library.siblings, stranger) == ()
+
+
+async def test_a_model_that_was_given_by_its_path_is_read_anew_when_its_file_is_another(tmp_path: Path) -> None:
+    file = write_model(tmp_path / "Mine-Q4_0.gguf")
+    library = Library(Catalogue((), tmp_path / "cache"), (), lambda _: None)
+    await library.rescan()
+    first = await library.find(str(file))
+    assert await library.find(first.id) is first
+    file.write_bytes(file.read_bytes() + bytes(1000))
+    again = await library.find(first.id)
+    assert (again.id, again.size_bytes) == (first.id, first.size_bytes + 1000)
+    file.unlink()
+    with pytest.raises(ModelNotFound, match="There is no file"):
+        await library.find(first.id)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app import __version__
+from app.modelstore.walk import ARRIVING
 from app.system.paths import Paths
 from tests.windows.installed.conftest import FOLDER, OURS, Caravan, running, started, wait_until
 from tests.windows.installed.traces import LOG, all_files, all_values, entry, run_entry
@@ -121,6 +122,9 @@ def test_models_and_chats_stay_unless_the_user_says_so(caravan: Caravan, purge: 
     for file in kept:
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(b"mine")
+    half = data / "models" / ARRIVING / "1" / "other.gguf.part"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"half")
     caravan.uninstall(*(["/PURGE"] if purge else []))
     left = {path for path in data.rglob("*") if path.is_file()} if data.exists() else set()
     assert left == (set() if purge else set(kept))
