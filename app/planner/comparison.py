@@ -173,6 +173,8 @@ def _slower(question: Question, search: Search, placement: Placement, candidate:
         return sentences.slower_prompts(candidate.node, *rates, mix.slots)
     hops = [c for o, c in zip(other.offers, other.costs, strict=True) if o.node.node == candidate.node.node]
     hop, step = next((cost.hop for cost in hops if cost.hop is not None), None), sum(cost.hop_step for cost in hops)
+    if other.offers[-1].node.node == candidate.node.node:
+        step += hops[-1].logits_step
     if hop is not None and step >= (then.step - now.step) / 2:
         link = question.links.get(frozenset((placement.head.node.node, candidate.node.node)))
         told, is_measured = _what_slows(hop, link, step / len(hops))

@@ -7,9 +7,9 @@ import pytest
 
 from app.planner import sentences
 from app.planner.plan import plan
-from app.schema.plan import Plan, Preference
+from app.schema.plan import LinkMeasure, Plan, Preference
 from tests.unit.planner.random_clusters import random_shape, random_view
-from tests.unit.planner.samples import ask
+from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
 
 SEVERAL = "all 3 conversations together"
 
@@ -46,3 +46,15 @@ def test_one_conversation_that_is_to_be_fast_is_told_as_one() -> None:
     found = kinds({"context": 2048, "slots": 3, "prefer": Preference.ANSWER})
     assert found["one"] > 20
     assert found["several"] == 0
+
+
+def test_logits_of_an_output_layer_elsewhere_are_what_the_link_costs() -> None:
+    own = cpu(24 * GIB).model_copy(update={"bandwidth": 40e9, "compute": 1e12, "token_seconds": 0.0})
+    card = gpu(24 * GIB).model_copy(update={"bandwidth": 900e9, "compute": 50e12, "token_seconds": 0.0})
+    view = cluster(node("DESK", own, holds=True), node("ATTIC", card))
+    wireless = LinkMeasure(a=view.nodes[0].node, b=view.nodes[1].node, round_trip=1e-3, throughput=3e6, back=3e6)
+    model = shape((200 * MIB,) * 4, embedding_length=1024, vocabulary=150000)
+    found = plan(ask(), model, view.model_copy(update={"links": (wireless,)}))
+    assert isinstance(found, Plan)
+    [reason] = found.left_out
+    assert reason.sentence.startswith("ATTIC is left out: its link (24 Mbit/s) would cost"), reason.sentence
