@@ -109,6 +109,7 @@ def find_pc(text: str, names: Mapping[str, NodeId]) -> NodeId:
         return names[text if text in names else alike[0]]
     close = difflib.get_close_matches(text.casefold(), {name.casefold() for name in names}, n=1)
     known = next((name for name in names if close and name.casefold() == close[0]), None)
-    first = {node: name for name, node in reversed(names.items())}
-    hint = f"Did you mean {known}?" if known else f"The PCs are {', '.join(reversed(first.values()))}."
+    # Of what a PC is known by, the first.
+    firsts = [name for name, node in names.items() if name == next(each for each in names if names[each] == node)]
+    hint = f"Did you mean {known}?" if known else f"The PCs are {', '.join(firsts)}."
     raise InputError(f"No PC is named {text}, or several are.", hint)
