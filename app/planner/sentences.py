@@ -96,7 +96,12 @@ def not_needed(node: NodeResources, names: Sequence[str]) -> str:
 
 def not_asked(node: NodeResources, count: int) -> str:
     """A node that is left out because the request fixes the number of PCs."""
-    return f"{node.name} is not used: {pcs(count)} {'was' if count == 1 else 'were'} asked for."
+    return f"{node.name} is not used: {asked_for(count)}."
+
+
+def asked_for(count: int) -> str:
+    """`1 PC was asked for`, `2 PCs were asked for`."""
+    return f"{pcs(count)} {'was' if count == 1 else 'were'} asked for"
 
 
 def speed(rate: float) -> str:
@@ -208,6 +213,17 @@ def no_share(node: NodeResources) -> str:
     return f"{node.name} has no layers in the split you set."
 
 
+def shares_beside(node: NodeResources) -> str:
+    """A PC that must take part and has no share in a split the user fixed."""
+    return f"{node.name} is to take part, but has no layers in the split you set."
+
+
+def shares_on(count: int, asked: int, *, is_least: bool) -> str:
+    """A split the user fixed that is on another number of PCs than the one that was asked for."""
+    least = "at least " if is_least else ""
+    return f"The split you set is on {pcs(count)}, its head counted; {least}{asked_for(asked)}."
+
+
 SHARE_TWICE = "A device has two shares. Give each device one."
 SHARE_STRANGER = "The split names a PC that is not in the cluster."
 
@@ -231,6 +247,12 @@ def share_too_big(node: NodeResources, device: DeviceResources, layers: int, sho
     """A share that does not fit its device."""
     count = "1 layer" if layers == 1 else f"{layers} layers"
     return f"{count} on {node.name} ({device.device}): {size(short, up=True)} short."
+
+
+def too_many_wanted(asked: int, head: NodeResources, names: Sequence[str]) -> str:
+    """PCs that must take part, and the head, are more than the number that was asked for."""
+    told = f"with {head.name}, which would run the model, and those that must take part"
+    return f"{asked_for(asked)}; {told} it takes {len(names)}: {listed(names, len(names))}."
 
 
 def cannot_join(name: str | None) -> str:
