@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.planner import sentences
 from app.planner.contexts import Contexts
-from app.planner.eligibility import Candidate, worker_problem
+from app.planner.eligibility import Candidate, Offer, worker_problem
 from app.planner.fastest import TIED
 from app.planner.line import head_processor
 from app.planner.memory import reserve_bytes
@@ -109,7 +109,7 @@ def left_out(question: Question, search: Search, placement: Placement) -> tuple[
     return tuple(sorted(found, key=lambda reason: reason.node))
 
 
-def spare_devices(placement: Placement) -> tuple[DeviceReason, ...]:
+def spare_devices(search: Search, placement: Placement) -> tuple[DeviceReason, ...]:
     """A reason for every device of the placement's PCs that holds nothing, sorted by node and device."""
     used = {(offer.node.node, offer.device.device) for offer in placement.offers}
     processor = head_processor(placement.head)
@@ -122,15 +122,24 @@ def spare_devices(placement: Placement) -> tuple[DeviceReason, ...]:
     found = []
     for node in nodes.values():
         for device in (each for each in node.devices if (node.node, each.device) not in used):
-            sentence = _spare(node, device, slowest)
+            spills = node is placement.head.node and processor is not None and not device.is_cpu
+            sentence = _full(search, node, device, spills) or _spare(node, device, slowest)
             reason = DeviceReason(node=node.node, node_name=node.name, device=device.device, sentence=sentence)
             found.append(reason)
     return tuple(sorted(found, key=lambda reason: (reason.node, reason.device)))
 
 
-def _spare(node: NodeResources, device: DeviceResources, slowest: float) -> str:
-    if device.free_bytes <= reserve_bytes(device):
+def _full(search: Search, node: NodeResources, device: DeviceResources, spills: bool) -> str | None:
+    """Why a device cannot hold anything, None when it can; one that `spills` may leave experts in the head's RAM."""
+    budget = device.free_bytes - reserve_bytes(device)
+    if budget <= 0:
         return sentences.full_device(node, device)
+    if not search.rooms.most(Offer(node, device, budget), without_experts=spills):
+        return sentences.small_device(node, device, search.demand.context)
+    return None
+
+
+def _spare(node: NodeResources, device: DeviceResources, slowest: float) -> str:
     pace = pace_of(device)
     is_slower = pace.is_known and pace.bandwidth / pace.correction < slowest
     return sentences.spare_device(node, device, is_slower=is_slower)

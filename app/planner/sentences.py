@@ -202,6 +202,14 @@ def full_device(node: NodeResources, device: DeviceResources) -> str:
     return f"{device_name(node, device)} holds nothing: {free}{kept}."
 
 
+def small_device(node: NodeResources, device: DeviceResources, context: int) -> str:
+    """A device that cannot hold one layer."""
+    return (
+        f"{device_name(node, device)} holds nothing: {size(device.free_bytes)} of its memory is free, which with the "
+        f"reserve taken off does not hold one layer with {number(context)} tokens of context."
+    )
+
+
 def spare_device(node: NodeResources, device: DeviceResources, *, is_slower: bool) -> str:
     """A device that could hold layers."""
     because = ", and it is slower than the devices in use" if is_slower else ""

@@ -58,3 +58,17 @@ def test_logits_of_an_output_layer_elsewhere_are_what_the_link_costs() -> None:
     assert isinstance(found, Plan)
     [reason] = found.left_out
     assert reason.sentence.startswith("ATTIC is left out: its link (24 Mbit/s) would cost"), reason.sentence
+
+
+def test_a_card_too_small_for_one_layer_is_not_told_to_be_needless() -> None:
+    desk = node("DESK", gpu(1500 * MIB, 2 * GIB), cpu(40 * GIB, 64 * GIB), holds=True)
+    found = plan(ask(), shape((2 * GIB,) * 8), cluster(desk))
+    assert isinstance(found, Plan)
+    [reason] = found.spare_devices
+    assert reason.sentence == (
+        "CUDA0 of DESK holds nothing: 1.4 GB of its memory is free, which with the reserve taken off does not hold one "
+        "layer with 4 096 tokens of context."
+    )
+    small = plan(ask(), shape((200 * MIB,) * 8), cluster(desk))
+    assert isinstance(small, Plan)
+    assert all("does not hold one layer" not in each.sentence for each in small.spare_devices)
