@@ -71,10 +71,12 @@ class Exchange:
 
 def after_run(book: CorrectionBook, plan: Plan, exchange: Exchange, now: float) -> CorrectionBook:
     """PURE: the book after an exchange. A plan without prediction, one that guesses ahead (its speed depends on what is
-    guessed right), and a very short answer teach only the mix.
+    guessed right), one for several conversations (its speed depends on how many answer), and a very short answer teach
+    only the mix.
     """
     taught = book.model_copy(update={"mix": next_mix(book.mix, exchange.prompt_tokens, exchange.answer_tokens)})
-    ratio = ratio_of(plan.prediction, exchange) if plan.prediction and plan.speculation is None else None
+    told = plan.prediction if plan.speculation is None else None
+    ratio = ratio_of(told, exchange) if told is not None and told.conversations == 1 else None
     if ratio is None:
         return taught
     known = _find(book, plan)
