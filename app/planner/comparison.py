@@ -118,7 +118,9 @@ def spare_devices(search: Search, placement: Placement) -> tuple[DeviceReason, .
     if placement.head.encoder is not None:
         used.add((placement.head.node.node, placement.head.encoder.device.device))
     nodes = {node.node: node for node in (placement.head.node, *(offer.node for offer in placement.offers))}
-    slowest = min(cost.pace.bandwidth / cost.pace.correction for cost in placement.costs)
+    paces = [cost.pace for cost in placement.costs]
+    # Nothing is known to be slower than a device that nobody measured.
+    slowest = min(pace.bandwidth / pace.correction if pace.is_known else 0.0 for pace in paces)
     found = []
     for node in nodes.values():
         for device in (each for each in node.devices if (node.node, each.device) not in used):
@@ -188,7 +190,8 @@ def _slower(question: Question, search: Search, placement: Placement, candidate:
         link = question.links.get(frozenset((placement.head.node.node, candidate.node.node)))
         told, is_measured = _what_slows(hop, link, step / len(hops))
         return sentences.slow_link(candidate.node, told, is_measured, rates[0] - rates[1], mix.slots)
-    return sentences.slow_device(candidate.node, *rates, mix.slots)
+    is_measured = all(cost.pace.is_known for cost in (*placement.costs, *hops))
+    return sentences.slow_device(candidate.node, *rates, mix.slots, is_measured=is_measured)
 
 
 def _what_slows(hop: Hop, link: LinkMeasure | None, step: float) -> tuple[str, bool]:

@@ -151,16 +151,21 @@ def slow_link(node: NodeResources, told: str, is_measured: bool, lost: float, co
 
 
 def throughput(rate: float) -> str:
-    """Bytes per second as links are sold: `100 Mbit/s`, `2.5 Gbit/s`."""
+    """Bytes per second as links are sold: `100 Mbit/s`, `2.5 Gbit/s`, `56 kbit/s`."""
     megabits = rate * 8 / 1e6
+    if megabits < 0.95:
+        return f"{megabits * 1e3:.0f} kbit/s"
     return f"{megabits:.0f} Mbit/s" if megabits < 999.5 else f"{megabits / 1e3:.1f} Gbit/s".replace(".0 G", " G")
 
 
-def slow_device(node: NodeResources, now: float, then: float, conversations: int = 1) -> str:
-    """A node that computes more slowly than those in use."""
+def slow_device(
+    node: NodeResources, now: float, then: float, conversations: int = 1, *, is_measured: bool = True
+) -> str:
+    """A node that computes more slowly than those in use, or is taken to where not all of them are measured."""
     without, with_it = _rates(now, then)
     told = f"With it {_comes_at(with_it, conversations)}, not {without}."
-    return f"{node.name} is left out: it is slower than the others. {told}"
+    slower = "it is slower than the others" if is_measured else "it is taken as slower than the others, not measured"
+    return f"{node.name} is left out: {slower}. {told}"
 
 
 def slower_prompt(node: NodeResources, now: float, then: float) -> str:
