@@ -21,6 +21,7 @@ from rich.live import Live
 from rich.text import Text
 
 from app.cli import bench_splits as splits
+from app.cli import words
 from app.cli.bench_report import (
     FIGURES,
     BenchReport,
@@ -182,7 +183,7 @@ async def candidates(client: NodeClient, wish: Wish, status: Status) -> tuple[Sp
         prompt_tokens=wish.prompt_tokens,
         answer_tokens=wish.answer_tokens,
     )
-    chosen = planned(await client.plan(request))
+    chosen = await _holding_it_all(client, wish, request)
     fixed = request.model_copy(update={"context": chosen.context, "head": chosen.head})
     pcs = splits.benches(status)
     found = [SplitResult(names=(splits.PLANNED,), plan=chosen)]
@@ -191,6 +192,26 @@ async def candidates(client: NodeClient, wish: Wish, status: Status) -> tuple[Sp
         wanted = fixed.model_copy(update={"shares": shares(pcs, chosen.head, chosen.layers)})
         found = add_split(found, name, await client.plan(wanted))
     return tuple(found)
+
+
+async def _holding_it_all(client: NodeClient, wish: Wish, request: PlanRequest) -> Plan:
+    """The plan whose context holds question and answer: else the engine refuses the one, or cuts the other short.
+
+    How many tokens the words of a question make is only estimated, so there is some room for more. Raises InputError
+    where the context that was asked for is too small, and PlacementRefused.
+    """
+    chosen, least = planned(await client.plan(request)), wish.prompt_tokens + wish.answer_tokens
+    roomy = least + wish.prompt_tokens // 4 + 64
+    if wish.context is not None and chosen.context < least:
+        told = f"{words.number(wish.prompt_tokens)} tokens in and {words.number(wish.answer_tokens)} out"
+        raise InputError(
+            f"{told} do not fit in {words.number(chosen.context)} tokens of context.",
+            f"Ask for --context {roomy}, or for fewer tokens.",
+        )
+    if wish.context is not None or chosen.context >= roomy:
+        return chosen
+    larger = await client.plan(request.model_copy(update={"context": roomy}))
+    return chosen if isinstance(larger, Refusal) and chosen.context >= least else planned(larger)
 
 
 def add_split(found: list[SplitResult], name: str, answer: Plan | Refusal) -> list[SplitResult]:

@@ -114,8 +114,4 @@ def _shares(devices: Sequence[tuple[Bench, DeviceResources]], counts: Sequence[i
 
 def same_placement(one: Plan, other: Plan) -> bool:
     """Whether two plans put every layer on the same device under the same head."""
-    return one.head == other.head and _ranges(one) == _ranges(other)
-
-
-def _ranges(plan: Plan) -> list[tuple[NodeId, str, int, int]]:
-    return [(stage.node, stage.device, stage.first_layer, stage.last_layer) for stage in plan.stages]
+    return one.head == other.head and one.ranges == other.ranges

@@ -6,6 +6,7 @@ estimated.
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,7 +46,8 @@ def _amount(unit: str) -> Callable[[Any], Any]:
         prefix = found[2].upper()
         scale = float(1024 ** " KMGT".index(prefix or " ")) if unit == "B" else _PREFIXES[prefix]
         amount = float(found[1]) * scale / (8 if told == "BIT/S" else 1)
-        return round(amount) if unit == "B" else amount
+        # So many digits are infinite, which cannot be rounded; the largest number is refused as too large.
+        return round(min(amount, sys.float_info.max)) if unit == "B" else amount
 
     return read
 

@@ -90,20 +90,26 @@ def pcs_of(view: ClusterView) -> dict[str, NodeId]:
 
 
 def pcs_of_status(status: Status) -> dict[str, NodeId]:
-    """PURE: this PC and its peers by name; two of one name only by their id."""
+    """PURE: this PC and its peers by name, by the identity that `caravan peers` shows, and by their id; two of one name
+    not by that.
+    """
     named = [(status.node.name, status.node.id), *((peer.called, peer.node) for peer in status.peers)]
     names = [name for name, _ in named]
-    return {name: node for name, node in named if names.count(name) == 1} | {node: node for _, node in named}
+    single = {name: node for name, node in named if names.count(name) == 1}
+    return single | {each.short_name: each.node for each in status.members} | {node: node for _, node in named}
 
 
 def find_pc(text: str, names: Mapping[str, NodeId]) -> NodeId:
-    """PURE: the PC that is meant. Raises InputError with the nearest name."""
-    by_fold = {name.casefold(): node for name, node in names.items()}
-    found = by_fold.get(text.casefold())
-    if found is not None:
-        return found
-    close = difflib.get_close_matches(text.casefold(), by_fold, n=1)
-    readable = [name for name, node in names.items() if name != node or len(name) < 60]
+    """PURE: the PC that is meant: of this very name, else the only one of it in other letter cases.
+
+    Raises InputError with the nearest name.
+    """
+    alike = [name for name in names if name.casefold() == text.casefold()]
+    if text in names or len(alike) == 1:
+        return names[text if text in names else alike[0]]
+    close = difflib.get_close_matches(text.casefold(), {name.casefold() for name in names}, n=1)
     known = next((name for name in names if close and name.casefold() == close[0]), None)
-    hint = f"Did you mean {known}?" if known else f"The PCs are {', '.join(readable)}."
+    # Of what a PC is known by, the first.
+    firsts = [name for name, node in names.items() if name == next(each for each in names if names[each] == node)]
+    hint = f"Did you mean {known}?" if known else f"The PCs are {', '.join(firsts)}."
     raise InputError(f"No PC is named {text}, or several are.", hint)

@@ -71,10 +71,12 @@ class Exchange:
 
 def after_run(book: CorrectionBook, plan: Plan, exchange: Exchange, now: float) -> CorrectionBook:
     """PURE: the book after an exchange. A plan without prediction, one that guesses ahead (its speed depends on what is
-    guessed right), and a very short answer teach only the mix.
+    guessed right), one for several conversations (its speed depends on how many answer), and a very short answer teach
+    only the mix.
     """
     taught = book.model_copy(update={"mix": next_mix(book.mix, exchange.prompt_tokens, exchange.answer_tokens)})
-    ratio = ratio_of(plan.prediction, exchange) if plan.prediction and plan.speculation is None else None
+    told = plan.prediction if plan.speculation is None else None
+    ratio = ratio_of(told, exchange) if told is not None and told.conversations == 1 else None
     if ratio is None:
         return taught
     known = _find(book, plan)
@@ -221,11 +223,16 @@ def _average(found: Sequence[Correction]) -> float | None:
 def better_split(current: Plan, candidate: Plan) -> bool:
     """PURE: whether another split is worth moving to: no less context, and 15 % faster for the same mix."""
     now, then = current.prediction, candidate.prediction
-    if now is None or then is None or candidate.stages == current.stages or candidate.context < current.context:
+    if now is None or then is None or _split(candidate) == _split(current) or candidate.context < current.context:
         return False
     return exchange_seconds(then, now.prompt_tokens, now.answer_tokens) * WIN <= exchange_seconds(
         now, now.prompt_tokens, now.answer_tokens
     )
+
+
+def _split(plan: Plan) -> tuple[object, ...]:
+    """What of a plan makes its speed. The memory that is free beside it does not: that changes all the time."""
+    return (plan.head, plan.ranges, plan.experts.layers if plan.experts is not None else (), plan.repacks)
 
 
 def exchange_seconds(prediction: Prediction, prompt: int, answer: int) -> float:

@@ -240,9 +240,8 @@ def is_another(plan: Plan, before: Plan) -> bool:
     """PURE: whether two plans of a model lie differently or have another context."""
 
     def placed(one: Plan) -> tuple[object, ...]:
-        ranges = tuple((each.node, each.device, each.first_layer, each.last_layer) for each in one.stages)
         experts = one.experts.layers if one.experts is not None else ()
-        return (ranges, experts, one.context, one.encoder.device if one.encoder is not None else None)
+        return (one.ranges, experts, one.context, one.encoder.device if one.encoder is not None else None)
 
     return placed(plan) != placed(before)
 

@@ -249,7 +249,8 @@ def effective(speed: DeviceSpeed, shape: ModelShape | None) -> Rates | None:
     """PURE: what a device does for one model; None when never measured.
 
     The time a block costs beside its bytes is part of the bandwidth: small blocks are read slower. Of experts only
-    the used ones are read. Without a model, those of a typical one.
+    the used ones are read for a token of an answer, all of them for a pass of a prompt. Without a model, those of a
+    typical one.
     """
     found = speed.at(nearest_format(shape.quantization if shape else None)) or speed.at(WeightFormat.Q4_K)
     return None if found is None else _with_blocks(speed, found, shape)
@@ -265,22 +266,31 @@ def repacked(speed: DeviceSpeed, shape: ModelShape | None) -> Rates | None:
 
 
 def _with_blocks(speed: DeviceSpeed, found: FormatSpeed, shape: ModelShape | None) -> Rates:
-    count = read_per_block(shape) if shape is not None else TYPICAL_BLOCK_BYTES
-    block = speed.block_seconds / count if count > 0 else 0.0
     passes = found.prompt_bandwidth
+    token, whole = (TYPICAL_BLOCK_BYTES,) * 2 if shape is None else (read_per_block(shape), _bytes_per_block(shape))
     return Rates(
-        bandwidth=1 / (1 / found.bandwidth + block),
+        bandwidth=_with_block(found.bandwidth, speed, token),
         compute=found.compute,
-        prompt_bandwidth=None if passes is None else 1 / (1 / passes + block),
+        # A pass of a prompt reads all experts.
+        prompt_bandwidth=None if passes is None else _with_block(passes, speed, whole),
         step_compute=found.step_compute,
     )
+
+
+def _with_block(bandwidth: float, speed: DeviceSpeed, count: float) -> float:
+    """Bytes/s with what a block of so many bytes costs beside them."""
+    return 1 / (1 / bandwidth + speed.block_seconds / count) if count > 0 else bandwidth
 
 
 def read_per_block(shape: ModelShape) -> float:
     """PURE: bytes of weights one token reads in a block, on average."""
     used = shape.experts_used / shape.expert_count if shape.expert_count and shape.experts_used else 1.0
-    experts = sum(shape.layer_expert_bytes) * (1.0 - min(used, 1.0))
-    return (sum(shape.layer_bytes) - experts) / max(shape.layers, 1)
+    unread = sum(shape.layer_expert_bytes) * (1.0 - min(used, 1.0))
+    return _bytes_per_block(shape) - unread / max(shape.layers, 1)
+
+
+def _bytes_per_block(shape: ModelShape) -> float:
+    return sum(shape.layer_bytes) / max(shape.layers, 1)
 
 
 def for_model(view: ClusterView, shape: ModelShape, speeds: Mapping[NodeId, Iterable[DeviceSpeed]]) -> ClusterView:

@@ -39,13 +39,17 @@ def suggestion(current: Plan, candidate: Plan) -> str | None:
 
 
 def wishes_of(status: Status, instance: InstanceStatus) -> PlanRequest | None:
-    """PURE: what to plan for instead, with the same context and slots; None where the user set the split."""
+    """PURE: what to plan for instead, with the same context, slots and typical exchange, so that both speeds can be
+    compared; None where the user set the split.
+    """
     plan, last = instance.plan, status.last_launch(instance.model_id)
     asked = last.wishes if last is not None else PlanRequest(model_id=instance.model_id)
     if asked.shares:
         return None
     known = {"model_id": instance.model_id, "context": plan.context, "slots": plan.slots, "kv_type": plan.kv_type}
-    return asked.model_copy(update=known)
+    told = plan.prediction
+    mix = {"prompt_tokens": told.prompt_tokens, "answer_tokens": told.answer_tokens} if told is not None else {}
+    return asked.model_copy(update=known | mix)
 
 
 class Suggestions:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.planner import sentences
 from app.planner.contexts import Contexts
-from app.planner.eligibility import Candidate, worker_problem
+from app.planner.eligibility import Candidate, Offer, worker_problem
 from app.planner.fastest import TIED
 from app.planner.line import head_processor
 from app.planner.memory import reserve_bytes
@@ -109,7 +109,7 @@ def left_out(question: Question, search: Search, placement: Placement) -> tuple[
     return tuple(sorted(found, key=lambda reason: reason.node))
 
 
-def spare_devices(placement: Placement) -> tuple[DeviceReason, ...]:
+def spare_devices(search: Search, placement: Placement) -> tuple[DeviceReason, ...]:
     """A reason for every device of the placement's PCs that holds nothing, sorted by node and device."""
     used = {(offer.node.node, offer.device.device) for offer in placement.offers}
     processor = head_processor(placement.head)
@@ -118,19 +118,30 @@ def spare_devices(placement: Placement) -> tuple[DeviceReason, ...]:
     if placement.head.encoder is not None:
         used.add((placement.head.node.node, placement.head.encoder.device.device))
     nodes = {node.node: node for node in (placement.head.node, *(offer.node for offer in placement.offers))}
-    slowest = min(cost.pace.bandwidth / cost.pace.correction for cost in placement.costs)
+    paces = [cost.pace for cost in placement.costs]
+    # Nothing is known to be slower than a device that nobody measured.
+    slowest = min(pace.bandwidth / pace.correction if pace.is_known else 0.0 for pace in paces)
     found = []
     for node in nodes.values():
         for device in (each for each in node.devices if (node.node, each.device) not in used):
-            sentence = _spare(node, device, slowest)
+            spills = node is placement.head.node and processor is not None and not device.is_cpu
+            sentence = _full(search, node, device, spills) or _spare(node, device, slowest)
             reason = DeviceReason(node=node.node, node_name=node.name, device=device.device, sentence=sentence)
             found.append(reason)
     return tuple(sorted(found, key=lambda reason: (reason.node, reason.device)))
 
 
-def _spare(node: NodeResources, device: DeviceResources, slowest: float) -> str:
-    if device.free_bytes <= reserve_bytes(device):
+def _full(search: Search, node: NodeResources, device: DeviceResources, spills: bool) -> str | None:
+    """Why a device cannot hold anything, None when it can; one that `spills` may leave experts in the head's RAM."""
+    budget = device.free_bytes - reserve_bytes(device)
+    if budget <= 0:
         return sentences.full_device(node, device)
+    if not search.rooms.most(Offer(node, device, budget), without_experts=spills):
+        return sentences.small_device(node, device, search.demand.context)
+    return None
+
+
+def _spare(node: NodeResources, device: DeviceResources, slowest: float) -> str:
     pace = pace_of(device)
     is_slower = pace.is_known and pace.bandwidth / pace.correction < slowest
     return sentences.spare_device(node, device, is_slower=is_slower)
@@ -173,11 +184,14 @@ def _slower(question: Question, search: Search, placement: Placement, candidate:
         return sentences.slower_prompts(candidate.node, *rates, mix.slots)
     hops = [c for o, c in zip(other.offers, other.costs, strict=True) if o.node.node == candidate.node.node]
     hop, step = next((cost.hop for cost in hops if cost.hop is not None), None), sum(cost.hop_step for cost in hops)
+    if other.offers[-1].node.node == candidate.node.node:
+        step += hops[-1].logits_step
     if hop is not None and step >= (then.step - now.step) / 2:
         link = question.links.get(frozenset((placement.head.node.node, candidate.node.node)))
         told, is_measured = _what_slows(hop, link, step / len(hops))
         return sentences.slow_link(candidate.node, told, is_measured, rates[0] - rates[1], mix.slots)
-    return sentences.slow_device(candidate.node, *rates, mix.slots)
+    is_measured = all(cost.pace.is_known for cost in (*placement.costs, *hops))
+    return sentences.slow_device(candidate.node, *rates, mix.slots, is_measured=is_measured)
 
 
 def _what_slows(hop: Hop, link: LinkMeasure | None, step: float) -> tuple[str, bool]:

@@ -20,7 +20,7 @@ SMALLEST_CONTEXT = 512
 """The planner never goes below this by itself."""
 
 MOST_TOKENS = 1 << 24
-"""Where the search ends when the file does not say what the model was trained for: the most that can be asked for."""
+"""Where the search ends whatever the model was trained for: the most that can be asked for."""
 
 
 class Contexts:
@@ -38,7 +38,7 @@ class Contexts:
         ]
         self._required = frozenset(question.request.use)
         trained = question.shape.context_length
-        self._limit = trained * question.request.slots if trained else MOST_TOKENS
+        self._limit = min(trained * question.request.slots, MOST_TOKENS) if trained else MOST_TOKENS
         self._reaches: dict[int, Reach] = {}
 
     def as_asked(self, fits: int = 0, below: int | None = None) -> int | None:

@@ -179,7 +179,7 @@ def _plan(
         encoder=encoder_share(placement),
         repacks=repacks(search, placement),
         left_out=left_out(question, search, placement),
-        spare_devices=spare_devices(placement),
+        spare_devices=spare_devices(search, placement),
         alternatives=compared,
         largest_context=largest,
         largest_context_in_place=_in_place(search, contexts, placement, largest),

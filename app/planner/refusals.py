@@ -30,6 +30,7 @@ def unplannable(
         or _context_too_long(request, shape)
         or _no_head(request, cluster, eligibility, heads)
         or _wanted(request, cluster, eligibility, heads)
+        or _too_many_wanted(request, eligibility, heads)
         or _too_few(request, eligibility, heads)
     )
 
@@ -146,6 +147,21 @@ def _wanted(
         sentence=" ".join(dict.fromkeys(said)),
         hint="Solve that, or plan without it.",
         reasons=reasons(eligibility, heads[0]),
+    )
+
+
+def _too_many_wanted(request: PlanRequest, eligibility: Eligibility, heads: Sequence[Candidate]) -> Refusal | None:
+    """More PCs that must take part, their head with them, than were asked for."""
+    head = min(heads, key=lambda each: len({each.node.node, *request.use}))
+    together = {head.node.node, *request.use}
+    if request.pcs is None or len(together) <= request.pcs:
+        return None
+    names = [each.node.name for each in eligibility.kept if each.node.node in together]
+    return Refusal(
+        model_id=request.model_id,
+        code=WANTED_UNUSABLE,
+        sentence=sentences.too_many_wanted(request.pcs, head.node, names),
+        hint=f"Ask for {sentences.pcs(len(together))}, or let Caravan choose who takes part.",
     )
 
 

@@ -23,7 +23,7 @@ class Rooms:
         """An upper bound of the blocks a PC can hold: the longest run on each of its devices, added up."""
         key = (candidate.node.node, processors)
         if key not in self._blocks:
-            self._blocks[key] = sum(self._most(offer) for offer in candidate.usable(processors=processors))
+            self._blocks[key] = sum(self.most(offer) for offer in candidate.usable(processors=processors))
         return self._blocks[key]
 
     def _of_head(self, head: Candidate, *, processors: bool) -> int:
@@ -31,9 +31,10 @@ class Rooms:
         offers = head.usable(processors=processors)
         if not self._demand.has_experts or not any(offer.device.is_cpu for offer in offers):
             return self.blocks(head, processors=processors)
-        return sum(self._most(offer, without_experts=not offer.device.is_cpu) for offer in offers)
+        return sum(self.most(offer, without_experts=not offer.device.is_cpu) for offer in offers)
 
-    def _most(self, offer: Offer, *, without_experts: bool = False) -> int:
+    def most(self, offer: Offer, *, without_experts: bool = False) -> int:
+        """The same of one device; `without_experts` for a card of the head that may leave them in its RAM."""
         buffers = self._demand.buffers
         least = buffers.of(first=False, last=False, pipelined=False)
         if without_experts:

@@ -96,7 +96,12 @@ def not_needed(node: NodeResources, names: Sequence[str]) -> str:
 
 def not_asked(node: NodeResources, count: int) -> str:
     """A node that is left out because the request fixes the number of PCs."""
-    return f"{node.name} is not used: {pcs(count)} {'was' if count == 1 else 'were'} asked for."
+    return f"{node.name} is not used: {asked_for(count)}."
+
+
+def asked_for(count: int) -> str:
+    """`1 PC was asked for`, `2 PCs were asked for`."""
+    return f"{pcs(count)} {'was' if count == 1 else 'were'} asked for"
 
 
 def speed(rate: float) -> str:
@@ -146,16 +151,21 @@ def slow_link(node: NodeResources, told: str, is_measured: bool, lost: float, co
 
 
 def throughput(rate: float) -> str:
-    """Bytes per second as links are sold: `100 Mbit/s`, `2.5 Gbit/s`."""
+    """Bytes per second as links are sold: `100 Mbit/s`, `2.5 Gbit/s`, `56 kbit/s`."""
     megabits = rate * 8 / 1e6
+    if megabits < 0.95:
+        return f"{megabits * 1e3:.0f} kbit/s"
     return f"{megabits:.0f} Mbit/s" if megabits < 999.5 else f"{megabits / 1e3:.1f} Gbit/s".replace(".0 G", " G")
 
 
-def slow_device(node: NodeResources, now: float, then: float, conversations: int = 1) -> str:
-    """A node that computes more slowly than those in use."""
+def slow_device(
+    node: NodeResources, now: float, then: float, conversations: int = 1, *, is_measured: bool = True
+) -> str:
+    """A node that computes more slowly than those in use, or is taken to where not all of them are measured."""
     without, with_it = _rates(now, then)
     told = f"With it {_comes_at(with_it, conversations)}, not {without}."
-    return f"{node.name} is left out: it is slower than the others. {told}"
+    slower = "it is slower than the others" if is_measured else "it is taken as slower than the others, not measured"
+    return f"{node.name} is left out: {slower}. {told}"
 
 
 def slower_prompt(node: NodeResources, now: float, then: float) -> str:
@@ -197,6 +207,14 @@ def full_device(node: NodeResources, device: DeviceResources) -> str:
     return f"{device_name(node, device)} holds nothing: {free}{kept}."
 
 
+def small_device(node: NodeResources, device: DeviceResources, context: int) -> str:
+    """A device that cannot hold one layer."""
+    return (
+        f"{device_name(node, device)} holds nothing: {size(device.free_bytes)} of its memory is free, which with the "
+        f"reserve taken off does not hold one layer with {number(context)} tokens of context."
+    )
+
+
 def spare_device(node: NodeResources, device: DeviceResources, *, is_slower: bool) -> str:
     """A device that could hold layers."""
     because = ", and it is slower than the devices in use" if is_slower else ""
@@ -206,6 +224,17 @@ def spare_device(node: NodeResources, device: DeviceResources, *, is_slower: boo
 def no_share(node: NodeResources) -> str:
     """A node without a share in a split the user fixed."""
     return f"{node.name} has no layers in the split you set."
+
+
+def shares_beside(node: NodeResources) -> str:
+    """A PC that must take part and has no share in a split the user fixed."""
+    return f"{node.name} is to take part, but has no layers in the split you set."
+
+
+def shares_on(count: int, asked: int, *, is_least: bool) -> str:
+    """A split the user fixed that is on another number of PCs than the one that was asked for."""
+    least = "at least " if is_least else ""
+    return f"The split you set is on {pcs(count)}, its head counted; {least}{asked_for(asked)}."
 
 
 SHARE_TWICE = "A device has two shares. Give each device one."
@@ -231,6 +260,12 @@ def share_too_big(node: NodeResources, device: DeviceResources, layers: int, sho
     """A share that does not fit its device."""
     count = "1 layer" if layers == 1 else f"{layers} layers"
     return f"{count} on {node.name} ({device.device}): {size(short, up=True)} short."
+
+
+def too_many_wanted(asked: int, head: NodeResources, names: Sequence[str]) -> str:
+    """PCs that must take part, and the head, are more than the number that was asked for."""
+    told = f"with {head.name}, which would run the model, and those that must take part"
+    return f"{asked_for(asked)}; {told} it takes {len(names)}: {listed(names, len(names))}."
 
 
 def cannot_join(name: str | None) -> str:

@@ -121,7 +121,20 @@ def _unusable(question: Question) -> str | None:
         problem = _share_unusable(question, share)
         if problem is not None:
             return problem
-    return None if _head(question, question.heads) else _no_head(question)
+    head = _head(question, question.heads)
+    return _no_head(question) if head is None else _not_as_asked(question, head)
+
+
+def _not_as_asked(question: Question, head: Candidate) -> str | None:
+    """Why the PCs of the split are not those that were asked for beside it; None when they are."""
+    request, taking = question.request, {head.node.node, *(share.node for share in _taken(question))}
+    for candidate in question.eligibility.kept:
+        if candidate.node.node in set(request.use) - taking:
+            return sentences.shares_beside(candidate.node)
+    if len(taking) < request.min_pcs or len(taking) != (request.pcs or len(taking)):
+        asked = request.pcs or request.min_pcs
+        return sentences.shares_on(len(taking), asked, is_least=request.pcs is None)
+    return None
 
 
 def _share_unusable(question: Question, share: Share) -> str | None:

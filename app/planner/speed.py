@@ -406,6 +406,11 @@ class StageCost:
         """Prefix sums of the blocks' seconds per prompt."""
         return self.times.prompt
 
+    @property
+    def logits_step(self) -> float:
+        """Seconds of `output_step` that are the link's: what the output layer says goes over it."""
+        return self.output_step - self.times.output
+
 
 def stage_cost(work: Work, times: BlockTimes, hop: Hop | None, spill: Spill | None = None) -> StageCost:
     """What a device costs behind that hop (None on the head)."""

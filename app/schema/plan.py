@@ -380,6 +380,11 @@ class Plan(Record):
         return len({stage.node for stage in self.stages} | {self.head})
 
     @property
+    def ranges(self) -> tuple[tuple[NodeId, str, int, int], ...]:
+        """Where the layers lie: PC, device, first and last layer of each stage, whatever is free there."""
+        return tuple((each.node, each.device, each.first_layer, each.last_layer) for each in self.stages)
+
+    @property
     def kept_on(self) -> tuple[tuple[str, int], ...]:
         """The PCs that have some of what they would be sent on their disks, by name, with its bytes."""
         nodes = dict.fromkeys((stage.node, stage.node_name) for stage in self.stages)

@@ -124,7 +124,8 @@ class Details(Card):
             self.planning.change(plan_view.used_anyway(self.planning.request, NodeId(node)), 0)
 
     def _share(self) -> None:
-        self._wish(shares=shares(self.body.sliders.portions), pcs=None)
+        # Who takes part is what the sliders say.
+        self._wish(shares=shares(self.body.sliders.portions), pcs=None, min_pcs=1, use=())
 
     def _by_hand(self, is_by_hand: bool) -> None:
         answer = self.planning.answer

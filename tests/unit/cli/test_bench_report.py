@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.bench_command import add_split, prompt, report_folder
+from app.cli.bench_command import Wish, add_split, candidates, prompt, report_folder
 from app.cli.bench_report import (
     BenchReport,
     BenchSettings,
@@ -16,11 +16,12 @@ from app.cli.bench_report import (
     gains,
     markdown,
 )
-from app.schema.errors import InputError
+from app.schema.errors import InputError, PlacementRefused
 from app.schema.model import ModelFile
-from app.schema.plan import NodeReason, Plan, Prediction, Refusal
+from app.schema.plan import NodeReason, Plan, PlanRequest, Prediction, Refusal
 from app.schema.record import ModelId
 from tests.unit.instances.plans import HEAD, plan, stage
+from tests.unit.node.test_speeds import status
 
 TOLD = Prediction(prompt_tokens=500, answer_tokens=100, decode=18.0, prefill=400.0, first_token=1.0, answer=7.0)
 
@@ -137,3 +138,36 @@ def test_the_folder_of_a_report_is_tried_before_anything_is_measured(tmp_path: P
         report_folder(tmp_path / "file")
     assert "cannot be written" in refused.value.sentence
     assert "--out" in refused.value.hint
+
+
+class Planner:
+    """The client of a node that plans with at most so many tokens of context, 4 096 where none are asked for."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    async def plan(self, request: PlanRequest) -> Plan | Refusal:
+        context = request.context or min(4096, self._most)
+        if context > self._most:
+            return Refusal(model_id=request.model_id, code="context_too_long", sentence="Too long.", hint="Less.")
+        return plan().model_copy(update={"context": context})
+
+
+async def context_of_bench(most: int, context: int | None, prompt_tokens: int) -> int:
+    wish = Wish("tiny", context, 1, prompt_tokens, 128)
+    found = await candidates(Planner(most), wish, status())  # type: ignore[arg-type]
+    assert found[0].plan is not None
+    return found[0].plan.context
+
+
+async def test_the_context_holds_question_and_answer() -> None:
+    assert await context_of_bench(1 << 15, None, 512) == 4096
+    assert await context_of_bench(1 << 15, None, 8000) == 8000 + 128 + 2000 + 64
+    # No room for more words than were meant, but for those.
+    assert await context_of_bench(1024, None, 880) == 1024
+    assert await context_of_bench(1 << 15, 640, 512) == 640
+    with pytest.raises(PlacementRefused):
+        await context_of_bench(1024, None, 8000)
+    with pytest.raises(InputError) as error:
+        await context_of_bench(1 << 15, 256, 512)
+    assert error.value.sentence == "512 tokens in and 128 out do not fit in 256 tokens of context."

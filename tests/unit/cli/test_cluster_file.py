@@ -64,6 +64,7 @@ def test_numbers_are_plain_units_and_free_defaults_to_all(tmp_path: Path) -> Non
         ({"pcs": [DESK | {"hold_model": True}]}, "pcs[0].hold_model: there is no such field"),
         ({"pcs": [DESK | {"devices": [{"device": "CUDA0", "total": "24 apples"}]}]}, "write for example '24 GB'"),
         ({"pcs": [DESK | {"devices": [{"device": "CUDA0", "total": "24 GB/s"}]}]}, "no amount in B"),
+        ({"pcs": [DESK | {"devices": [{"device": "CUDA0", "total": "9" * 400 + " GB"}]}]}, "should be less than"),
         ({"pcs": [DESK | {"devices": [{"device": "CPU", "total": 1, "free": 2}]}]}, "more memory free than in all"),
         ({"pcs": [DESK, ATTIC | {"name": "DESK"}]}, "Two PCs in the file are named"),
         ({"pcs": [ATTIC]}, "No PC in the file holds the model"),

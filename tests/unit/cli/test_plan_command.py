@@ -9,6 +9,7 @@ from app.cli import words
 from app.cli.console import Session
 from app.cli.plan_command import comparison, context_line, show_answer, speed_line
 from app.cli.wishes import Wishes, find_pc, pcs_of_status
+from app.schema.cluster import MemberInfo
 from app.schema.errors import InputError
 from app.schema.node import Peer, Reachability
 from app.schema.plan import Alternative, EncoderShare, ExpertShare, NodeReason, Plan, Prediction, Preference, Share
@@ -33,6 +34,25 @@ def test_pcs_are_known_by_name_and_twins_by_their_id() -> None:
     names = pcs_of_status(twins)
     assert find_pc("pc", names) == HEAD
     assert find_pc(ATTIC, names) == ATTIC
+    with pytest.raises(InputError):
+        find_pc("attic", names)
+
+
+def test_twins_are_told_by_the_identity_that_the_list_of_pcs_shows() -> None:
+    members = (
+        MemberInfo(node=HEAD, name="PC", short_name="AAAAAAA-AAAAAAA"),
+        MemberInfo(node=ATTIC, name="PC", short_name="BBBBBBB-BBBBBBB"),
+    )
+    names = pcs_of_status(status().model_copy(update={"peers": (peer(ATTIC, "PC"),), "members": members}))
+    assert find_pc("bbbbbbb-bbbbbbb", names) == ATTIC
+    with pytest.raises(InputError) as error:
+        find_pc("PC", names)
+    assert error.value.hint == "The PCs are AAAAAAA-AAAAAAA, BBBBBBB-BBBBBBB."
+
+
+def test_names_that_differ_in_their_letter_cases_are_told_apart() -> None:
+    names = {"Attic": ATTIC, "ATTIC": BARN}
+    assert (find_pc("Attic", names), find_pc("ATTIC", names)) == (ATTIC, BARN)
     with pytest.raises(InputError):
         find_pc("attic", names)
 

@@ -92,6 +92,12 @@ def test_no_factor_leaves_its_bounds(speeds: list[float]) -> None:
     assert LEAST <= factor(book, SPLIT) <= MOST
 
 
+def test_one_answer_on_a_plan_for_several_at_once_teaches_only_the_mix() -> None:
+    several = SPLIT.model_copy(update={"prediction": SPEED.model_copy(update={"conversations": 4, "decode": 8.0})})
+    book = after_run(CorrectionBook(), several, run_at(20.0, 500.0), now=1.0)
+    assert (book.corrections, book.mix.runs) == ((), 1)
+
+
 def book_of(*slower: float) -> CorrectionBook:
     """What runs teach that took so many times longer than predicted, one after the other."""
     book = CorrectionBook()

@@ -304,6 +304,17 @@ def test_passes_of_a_prompt_are_told_where_they_were_measured() -> None:
     assert (before.step_compute, before.repacked_step_compute) == (None, None)
 
 
+def test_a_pass_of_a_prompt_reads_all_experts_and_a_little_more() -> None:
+    passes = FormatSpeed(format=WeightFormat.Q4_K, bandwidth=400e9, compute=4e13, prompt_bandwidth=300e9)
+    experts = {"layer_expert_bytes": (96_000_000,) * 2, "expert_count": 128, "experts_used": 8}
+    model = shape((10**8,) * 2, quantization="Q4_K_M", **experts)
+    found = effective(SPEED.model_copy(update={"formats": (passes,)}), model)
+    assert found is not None
+    assert found.prompt_bandwidth is not None
+    assert 10**7 / found.bandwidth == pytest.approx(10**7 / 400e9 + 5e-5)
+    assert 10**8 / found.prompt_bandwidth == pytest.approx(10**8 / 300e9 + 5e-5)
+
+
 REPACKED = SPEED.model_copy(update={"repacked": (FormatSpeed(format=WeightFormat.Q4_K, bandwidth=31e9, compute=6e11),)})
 
 

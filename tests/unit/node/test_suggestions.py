@@ -41,6 +41,12 @@ def test_a_split_that_wins_by_15_percent_is_told_with_its_pcs() -> None:
     assert suggestion(ALONE, split(12.0, *ALONE.stages)) is None
 
 
+def test_the_same_split_is_never_suggested_whatever_memory_is_free_by_now() -> None:
+    later = split(20.0, *(each.model_copy(update={"free_bytes": each.free_bytes + 1}) for each in ALONE.stages))
+    assert suggestion(ALONE, later) is None
+    assert suggestion(ALONE, later.model_copy(update={"repacks": False})) is not None
+
+
 def test_what_was_measured_counts_and_not_what_was_predicted_once() -> None:
     slow = learned(ALONE, 1.5)
     assert slow.prediction is not None
@@ -57,6 +63,8 @@ def test_what_is_planned_instead_keeps_context_and_wishes_but_not_a_split_the_us
     found = wishes_of(FIRST.model_copy(update={"last_launches": (last,)}), running())
     assert found is not None
     assert (found.context, found.avoid) == (4096, (NodeId("x"),))
+    # Speeds for longer prompts than those it was launched for could not be compared with what it has.
+    assert (found.prompt_tokens, found.answer_tokens) == (1000, 400)
     shares = (Share(node=OWN, device="CPU", layers=12),)
     fixed = last.model_copy(update={"wishes": wished.model_copy(update={"shares": shares})})
     assert wishes_of(FIRST.model_copy(update={"last_launches": (fixed,)}), running()) is None

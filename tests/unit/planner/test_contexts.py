@@ -211,6 +211,13 @@ def test_without_a_trained_length_memory_alone_decides() -> None:
     assert found.largest_context > 32768
 
 
+def test_no_more_is_told_than_can_be_asked_for() -> None:
+    view = cluster(node("DESK", gpu(24 * GIB), holds=True))
+    found = plan(ask(slots=8), shape((GIB,) * 8, context_length=10 << 20), view)
+    assert isinstance(found, Plan)
+    assert (found.largest_context, found.alternatives[0].largest_context) == (1 << 24, 1 << 24)
+
+
 def test_a_refusal_names_the_context_for_the_number_of_pcs_that_was_asked_for() -> None:
     view = cluster(node("WORKSHOP", gpu(10 * GIB), holds=True), node("DEN", gpu(10 * GIB)))
     refusal = plan(ask(context=4096, pcs=1), CACHED, view)

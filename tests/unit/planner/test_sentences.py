@@ -72,8 +72,8 @@ def test_small_figures_are_never_nothing() -> None:
 
 
 def test_links_are_told_as_they_are_sold() -> None:
-    rates = [sentences.throughput(rate) for rate in (12.5e6, 125e6, 312.5e6)]
-    assert rates == ["100 Mbit/s", "1 Gbit/s", "2.5 Gbit/s"]
+    rates = [sentences.throughput(rate) for rate in (7e3, 12.5e6, 125e6, 312.5e6)]
+    assert rates == ["56 kbit/s", "100 Mbit/s", "1 Gbit/s", "2.5 Gbit/s"]
 
 
 def test_a_device_without_room_says_how_much_is_free() -> None:

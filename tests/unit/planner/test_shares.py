@@ -9,6 +9,8 @@ from tests.unit.planner.samples import GIB, ask, cluster, cpu, gpu, node, shape
 EIGHT = shape((GIB,) * 8)
 PAIR = cluster(node("WORKSHOP", gpu(12 * GIB), cpu(32 * GIB), holds=True), node("DEN", gpu(6 * GIB)))
 
+IDLE = cluster(node("WORKSHOP", gpu(12 * GIB), holds=True), node("DEN", gpu(6 * GIB), cpu(8 * GIB)))
+
 
 def share(name: str, device: str, layers: int) -> dict[str, object]:
     return {"node": name, "device": device, "layers": layers}
@@ -76,6 +78,20 @@ def test_splits_that_cannot_be() -> None:
     assert "they must be the same" in refusal(share("den", "CUDA0", 8), view=other)
 
 
+def test_a_split_on_other_pcs_than_were_asked_for_is_refused() -> None:
+    both = (share("den", "CUDA0", 3), share("workshop", "CUDA0", 5))
+    alone = (share("workshop", "CUDA0", 8),)
+    assert refusal(*both, pcs=1) == "The split you set is on 2 PCs, its head counted; 1 PC was asked for."
+    assert refusal(*alone, min_pcs=2) == (
+        "The split you set is on 1 PC, its head counted; at least 2 PCs were asked for."
+    )
+    assert refusal(*alone, use=("den",)) == "DEN is to take part, but has no layers in the split you set."
+    for wishes in ({"pcs": 2}, {"min_pcs": 2}, {"use": ("den", "workshop")}):
+        assert isinstance(plan(ask(shares=both, **wishes), EIGHT, PAIR), Plan), wishes
+    # A head without layers takes part as well.
+    assert isinstance(plan(ask(shares=(share("den", "CUDA0", 5), share("den", "CPU", 3)), pcs=2), EIGHT, IDLE), Plan)
+
+
 def test_a_share_that_is_too_big_is_told_by_how_much() -> None:
     # 6 GiB less 512 MiB of reserve hold 5.5 GiB; seven blocks are 1.5 GiB too many.
     assert refusal(share("den", "CUDA0", 7), share("workshop", "CUDA0", 1)) == "7 layers on DEN (CUDA0): 1.5 GB short."
@@ -92,6 +108,11 @@ def test_a_pc_that_must_take_part_but_cannot_is_named() -> None:
     for wishes, expected in (
         ({"use": ("den",), "avoid": ("den",)}, "DEN is left out as you asked."),
         ({"use": ("attic",)}, "A PC that is to take part is not in the cluster."),
+        (
+            {"use": ("den",), "pcs": 1},
+            "1 PC was asked for; with WORKSHOP, which would run the model, and those that must take part it takes 2: "
+            "WORKSHOP and DEN.",
+        ),
     ):
         found = plan(ask(**wishes), EIGHT, PAIR)
         assert isinstance(found, Refusal)
