@@ -67,9 +67,10 @@ async def test_invite_join_peers_remove_leave(two: tuple[RunningNode, RunningNod
     async with asyncio.timeout(60):
         assert await child.wait() == 0
     assert "LIVING ROOM has joined." in inviting.lines
-    told = await caravan("peers", data_dir=host.data_dir)
-    assert "LIVING ROOM" in told.stdout
-    assert "connected" in told.stdout
+    async with asyncio.timeout(60):
+        # A heartbeat that a busy machine lost is made good by the next one.
+        while "connected" not in (told := await caravan("peers", data_dir=host.data_dir)).stdout:
+            assert "LIVING ROOM" in told.stdout
     again = await caravan("join", "--code", "123456", data_dir=guest.data_dir)
     assert again.returncode == 1
     assert "in a cluster already, with WORKSHOP" in again.stderr
@@ -83,9 +84,15 @@ async def test_invite_join_peers_remove_leave(two: tuple[RunningNode, RunningNod
     left = await caravan("leave", data_dir=guest.data_dir)
     assert left.returncode == 0, left
     async with asyncio.timeout(60):
-        while (await caravan("status", data_dir=guest.data_dir)).returncode != 0:
+        # The node that leaves still answers until it has ended, and then none does for a moment.
+        while await identity(guest) in (None, before):
             await asyncio.sleep(0.1)
-    assert (await caravan_json("status", data_dir=guest.data_dir))["node"]["id"] != before
+
+
+async def identity(node: RunningNode) -> str | None:
+    """Who answers; None when nobody does."""
+    done = await caravan("status", "--json", data_dir=node.data_dir)
+    return str(json.loads(done.stdout)["node"]["id"]) if done.returncode == 0 else None
 
 
 @windows_lacks("no way to ask a program without a console to end")

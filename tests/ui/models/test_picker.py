@@ -16,6 +16,7 @@ from app.schema.record import ModelId
 from app.system.paths import Paths
 from app.ui.desk import Wish
 from app.ui.face import Link
+from app.ui.models import planning
 from app.ui.models import sample_cluster as cluster
 from app.ui.models.list_model import spoken
 from app.ui.models.page import CALM_MS
@@ -389,6 +390,9 @@ def test_other_memory_asks_again_and_a_little_of_it_does_not(make: Maker, until:
     # The eight that can be read, and the selected one.
     until(lambda: len(stage.client.asked) - before >= 8)
     again = len(stage.client.asked)
+    # As if it came right after, however long the answers took.
+    assert stage.page._since.isValid()
+    stage.page._since.restart()
     stage.tell(moved(0))
     settle(stage, until)
     assert len(stage.client.asked) == again
@@ -437,21 +441,26 @@ def test_few_questions_are_open_at_once_and_what_is_seen_comes_first(
 
 def test_an_answer_that_is_too_late_is_dropped(manual: tuple[Stage, ManualErrands], until: Until) -> None:
     stage, errands = manual
-    planning = stage.page.side.details.planning
+    shown = stage.page.side.details.planning
     until(lambda: not stage.page.pane.view._rest.isActive())
     stage.page.shelf.stop()
     errands.open.clear()
     stage.page.wish(BIG)
-    until(lambda: len(errands.open) == 1)
+    until(lambda: len(plans(errands)) == 1)
     first = shown_request(stage)
-    planning.change(first.model_copy(update={"context": 8192}), 0)
-    until(lambda: len(errands.open) == 2)
-    errands.answer(1)
-    until(lambda: planning.answer is not None)
-    errands.answer(0)
+    shown.change(first.model_copy(update={"context": 8192}), 0)
+    until(lambda: len(plans(errands)) == 2)
+    errands.answer(plans(errands)[1])
+    until(lambda: shown.answer is not None)
+    errands.answer(plans(errands)[0])
     QApplication.processEvents()
-    assert isinstance(planning.answer, Plan)
-    assert planning.answer.context == 8192
+    assert isinstance(shown.answer, Plan)
+    assert shown.answer.context == 8192
+
+
+def plans(errands: ManualErrands) -> list[int]:
+    """Which questions are for the plan of the selected model. Others are for verdicts, once the list rests."""
+    return [number for number, (work, _, _) in enumerate(errands.open) if work.__module__ == planning.__name__]
 
 
 def test_leaving_the_page_drops_what_is_asked(manual: tuple[Stage, ManualErrands], until: Until) -> None:

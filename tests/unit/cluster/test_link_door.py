@@ -25,6 +25,7 @@ from app.cluster.link_process.messages import (
     Trust,
 )
 from app.cluster.link_process.opening import NODE_ALPN, RPC_ALPN
+from app.cluster.link_process.wire import FINISH_SECONDS
 from app.identity.certificate import load_or_create
 from app.identity.contexts import Contexts
 from tests.link_bed import SECRET, Inside, until
@@ -155,7 +156,7 @@ class TestTrusted:
             assert await reader.readline() == b"ready\n"
             assert program.connections == 1
             writer.transport.abort()
-            await until(lambda: program.connections == 0, 0.5)
+            await until(lambda: program.connections == 0, FINISH_SECONDS / 2)
 
     async def test_without_a_local_program_the_peer_is_told(self, door: Inside, peer: Inside) -> None:
         await trust(door, peer)
