@@ -6,13 +6,13 @@ asking first is told in https://developer.mozilla.org/docs/Web/HTTP/CORS ("simpl
 
 import asyncio
 import contextlib
-import json
 import secrets
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.answers import error_answer
 from app.schema.errors import CaravanError, ForeignOrigin, InputError, NotAllowed
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
@@ -46,7 +46,7 @@ class LoopbackGuard:
                 check_token(headers, self._token)
         except CaravanError as error:
             await _swallow_body(receive)
-            await _answer(error, send)
+            await _refusal(scope["path"], error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
@@ -101,8 +101,7 @@ async def _swallow_body(receive: Receive) -> None:
                     return
 
 
-async def _answer(error: CaravanError, send: Send) -> None:
-    body = json.dumps({"error": error.info().model_dump(mode="json")}).encode()
-    headers: Iterable[tuple[bytes, bytes]] = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": error.status, "headers": list(headers)})
-    await send({"type": "http.response.body", "body": body})
+def _refusal(path: str, error: CaravanError) -> Response:
+    answer = error_answer(path, error)
+    answer.headers["connection"] = "close"
+    return answer

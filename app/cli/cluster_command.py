@@ -96,7 +96,7 @@ def join(
 ) -> None:
     """Join the cluster of the PC that shows a code (`caravan invite` there)."""
     to = session(context)
-    typed = code if code is not None else _ask_code()
+    typed = code if code is not None else _ask_code(to, as_json)
 
     async def work() -> None:
         async with to.client() as client:
@@ -108,7 +108,14 @@ def join(
     run(to, work, as_json)
 
 
-def _ask_code() -> str:
+def _ask_code(to: Session, as_json: bool) -> str:
+    """Ask for the digits, but not where no node could take them."""
+
+    async def look() -> None:
+        async with to.client() as client:
+            await client.status()
+
+    run(to, look, as_json)
     typed: str = typer.prompt("The six digits that the other PC shows")
     return typed
 

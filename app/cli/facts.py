@@ -11,10 +11,11 @@ from app.cli import words
 from app.cli.console import Session, run, session, show_json
 from app.schema.download import ACTIVE_PHASES
 from app.schema.engine import INSTALL_ENDS, EngineStatus
-from app.schema.errors import from_info
+from app.schema.errors import NodeNotRunning, from_info
 from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.model import ModelFile
 from app.schema.node import PeerReport, Status
+from app.system.logs import log_names, named_tail
 
 FOLLOWED_LINES = 500
 """Lines of a log that are compared with those seen half a second before."""
@@ -150,26 +151,40 @@ def logs(
     list_names: Annotated[bool, typer.Option("--list", help="Print the names of the logs.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The log of this node or of one of its models."""
+    """The log of this node or of one of its models; what it wrote last when it does not run."""
     to = session(context)
 
     async def work() -> None:
-        async with to.client() as client:
-            seen, names = await client.logs(name, max(lines, FOLLOWED_LINES))
-            found = seen[-lines:]
-            if as_json:
-                show_json({"name": name, "names": names, "lines": found})
-                return
-            for line in names if list_names else found:
+        seen, names = await _read_log(to, name, max(lines, FOLLOWED_LINES))
+        found = seen[-lines:]
+        if as_json:
+            show_json({"name": name, "names": names, "lines": found})
+            return
+        for line in names if list_names else found:
+            to.say(line)
+        while follow:
+            await asyncio.sleep(0.5)
+            newer, _ = await _read_log(to, name, max(lines, FOLLOWED_LINES))
+            for line in _after(seen, newer):
                 to.say(line)
-            while follow:
-                await asyncio.sleep(0.5)
-                newer, _ = await client.logs(name, max(lines, FOLLOWED_LINES))
-                for line in _after(seen, newer):
-                    to.say(line)
-                seen = newer
+            seen = newer
 
     run(to, work, as_json)
+
+
+async def _read_log(to: Session, name: str, lines: int) -> tuple[list[str], list[str]]:
+    """The end of a log and the names of all, from their files when no node runs: why it ended is told there.
+
+    Raises NodeNotRunning where none ever ran.
+    """
+    try:
+        async with to.client() as client:
+            return await client.logs(name, lines)
+    except NodeNotRunning:
+        names = await asyncio.to_thread(log_names, to.paths.logs)
+        if not names:
+            raise
+        return await asyncio.to_thread(named_tail, to.paths.logs, name, lines), list(names)
 
 
 def _after(seen: list[str], now: list[str]) -> list[str]:

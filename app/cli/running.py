@@ -270,6 +270,9 @@ def chat(
     if prompt is None and as_json:
         show_error(to, InputError("A conversation is not one JSON value.", "Add --prompt TEXT."), as_json)
         raise typer.Exit(EXIT_FAILED)
+    if prompt is not None and not prompt.strip():
+        show_error(to, InputError("The prompt is empty.", "Write what to ask after --prompt."), as_json)
+        raise typer.Exit(EXIT_FAILED)
     messages: list[dict[str, str]] = []
 
     async def work() -> None:

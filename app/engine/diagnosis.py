@@ -155,7 +155,7 @@ def _out_of_memory(case: _Case) -> CaravanError:
     else:
         on = f" on {place}" if place and not place.startswith("CPU") else ""
         where, there = f"{case.node_name}{on}", f"on {case.node_name}"
-    wanted = f" {size / 1e9:.1f} GB more could not be reserved." if size else ""
+    wanted = f" {size / 2**30:.1f} GB more could not be reserved." if size else ""
     return OutOfMemory(
         f"{_capital(where)} ran out of memory while the model was loaded.{wanted}",
         f"Close other programs {there}, choose a smaller context or model, or let one more PC join.",

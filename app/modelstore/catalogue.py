@@ -91,6 +91,8 @@ def read_model(path: Path) -> ModelFile:
     Raises ModelNotFound when there is no such file; one that cannot be read has its `problem`.
     """
     whole = path.absolute()
+    if whole.is_dir():
+        raise ModelNotFound(f"{path} is a folder.", "Name the .gguf file in it; of a model in parts, the first.")
     files = tuple(file for file in map(found_file, part_paths(whole)) if file is not None)
     if not files:
         raise ModelNotFound(f"There is no file {path}.", "Check the path; `caravan models` lists what was found.")

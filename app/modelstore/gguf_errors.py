@@ -8,8 +8,8 @@ _AGAIN = "Download the file again; if the same happens, get it from another sour
 
 
 def size_words(count: int) -> str:
-    """A count of bytes in words for a sentence: `3 bytes`, `1.5 GB` (decimal units, as file managers show)."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+    """A count of bytes in words for a sentence: `3 bytes`, `1.5 GB`. 1 GB is 2^30, as on Windows and in every list."""
+    for unit, factor in (("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)):
         if count >= factor:
             return f"{count / factor:.1f} {unit}"
     return f"{count} byte" if count == 1 else f"{count} bytes"

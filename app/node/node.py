@@ -24,14 +24,13 @@ from app.node.serving import Serving
 from app.node.settings import SettingsStore
 from app.node.speeds import Speeds
 from app.schema.engine import EngineInstall, EngineInstallRequest
-from app.schema.errors import InputError
 from app.schema.event import NumberedEvent, SettingsChanged
 from app.schema.model import HeldModel, ModelFile
 from app.schema.node import PeerReport, Status
 from app.schema.plan import Plan
 from app.schema.record import InstanceId, ModelId
 from app.schema.settings import Settings
-from app.system.logs import tail
+from app.system.logs import log_names, named_tail
 
 
 @dataclass(frozen=True)
@@ -159,14 +158,11 @@ class Node:
 
     def log_names(self) -> tuple[str, ...]:
         """The logs there are, the node's own first."""
-        names = sorted(path.stem for path in self._services.logs.glob("*.log"))
-        return tuple(sorted(names, key=lambda name: name != "caravan"))
+        return log_names(self._services.logs)
 
     async def log_tail(self, name: str, lines: int) -> list[str]:
         """The last lines of a log by its name. Raises InputError for a name there is none of."""
-        if name not in await asyncio.to_thread(self.log_names):
-            raise InputError(f"There is no log named {name!r}.", "See `caravan logs --list`.")
-        return await asyncio.to_thread(tail, self._services.logs / f"{name}.log", lines)
+        return await asyncio.to_thread(named_tail, self._services.logs, name, lines)
 
     def shut_down(self) -> None:
         """Ask the node to end."""

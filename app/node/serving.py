@@ -65,5 +65,7 @@ def not_serving(model: str | None, instances: Iterable[InstanceStatus]) -> Insta
         return InstanceNotFound(f"{model} is still loading.", "Ask again when it is ready: `caravan status`.")
     ready = dict.fromkeys(each.model_id for each in known if each.state is InstanceState.READY)
     running = f"Running now: {', '.join(ready)}." if ready else "No model is running."
-    what = f"No instance found for model {model}." if model else "No model is running."
-    return InstanceNotFound(what, f"{running} Start one with `caravan launch MODEL`.")
+    start = "Start one with `caravan launch MODEL`."
+    if not model:
+        return InstanceNotFound(running, start)
+    return InstanceNotFound(f"No instance found for model {model}.", f"{running} {start}")

@@ -13,10 +13,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from app.schema.errors import InputError
 from app.system.redaction import LineRedactor, Redactor, Secrets
 from app.system.rotating_file import RotatingFile
 
-__all__ = ["LineFile", "LogHandle", "Redactor", "Secrets", "configure", "tail"]
+__all__ = ["LineFile", "LogHandle", "Redactor", "Secrets", "configure", "log_names", "named_tail", "tail"]
 
 LOG_NAME = "caravan.log"
 _LOG_LIMIT = 2_000_000
@@ -154,6 +155,19 @@ def prune(folder: Path, keep: int) -> None:
     for _, path in sorted(dated)[: max(0, len(dated) - keep)]:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def log_names(folder: Path) -> tuple[str, ...]:
+    """The logs there are in a folder, the node's own first (blocking)."""
+    own = LOG_NAME.removesuffix(".log")
+    return tuple(sorted((path.stem for path in folder.glob("*.log")), key=lambda name: (name != own, name)))
+
+
+def named_tail(folder: Path, name: str, lines: int) -> list[str]:
+    """The last lines of a log by its name (blocking). Raises InputError for a name there is none of."""
+    if name not in log_names(folder):
+        raise InputError(f"There is no log named {name!r}.", "See `caravan logs --list`.")
+    return tail(folder / f"{name}.log", lines)
 
 
 def tail(path: Path, lines: int) -> list[str]:

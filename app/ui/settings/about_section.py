@@ -36,7 +36,10 @@ _DATA: tuple[tuple[Phrase, Phrase], ...] = (
     ),
     (
         tr("The internet"),
-        tr("is used for one thing: to download llama.cpp from GitHub, or your mirror, when you ask for it."),
+        tr(
+            "is used only when you ask for it: to download llama.cpp from GitHub, "
+            "and to find and download models on Hugging Face, or from your mirrors of them."
+        ),
     ),
     (tr("Statistics"), tr("There are none. No account, no reports, no search for updates.")),
 )

@@ -9,7 +9,16 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QPlainTextEdit, QPushButton, QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QWidget,
+)
 
 from app.schema.engine import EngineBackend, EngineInstall, InstallPhase
 from app.schema.settings import Settings
@@ -354,6 +363,13 @@ def test_nothing_is_wider_than_its_room(play: Play, until: Until, name: str, siz
         if each.isVisible() and each.text() != "":
             place = each.mapTo(stage.page, each.rect().topRight()).x()
             assert place <= right + 1, each.accessibleName()
+
+
+def test_about_names_every_use_of_the_internet(play: Play) -> None:
+    section = play().open("about")
+    told = " ".join(each.text() for each in section.findChildren(QLabel))
+    assert "llama.cpp from GitHub" in told
+    assert "models on Hugging Face" in told
 
 
 def test_a_wish_opens_a_section_or_a_log(play: Play, until: Until) -> None:

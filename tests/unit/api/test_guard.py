@@ -1,10 +1,12 @@
 """What a web page of another site can send never gets through; what a local program sends does."""
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
 
-from app.api.guard import BODY_LIMIT, check_body, check_source, check_token
+from app.api.guard import BODY_LIMIT, LoopbackGuard, check_body, check_source, check_token
 from app.schema.errors import ForeignOrigin, InputError, NotAllowed
 
 
@@ -68,3 +70,17 @@ def test_only_the_token_itself_is_the_token(text: str) -> None:
 
 def test_the_token_passes() -> None:
     check_token({"authorization": "Bearer secret"}, "secret")
+
+
+async def test_a_refusal_has_the_form_that_the_clients_of_its_address_read() -> None:
+    async def never(scope: Scope, receive: Receive, send: Send) -> None:
+        raise AssertionError("a refused request is not passed on")
+
+    through = httpx.ASGITransport(LoopbackGuard(never))
+    async with httpx.AsyncClient(transport=through, base_url="http://127.0.0.1", headers={"origin": "x:"}) as client:
+        openai = await client.post("/v1/chat/completions", json={})
+        ours = await client.get("/caravan/v1/status")
+    assert openai.status_code == ours.status_code == 403
+    assert "may not use Caravan" in openai.json()["error"]["message"]
+    assert "may not use Caravan" in ours.json()["error"]["sentence"]
+    assert openai.headers["connection"] == "close"

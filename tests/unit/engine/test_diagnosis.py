@@ -18,7 +18,7 @@ HEAD_CASES = [
     ("model-alien", errors.UnknownArchitecture, "zebra"),
     ("model-missing", errors.ModelUnreadable, "missing.gguf"),
     ("out-of-memory-head", errors.OutOfMemory, "Study ran out of memory"),
-    ("out-of-memory-kv", errors.OutOfMemory, "98.3 GB"),
+    ("out-of-memory-kv", errors.OutOfMemory, "91.6 GB"),
     ("out-of-memory-worker-head-side", errors.OutOfMemory, "Attic ran out of memory"),
     ("unknown-flag", errors.HeadFailed, "--no-such-flag"),
     ("bad-device", errors.HeadFailed, "RPC7"),

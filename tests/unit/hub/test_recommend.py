@@ -8,7 +8,7 @@ from app.modelstore.hub.files import group_files
 from app.modelstore.hub.recommend import Memory, recommend
 from app.schema.download import HubFile, HubPart
 
-GB = 10**9
+GB = 1 << 30
 SIZES = {
     "Q2_K": 3.2,
     "Q3_K_M": 4.0,

@@ -16,6 +16,11 @@ def test_a_file_that_is_not_there_is_said_plainly(tmp_path: Path) -> None:
         read_model(tmp_path / "none.gguf")
 
 
+def test_a_folder_is_not_told_to_be_missing(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="is a folder"):
+        read_model(tmp_path)
+
+
 def test_a_file_that_is_no_model_keeps_its_problem(tmp_path: Path) -> None:
     path = tmp_path / "模型 🐪.gguf"
     path.write_bytes(b"")

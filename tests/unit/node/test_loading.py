@@ -53,6 +53,12 @@ class SmallDesk:
         self.bus.publish(InstanceChanged(instance=gone.model_copy(update={"state": InstanceState.STOPPED})))
 
 
+def test_who_names_no_model_is_told_once_that_none_runs() -> None:
+    error = not_serving(None, ())
+    assert f"{error.sentence} {error.hint}".count("No model is running") == 1
+    assert "Running now" not in not_serving("tiny", ()).hint
+
+
 class SmallRelaunch:
     """Starts what it is asked for; `refusal` is raised as long as `is_full` says so."""
 
