@@ -92,7 +92,8 @@ class Lending:
         """The devices with the bytes that may still be promised.
 
         While leases hold, what was free before them less what they promise is the limit, because a running worker
-        already occupies its part; what other programs took meanwhile lowers it further.
+        already occupies its part; what other programs took meanwhile lowers it further. When more is free than before,
+        others gave something back, and that is the new limit.
         """
         return tuple(
             device.model_copy(update={"free_bytes": max(0, self._left(device))}) for device in self._lender.measure()
@@ -100,9 +101,8 @@ class Lending:
 
     def _left(self, device: DeviceResources) -> int:
         promised = self._book.leased_bytes(device.device)
-        if not self._book.leases:
-            self._idle_free[device.device] = device.free_bytes
-        before = self._idle_free.get(device.device, device.free_bytes)
+        known = self._idle_free.get(device.device, 0) if self._book.leases else 0
+        before = self._idle_free[device.device] = max(known, device.free_bytes)
         return min(before - promised, device.free_bytes)
 
     async def grant(self, request: LeaseRequest, is_own: bool = False) -> Lease:

@@ -95,6 +95,18 @@ async def test_what_is_free_is_measured_anew_when_no_lease_holds() -> None:
     assert bench.offered() == 1500
 
 
+async def test_what_others_give_back_while_a_lease_holds_is_on_offer() -> None:
+    bench = Bench()
+    bench.free = 300  # the model that was just stopped is not out of memory yet
+    assert bench.offered() == 300
+    await bench.lending.grant(ask(200))
+    assert bench.offered() == 100
+    bench.free = 1000  # now it is
+    assert bench.offered() == 800
+    bench.free = 800  # and the worker has loaded its part
+    assert bench.offered() == 800
+
+
 async def test_a_lease_nobody_renews_ends_with_its_worker() -> None:
     bench = Bench()
     lease = await bench.lending.grant(ask())
