@@ -175,6 +175,19 @@ async def test_a_goodbye_counts_at_once() -> None:
         assert last.peer.problem == "WORKER went to sleep, or Caravan was ended there."
 
 
+async def test_the_streams_of_a_pc_that_went_to_sleep_are_cut() -> None:
+    """A sleeping PC closes nothing: whoever waits for its answer would wait for a minute."""
+    link = SmallLink()
+    watching = Watching(link, period=0.05)
+    async with watching.running() as peers:
+        await watching.until(Reachability.ALIVE)
+        link.answers = False
+        peers.gone(ID)
+        await until(lambda: watching.cut, 5)
+        await until(lambda: len(link.asked) > 6)
+    assert watching.cut == [ID]
+
+
 async def test_peers_are_asked_at_once_when_this_pc_woke_up() -> None:
     link = SmallLink()
     watching = Watching(link, period=LONG)
