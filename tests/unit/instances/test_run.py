@@ -8,11 +8,12 @@ import pytest
 
 from app.instances.crew import Crew
 from app.instances.head import Head, HeadPlace
+from app.instances.leases import LEASE_SECONDS
 from app.instances.phases import Phases
 from app.instances.placement import seats
 from app.instances.steps import RunPlace
 from app.instances.supervisor import Supervisor
-from app.schema.errors import CaravanError, NodeNotRunning, OutOfMemory, PeerUnreachable, WorkerLost
+from app.schema.errors import CaravanError, NodeNotRunning, NotFound, OutOfMemory, PeerUnreachable, WorkerLost
 from app.schema.instance import (
     InstanceState,
     InstanceStatus,
@@ -40,7 +41,6 @@ class SmallNode:
         self.pauses: set[str] = set()
         self.breaks: dict[str, Exception] = {}
         self.go = asyncio.Event()
-        self.lost: set[str] = set()
 
     async def _answer(self, call: str) -> None:
         self.asked.append(call)
@@ -62,6 +62,8 @@ class SmallNode:
 
     async def renew(self, lease_id: str) -> WorkerStatus:
         await self._answer("renew")
+        if lease_id not in self.leases:
+            raise NotFound("HEAD ended this lease.", "")
         return WorkerStatus(lease_id=lease_id, state=WorkerState.RUNNING, port=1)
 
     async def release(self, lease_id: str) -> None:
@@ -102,6 +104,7 @@ class Bench:
         self.node = SmallNode()
         self.breaks: dict[str, Exception] = {}
         self.pauses: set[str] = set()
+        self.go = asyncio.Event()
         self.reached: list[str] = []
         self.stopped_heads: list[bool] = []
         self.seen: list[InstanceStatus] = []
@@ -140,7 +143,7 @@ class Bench:
         self.reached.append(name)
         await asyncio.sleep(0)
         if name in self.pauses:
-            await asyncio.Event().wait()
+            await self.go.wait()
         if name in self.breaks:
             raise self.breaks[name]
 
@@ -233,6 +236,22 @@ async def test_a_plan_that_the_engine_finds_too_large_is_made_anew_once() -> Non
     assert not bench.node.leases
 
 
+async def test_a_renewal_that_comes_after_the_lease_was_given_back_is_no_loss() -> None:
+    bench = Bench()
+    bench.short, bench.instead = [SHORT], SMALLER
+    bench.pauses.add("check_memory")
+    bench.node.pauses.add("renew")
+    bench.launch(WISHES)
+    await bench.until(lambda: "check_memory" in bench.reached and "renew" in bench.node.asked)
+    bench.pauses.clear()
+    bench.go.set()
+    await bench.until(lambda: "plan_anew" in bench.reached)
+    bench.node.go.set()
+    await bench.until(lambda: bench.seen[-1].state in {InstanceState.READY, InstanceState.FAILED})
+    assert bench.seen[-1].error is None
+    await bench.supervisor.close()
+
+
 @pytest.mark.parametrize(
     ("shortages", "instead", "wishes"), [(1, None, WISHES), (2, SMALLER, WISHES), (1, SMALLER, None)]
 )
@@ -320,6 +339,34 @@ class TestCrew:
         head.go.set()
         await giving
         assert not head.leases
+
+    async def test_a_node_that_does_not_answer_any_more_is_not_waited_for_when_the_rest_is_given_back(self) -> None:
+        crew, nodes = self._crew()
+        await crew.lease()
+        attic = nodes[NodeId("a" * 64)]
+        attic.breaks["renew"] = PeerUnreachable("gone", "")
+        attic.pauses.add("release")
+        await crew.renew()
+        async with asyncio.timeout(LEASE_SECONDS / 2):
+            await crew.give_back()
+
+    async def test_a_head_that_stood_still_does_not_blame_the_node_that_gave_up_waiting(self) -> None:
+        """A PC that slept finds its leases ended, by nodes that did nothing wrong."""
+        now = 1000.0
+        nodes = {stage.node: SmallNode() for stage in plan().stages}
+        crew = Crew(seats(plan(), InstanceId("i"), "HEAD", 1), nodes.__getitem__, lambda: now)
+        await crew.lease()
+        nodes[NodeId("a" * 64)].leases.clear()
+        (loss,) = await crew.renew()
+        assert "ATTIC ended its part while it held layers 4 to 7" in loss.sentence
+        now += 42
+        (loss,) = await crew.renew()
+        assert loss.sentence == "ATTIC heard nothing of HEAD for 42 s and gave up layers 4 to 7."
+        # Its link may need a while after the sleep, too.
+        nodes[NodeId("a" * 64)].breaks["renew"] = PeerUnreachable("gone", "")
+        blamed = await crew.blame()
+        assert blamed is not None
+        assert blamed.sentence == loss.sentence
 
     async def test_the_node_that_lost_its_part_is_blamed_although_another_hangs(self) -> None:
         crew, nodes = self._crew()
