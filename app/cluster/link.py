@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.cluster.link_service import Mouth
 from app.cluster.report_connection import ReportConnection
-from app.schema.errors import CaravanError, ErrorInfo, PeerUnreachable, from_info
+from app.schema.errors import CaravanError, ErrorInfo, NodeNotFound, PeerUnreachable, from_info
 from app.schema.instance import LaunchRequest, Lease, LeaseRequest, WorkerStatus
 from app.schema.model import ModelFile
 from app.schema.node import PeerReport
@@ -39,7 +39,10 @@ _MODELS: TypeAdapter[tuple[ModelFile, ...]] = TypeAdapter(tuple[ModelFile, ...])
 
 
 class PeerLink(Protocol):
-    """What a node may ask of a peer. Every method raises PeerUnreachable, or the error the peer answered with."""
+    """What a node may ask of a peer. Every method raises PeerUnreachable, or the error the peer answered with.
+
+    NodeNotFound once it is closed: whoever still holds it, as a running model does, outlives the peer's membership.
+    """
 
     async def report(self) -> tuple[PeerReport, float]:
         """The peer's report and the time it took in seconds."""
@@ -200,6 +203,7 @@ class TunnelLink:
         timeout = httpx.Timeout(None, connect=ANSWER_CONNECT_SECONDS)
         headers = {"Content-Type": "application/json"}
         request = self._client.build_request("POST", path, content=body, headers=headers, timeout=timeout)
+        self._check_open()
         try:
             return await self._client.send(request, stream=True)
         except httpx.HTTPError as error:
@@ -228,7 +232,12 @@ class TunnelLink:
         except ValueError as error:
             raise self._strange() from error
 
+    def _check_open(self) -> None:
+        if self._client.is_closed:
+            raise NodeNotFound(f"{self._name} is not part of the cluster any more.", "Plan again: the cluster changed.")
+
     async def _send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        self._check_open()
         try:
             response = await self._client.request(method, path, **options)
         except httpx.HTTPError as error:

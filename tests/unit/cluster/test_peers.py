@@ -254,6 +254,15 @@ async def test_nobody_there_is_said_plainly() -> None:
     assert not ways.open
 
 
+async def test_whoever_still_asks_a_pc_that_left_hears_so() -> None:
+    """A running model holds the link of its worker, whose PC somebody removes."""
+    link = TunnelLink(ID, "ATTIC", Mouth(9, "key"), Ways())
+    await link.close()
+    for ask in (link.renew("x"), link.release("x"), link.ask_model("/v1/completions", b"")):
+        with pytest.raises(NodeNotFound, match="ATTIC is not part of the cluster any more"):
+            await ask
+
+
 async def test_a_worker_has_one_mouth_until_its_lease_ends() -> None:
     ways = Ways()
     link = TunnelLink(ID, "LIVING ROOM", Mouth(9, "key"), ways)

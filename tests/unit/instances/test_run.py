@@ -13,7 +13,15 @@ from app.instances.phases import Phases
 from app.instances.placement import seats
 from app.instances.steps import RunPlace
 from app.instances.supervisor import Supervisor
-from app.schema.errors import CaravanError, NodeNotRunning, NotFound, OutOfMemory, PeerUnreachable, WorkerLost
+from app.schema.errors import (
+    CaravanError,
+    NodeNotFound,
+    NodeNotRunning,
+    NotFound,
+    OutOfMemory,
+    PeerUnreachable,
+    WorkerLost,
+)
 from app.schema.instance import (
     InstanceState,
     InstanceStatus,
@@ -67,9 +75,7 @@ class SmallNode:
         return WorkerStatus(lease_id=lease_id, state=WorkerState.RUNNING, port=1)
 
     async def release(self, lease_id: str) -> None:
-        self.asked.append("release")
-        if "release" in self.pauses:
-            await self.go.wait()
+        await self._answer("release")
         self.leases.discard(lease_id)
 
     async def endpoint(self, worker: WorkerStatus) -> str:
@@ -367,6 +373,15 @@ class TestCrew:
         blamed = await crew.blame()
         assert blamed is not None
         assert blamed.sentence == loss.sentence
+
+    async def test_a_pc_that_left_the_cluster_is_told_so_and_nothing_breaks(self) -> None:
+        crew, nodes = self._crew()
+        await crew.lease()
+        gone = NodeNotFound("ATTIC is not part of the cluster any more.", "")
+        nodes[NodeId("a" * 64)].breaks.update(renew=gone, release=gone)
+        (loss,) = await crew.renew()
+        assert loss.sentence == "ATTIC left the cluster while it held layers 4 to 7."
+        await crew.give_back()
 
     async def test_the_node_that_lost_its_part_is_blamed_although_another_hangs(self) -> None:
         crew, nodes = self._crew()
