@@ -1,5 +1,6 @@
 """Commands that start, stop and use models: launch, stop, chat."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -31,7 +32,7 @@ from app.cli.wishes import (
     pcs_of_status,
 )
 from app.client import ChatPiece, NodeClient
-from app.schema.errors import InputError, InstanceNotFound, PlacementRefused, from_info
+from app.schema.errors import CaravanError, InputError, InstanceNotFound, PeerUnreachable, PlacementRefused, from_info
 from app.schema.instance import InstanceState, InstanceStatus, LaunchRequest, PhaseState
 from app.schema.node import Status
 from app.schema.plan import CPU_DEVICE, EncoderShare, ExpertShare, KvType, Plan, Refusal
@@ -182,7 +183,9 @@ async def follow_launch(
     try:
         return await follow(client, instance_id, lambda each: each.state is InstanceState.READY, show)
     except BaseException:
-        await client.stop(instance_id)
+        # Its PC may be the one that is gone.
+        with contextlib.suppress(CaravanError):
+            await client.stop(instance_id)
         raise
 
 
@@ -192,10 +195,17 @@ async def follow(
     reached: Callable[[InstanceStatus], bool],
     show: Callable[[InstanceStatus], None] = lambda _: None,
 ) -> InstanceStatus:
-    """Watch an instance until `reached` says so or it has ended. Raises NodeNotRunning when the node ends first."""
+    """Watch an instance until `reached` says so or it has ended.
+
+    Raises NodeNotRunning when the node ends first, PeerUnreachable when the PC that is its head is lost.
+    """
 
     def part(status: Status) -> InstanceStatus | None:
-        return next((each for each in status.all_instances if each.id == instance_id), None)
+        found = next((each for each in status.all_instances if each.id == instance_id), None)
+        for peer in status.peers if found is None else ():
+            if peer.report is not None and any(each.id == instance_id for each in peer.report.instances):
+                raise PeerUnreachable(f"{peer.called} does not answer any more.", f"Is {peer.called} switched on?")
+        return found
 
     return await following.follow(client, part, show, lambda each: reached(each) or each.state in ENDED)
 
@@ -229,7 +239,7 @@ def _phase_text(phase: Any) -> Text:
 
 def stop(
     context: typer.Context,
-    instance: Annotated[str | None, typer.Argument(help="Instance or model; all of this PC when left out.")] = None,
+    instance: Annotated[str | None, typer.Argument(help="Instance or model; all of the cluster when left out.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Stop a model; returns when nothing of it runs any more."""

@@ -135,7 +135,8 @@ class Peers:
     def gone(self, node: NodeId) -> None:
         """A peer said goodbye: it counts as lost until it answers again."""
         if (watched := self._watched.get(node)) is not None:
-            watched.misses = MISSES_TO_LOSE
+            # One miss short: a sleeping PC closes nothing, and the next heartbeat that it misses cuts its streams.
+            watched.misses = MISSES_TO_LOSE - 1
             problem = f"{watched.peer.called} went to sleep, or Caravan was ended there."
             lost = {"reachability": Reachability.LOST, "problem": problem, "address": None}
             self._set(watched, watched.peer.model_copy(update=lost))

@@ -14,18 +14,24 @@ from app.schema.errors import (
     CaravanError,
     EngineMismatch,
     ErrorInfo,
+    NodeNotFound,
     OutOfMemory,
     PeerUnreachable,
     WorkerFailed,
     WorkerLost,
 )
 from app.schema.instance import Lease, LeaseRequest, WorkerState, WorkerStatus
+from app.schema.plan import Stage
 from app.schema.record import NodeId
+from app.system.power import clocks
 
 logger = logging.getLogger("caravan.instances.crew")
 
 MISSES_TO_LOSE = 3
 """Renewals in a row without an answer after which a worker's PC counts as lost."""
+
+LAST_WORD_SECONDS = 2.0
+"""How long the release waits for a node that did not answer its last renewal: without one the lease ends by itself."""
 
 HELLO_SECONDS = 3.0
 """Deadline of the hello to one worker."""
@@ -50,24 +56,36 @@ class WorkerLink(Protocol):
         """`host:port` on this PC at which the worker is reached, until its lease is released."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Held:
-    """A lease that is held, and the worker behind it when there is one."""
+    """A lease that is held, and the worker behind it when there is one. `renewed_at` is by the clock of the crew."""
 
     seat: Seat
     lease: Lease
     link: WorkerLink
+    renewed_at: float
     worker: WorkerStatus | None = None
     endpoint: str | None = None
     misses: int = 0
 
 
-class Crew:
-    """Everything an instance holds on other PCs and on its own. `link_to` raises CaravanError for a lost node."""
+def _elapsed() -> float:
+    """Seconds of a clock that counts on while this PC sleeps."""
+    return clocks()[1]
 
-    def __init__(self, seats: tuple[Seat, ...], link_to: Callable[[NodeId], WorkerLink]) -> None:
+
+class Crew:
+    """Everything an instance holds on other PCs and on its own.
+
+    `link_to` raises CaravanError for a lost node. `clock` is in seconds and counts on while this PC sleeps.
+    """
+
+    def __init__(
+        self, seats: tuple[Seat, ...], link_to: Callable[[NodeId], WorkerLink], clock: Callable[[], float] = _elapsed
+    ) -> None:
         self._seats = seats
         self._link_to = link_to
+        self._clock = clock
         self._held: list[Held] = []
         self._asking: asyncio.Task[None] | None = None
 
@@ -101,7 +119,7 @@ class Crew:
 
     async def _take(self, seat: Seat) -> None:
         link = self._link_to(seat.stage.node)
-        self._held.append(Held(seat, await link.lease(seat.request), link))
+        self._held.append(Held(seat, await link.lease(seat.request), link, self._clock()))
 
     async def start_workers(self, count: Callable[[int], None]) -> None:
         """Start all workers side by side; `count` hears how many serve. Raises the first worker's error."""
@@ -137,33 +155,39 @@ class Crew:
 
     async def renew(self) -> list[CaravanError]:
         """Renew every lease once, side by side so that none waits for a slow node; the losses noticed on the way."""
-        return await self._losses(self._held)
+        return await self._losses(self._held, MISSES_TO_LOSE)
 
-    async def _losses(self, asked: list[Held]) -> list[CaravanError]:
-        found = await asyncio.gather(*(self._renew(held) for held in asked))
+    async def blame(self) -> CaravanError | None:
+        """Ask every worker's node once whether its part is lost; None when all are well."""
+        return next(iter(await self._losses(self._workers(), 1)), None)
+
+    async def _losses(self, asked: list[Held], enough: int) -> list[CaravanError]:
+        found = await asyncio.gather(*(self._renew(held, enough) for held in asked))
         return [loss for loss in found if loss is not None]
 
-    async def _renew(self, held: Held) -> CaravanError | None:
+    async def _renew(self, held: Held, enough: int) -> CaravanError | None:
+        """Renew a lease; its loss, which so many misses in a row are `enough` for."""
         try:
             worker = await held.link.renew(held.lease.id)
-        except PeerUnreachable:
-            return _missed(held)
-        except CaravanError:
-            return _lost(held, "ended its part")
+        except CaravanError as error:
+            # Given back meanwhile, its end is no loss.
+            return self._refused(held, error, enough) if held in self._held else None
         except Exception:
             logger.exception("the lease on %s could not be renewed", stage_label(held.seat.stage))
-            return _missed(held)
-        held.misses = 0
+            return _missed(held, enough)
+        held.misses, held.renewed_at = 0, self._clock()
         if worker.state is WorkerState.EXITED and held.seat.needs_worker:
             return _lost(held, "stopped", worker.error)
         return None
 
-    async def blame(self) -> CaravanError | None:
-        """Ask every worker's node once whether its part is lost; None when all are well."""
-        workers = self._workers()
-        for held in workers:
-            held.misses = MISSES_TO_LOSE
-        return next(iter(await self._losses(workers)), None)
+    def _refused(self, held: Held, error: CaravanError, enough: int) -> CaravanError | None:
+        if isinstance(error, NodeNotFound):
+            return _lost(held, "left the cluster")
+        is_unheard = isinstance(error, PeerUnreachable)
+        silence = self._clock() - held.renewed_at
+        if silence >= LEASE_SECONDS and not (is_unheard and held.misses):
+            return _given_up(held, silence)
+        return _missed(held, enough) if is_unheard else _lost(held, "ended its part")
 
     async def give_back(self) -> None:
         """End every lease and its worker. A node that cannot be reached ends the lease when nobody renews it."""
@@ -178,7 +202,7 @@ class Crew:
 
 async def _release(held: Held) -> None:
     with contextlib.suppress(CaravanError, TimeoutError):
-        async with asyncio.timeout(LEASE_SECONDS):
+        async with asyncio.timeout(LAST_WORD_SECONDS if held.misses else LEASE_SECONDS):
             await held.link.release(held.lease.id)
 
 
@@ -209,21 +233,32 @@ def _check_room(held: Held, hello: WorkerHello) -> None:
         )
 
 
-def _missed(held: Held) -> WorkerLost | None:
+def _missed(held: Held, enough: int) -> WorkerLost | None:
     held.misses += 1
-    return _lost(held, "does not answer any more") if held.misses >= MISSES_TO_LOSE else None
+    return _lost(held, "does not answer any more") if held.misses >= enough else None
+
+
+def _given_up(held: Held, silence: float) -> WorkerLost:
+    """The loss of a lease that nobody renewed in time: its node did nothing wrong."""
+    stage, head = held.seat.stage, held.lease.head_name
+    return WorkerLost(
+        f"{stage.node_name} heard nothing of {head} for {silence:.0f} s and gave up {_part(stage)}.",
+        f"Was {head} asleep, or the network gone? Launch again.",
+        (stage_label(stage),),
+    )
+
+
+def _part(stage: Stage) -> str:
+    if stage.layers:
+        return f"layers {stage.first_layer} to {stage.last_layer}"
+    return "what the model needs beside its layers"
 
 
 def _lost(held: Held, what: str, cause: ErrorInfo | None = None) -> WorkerLost:
     stage = held.seat.stage
     because = f" {cause.sentence}" if cause else ""
-    held_part = (
-        f"layers {stage.first_layer} to {stage.last_layer}"
-        if stage.layers
-        else "what the model needs beside its layers"
-    )
     return WorkerLost(
-        f"{stage.node_name} {what} while it held {held_part}.{because}",
+        f"{stage.node_name} {what} while it held {_part(stage)}.{because}",
         f"Check {stage.node_name}, then launch again; without it the model needs another plan.",
         (stage_label(stage), *(cause.detail if cause else ())),
     )

@@ -14,7 +14,8 @@ LEASE_SECONDS = 10.0
 class LeaseBook:
     """All leases of a node. Every method returns a new book.
 
-    `ends` is when each ends, by its id, in seconds of a clock that never jumps; `now` is that clock everywhere.
+    `ends` is when each ends, by its id, in seconds of a clock that never jumps; `now` is that clock everywhere. A lease
+    granted at infinity ends only when it is released.
     """
 
     leases: tuple[Lease, ...] = ()
@@ -62,10 +63,11 @@ class LeaseBook:
             )
 
     def renew(self, lease_id: str, now: float) -> "LeaseBook":
-        """Move a lease's end; an ended lease stays ended."""
+        """Move a lease's end, never back; an ended lease stays ended."""
         if self.find(lease_id) is None:
             return self
-        return replace(self, ends={**self.ends, lease_id: now + LEASE_SECONDS})
+        end = max(now + LEASE_SECONDS, self.ends.get(lease_id, 0.0))
+        return replace(self, ends={**self.ends, lease_id: end})
 
     def release(self, lease_id: str) -> "LeaseBook":
         """Without that lease; one that ended already is no error."""

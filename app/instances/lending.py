@@ -6,6 +6,7 @@ vanishes leaves nothing running here.
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Coroutine
@@ -92,7 +93,8 @@ class Lending:
         """The devices with the bytes that may still be promised.
 
         While leases hold, what was free before them less what they promise is the limit, because a running worker
-        already occupies its part; what other programs took meanwhile lowers it further.
+        already occupies its part; what other programs took meanwhile lowers it further. When more is free than before,
+        others gave something back, and that is the new limit.
         """
         return tuple(
             device.model_copy(update={"free_bytes": max(0, self._left(device))}) for device in self._lender.measure()
@@ -100,19 +102,22 @@ class Lending:
 
     def _left(self, device: DeviceResources) -> int:
         promised = self._book.leased_bytes(device.device)
-        if not self._book.leases:
-            self._idle_free[device.device] = device.free_bytes
-        before = self._idle_free.get(device.device, device.free_bytes)
+        known = self._idle_free.get(device.device, 0) if self._book.leases else 0
+        before = self._idle_free[device.device] = max(known, device.free_bytes)
         return min(before - promised, device.free_bytes)
 
     async def grant(self, request: LeaseRequest, is_own: bool = False) -> Lease:
-        """Promise bytes on a device to a head; paused sharing stops all but `is_own`. Raises LeaseRefused."""
+        """Promise bytes on a device to a head; paused sharing stops all but `is_own`. Raises LeaseRefused.
+
+        A lease of this node's `is_own` head does not end by time: whatever keeps one from renewing stops the other too.
+        """
         name = self._lender.name()
         if not is_own and not self._lender.sharing():
             raise LeaseRefused(f"Sharing is paused on {name}.", f"Switch it on again on {name}, or plan without it.")
         free = {each.device: each.free_bytes + self._book.leased_bytes(each.device) for each in self.offers()}
         before = {lease.id for lease in self.leases}
-        self._book, lease = self._book.grant(request, secrets.token_hex(8), free, name, self._clock())
+        now = math.inf if is_own else self._clock()
+        self._book, lease = self._book.grant(request, secrets.token_hex(8), free, name, now)
         self._announce()
         for superseded in before - {each.id for each in self.leases}:
             await self._stop_worker(superseded)

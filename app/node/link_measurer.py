@@ -73,8 +73,8 @@ class LinkMeasurer:
 
 
 def is_quiet(status: Status) -> bool:
-    """PURE: whether nothing runs or loads on any PC that is known, and nothing is downloaded here."""
-    leases = (peer.report.leases for peer in status.peers if peer.report is not None)
+    """PURE: whether nothing runs or loads on any PC that answers, and nothing is downloaded here."""
+    leases = (report.leases for report in status.live_reports)
     runs = any(each.state not in _ENDED for each in status.all_instances) or bool(status.leases) or any(leases)
     return not runs and all(each.phase not in ACTIVE_PHASES for each in status.downloads)
 

@@ -15,7 +15,7 @@ from app.node.bus import Bus
 from app.node.instance_desk import InstanceDesk
 from app.node.relaunch import Relaunch
 from app.node.room import Room
-from app.node.serving import Serving, names, peer_instances
+from app.node.serving import Serving, names
 from app.schema.errors import (
     CannotLoad,
     CaravanError,
@@ -48,14 +48,9 @@ STOPPING_SECONDS = 30.0
 _LIVE = (InstanceState.STARTING, InstanceState.READY)
 
 
-def live_instances(status: Status) -> tuple[InstanceStatus, ...]:
-    """PURE: the instances of this PC and of peers that answer."""
-    return (*status.instances, *(each for _, each in peer_instances(status)))
-
-
 def on_its_way(status: Status, model: ModelId) -> InstanceId | None:
     """PURE: the newest instance of a model that starts or runs."""
-    found = [each for each in live_instances(status) if each.state in _LIVE and names(each, model)]
+    found = [each for each in status.all_instances if each.state in _LIVE and names(each, model)]
     return max(found, key=lambda each: each.created_at).id if found else None
 
 
@@ -170,7 +165,7 @@ class Loading:
         try:
             return (await self._relaunch.launch(model, share=True))[0]
         except PlacementRefused as refusal:
-            others = tuple(each for each in live_instances(self._bus.status) if each.state in _LIVE)
+            others = tuple(each for each in self._bus.status.all_instances if each.state in _LIVE)
             if not others or not await self._room.would_fit(model, others):
                 raise CannotLoad(refusal.sentence, refusal.hint, refusal.detail) from None
             gone: tuple[InstanceStatus, ...] = ()
@@ -206,7 +201,7 @@ class Loading:
 
         def reached(status: Status) -> bool | None:
             nonlocal heard_at
-            found = next((each for each in live_instances(status) if each.id == instance), None)
+            found = next((each for each in status.all_instances if each.id == instance), None)
             if found is not None:
                 heard_at = self._clock()
                 return has_loaded(found) or None
@@ -218,13 +213,13 @@ class Loading:
 
 
 def _is_stopping(status: Status) -> bool:
-    return any(each.state is InstanceState.STOPPING for each in live_instances(status))
+    return any(each.state is InstanceState.STOPPING for each in status.all_instances)
 
 
 def _still_there(status: Status, gone: Iterable[InstanceStatus]) -> bool:
     names = {each.id for each in gone}
     held = (InstanceState.STOPPING, *_LIVE)
-    return any(each.id in names and each.state in held for each in live_instances(status))
+    return any(each.id in names and each.state in held for each in status.all_instances)
 
 
 def _no_room(refusal: PlacementRefused, others: Iterable[InstanceStatus]) -> NoRoomNow:

@@ -44,8 +44,7 @@ def peer_instances(status: Status) -> tuple[tuple[Peer, InstanceStatus], ...]:
 
 def ready_instances(status: Status) -> tuple[InstanceStatus, ...]:
     """Every instance of the cluster that answers now, those of this PC first."""
-    everywhere = (*status.instances, *(each for _, each in peer_instances(status)))
-    return tuple(each for each in everywhere if each.state is InstanceState.READY)
+    return tuple(each for each in status.all_instances if each.state is InstanceState.READY)
 
 
 def newest_elsewhere(status: Status, model: str | None) -> tuple[Peer, InstanceStatus] | None:

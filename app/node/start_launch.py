@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 
 from app.node.bus import Bus
 from app.node.known import unknown
 from app.node.loading import on_its_way
 from app.node.relaunch import Relaunch
-from app.schema.errors import CaravanError, NodeNotRunning, PlacementRefused
-from app.schema.node import Reachability, Status
-from app.schema.record import NodeId
+from app.schema.errors import CaravanError, ModelNotFound, NodeNotRunning, PlacementRefused
+from app.schema.node import PeerReport, Reachability, Status
 
 logger = logging.getLogger("caravan.node.start")
 
@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 600.0
 
 
 class StartLaunch:
-    """Tries once everything is known, and again when a PC came up; whatever somebody launches meanwhile ends it."""
+    """Tries once everything is known, and again when others offer more; what somebody launches meanwhile ends it."""
 
     def __init__(self, bus: Bus, relaunch: Relaunch) -> None:
         self._bus = bus
@@ -32,8 +32,11 @@ class StartLaunch:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._bus.until(lambda status: _can_launch(status) or None)
+                there = _offered(self._bus.status)
                 while not await self._tried():
-                    await self._until_more(_there(self._bus.status))
+                    # Compared with what there was before: a PC may come up while it is planned.
+                    await self._until_more(there)
+                    there = _offered(self._bus.status)
         except TimeoutError:
             logger.info("%s is not launched at the start: its PCs are not there", status.last_launches[0].model_id)
         except NodeNotRunning:
@@ -47,7 +50,7 @@ class StartLaunch:
             return True
         try:
             await self._relaunch.launch(model, share=True)
-        except PlacementRefused:
+        except (PlacementRefused, ModelNotFound):
             return False
         except CaravanError as error:
             logger.warning("%s is not launched at the start: %s", model, error.sentence)
@@ -55,8 +58,8 @@ class StartLaunch:
             logger.info("%s is launched as it ran last", model)
         return True
 
-    async def _until_more(self, there: frozenset[NodeId]) -> None:
-        await self._bus.until(lambda status: None if _there(status) <= there else True)
+    async def _until_more(self, there: frozenset[object]) -> None:
+        await self._bus.until(lambda status: None if _offered(status) <= there else True)
 
 
 def _can_launch(status: Status) -> bool:
@@ -64,5 +67,14 @@ def _can_launch(status: Status) -> bool:
     return unknown(status) is None and status.engine.build is not None
 
 
-def _there(status: Status) -> frozenset[NodeId]:
-    return frozenset(each.node for each in status.peers if each.reachability is Reachability.ALIVE)
+def _offered(status: Status) -> frozenset[object]:
+    """What the other PCs have for a launch: one that just started answers before it knows its devices and models."""
+    alive = (each.report for each in status.peers if each.reachability is Reachability.ALIVE)
+    return frozenset(offer for report in alive if report is not None for offer in _offers(report))
+
+
+def _offers(report: PeerReport) -> Iterator[object]:
+    yield (report.node.id, report.catalogue_revision)
+    build = report.engine.build.identity if report.engine.build is not None else None
+    for device in report.devices:
+        yield (report.node.id, device.device, build, report.sharing)

@@ -148,9 +148,18 @@ class Status(Record):
 
     @property
     def all_instances(self) -> tuple[InstanceStatus, ...]:
-        """The instances of the cluster as far as known: those whose head is this node, then those of its peers."""
-        reports = (peer.report for peer in self.peers if peer.report is not None)
-        return (*self.instances, *(each for report in reports for each in report.instances))
+        """The instances of the cluster as far as known: those whose head is this node, then those of its peers.
+
+        What a lost peer told last is not among them: it would be ready for ever.
+        """
+        theirs = (each for report in self.live_reports for each in report.instances)
+        return (*self.instances, *theirs)
+
+    @property
+    def live_reports(self) -> tuple[PeerReport, ...]:
+        """What the peers that are not lost told last."""
+        there = (peer.report for peer in self.peers if peer.reachability is not Reachability.LOST)
+        return tuple(report for report in there if report is not None)
 
     def last_launch(self, model: ModelId) -> LastLaunch | None:
         """How a model was launched last, None when it never was."""

@@ -2,16 +2,20 @@
 
 import io
 from collections.abc import AsyncGenerator
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
+from app.cli import running
 from app.cli.console import Session
 from app.cli.following import follow, screen
-from app.schema.errors import NodeNotRunning
-from app.schema.node import NodeInfo, Status
+from app.schema.errors import NodeNotRunning, PeerUnreachable
+from app.schema.instance import InstanceState, InstanceStatus
+from app.schema.node import NodeInfo, Peer, PeerReport, Reachability, Status
 from app.schema.record import NodeId
+from tests.unit.node.test_idle import instance
 
 NODE = NodeInfo(id=NodeId("0" * 64), name="WORKSHOP", version="1", started_at=0.0)
 
@@ -49,6 +53,23 @@ async def test_a_node_that_ends_first_says_so_with_the_hint() -> None:
     with pytest.raises(NodeNotRunning) as caught:
         await followed(1, 2)
     assert (caught.value.sentence, caught.value.hint) == ("Caravan ended on this PC.", "Go on.")
+
+
+async def test_a_model_whose_pc_is_lost_is_not_followed_for_ever() -> None:
+    there = instance(state=InstanceState.STARTING)
+    other = NODE.model_copy(update={"id": NodeId("1" * 64), "name": "ATTIC"})
+
+    async def watch() -> AsyncGenerator[Status, None]:
+        for state in (Reachability.ALIVE, Reachability.SUSPECT, Reachability.LOST):
+            report = PeerReport(node=other, instances=(there,))
+            peer = Peer(node=other.id, name="ATTIC", reachability=state, report=report)
+            yield Status(node=NODE, peers=(peer,))
+
+    shown: list[InstanceStatus] = []
+    client = SimpleNamespace(watch=watch)
+    with pytest.raises(PeerUnreachable, match="ATTIC does not answer"):
+        await running.follow(client, there.id, lambda _: False, shown.append)  # type: ignore[arg-type]
+    assert shown == [there]
 
 
 @pytest.mark.parametrize(

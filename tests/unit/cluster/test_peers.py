@@ -31,10 +31,18 @@ class Ways:
 
     def __init__(self) -> None:
         self.open: dict[int, str | None] = {}
+        self.asked = self.opening = 0
 
     async def open_mouth(self, peer: NodeId, ticket: str | None = None) -> Mouth:
+        self.asked += 1
+        self.opening += 1
         port = 9000 + len(self.open)
+        # As the link process, which has the order and carries it out whoever waits for its answer.
         self.open[port] = ticket
+        try:
+            await asyncio.sleep(0.02)
+        finally:
+            self.opening -= 1
         return Mouth(port, None if ticket else "key")
 
     async def close_mouth(self, mouth: Mouth) -> None:
@@ -175,6 +183,19 @@ async def test_a_goodbye_counts_at_once() -> None:
         assert last.peer.problem == "WORKER went to sleep, or Caravan was ended there."
 
 
+async def test_the_streams_of_a_pc_that_went_to_sleep_are_cut() -> None:
+    """A sleeping PC closes nothing: whoever waits for its answer would wait for a minute."""
+    link = SmallLink()
+    watching = Watching(link, period=0.05)
+    async with watching.running() as peers:
+        await watching.until(Reachability.ALIVE)
+        link.answers = False
+        peers.gone(ID)
+        await until(lambda: watching.cut, 5)
+        await until(lambda: len(link.asked) > 6)
+    assert watching.cut == [ID]
+
+
 async def test_peers_are_asked_at_once_when_this_pc_woke_up() -> None:
     link = SmallLink()
     watching = Watching(link, period=LONG)
@@ -239,6 +260,30 @@ async def test_nobody_there_is_said_plainly() -> None:
         await link.report()
     await link.close()
     assert not ways.open
+
+
+async def test_a_mouth_that_opened_when_its_launch_was_cancelled_is_closed_with_the_lease() -> None:
+    """It would count as a model that needs the link, and no link of this PC would be measured any more."""
+    ways = Ways()
+    link = TunnelLink(ID, "LIVING ROOM", Mouth(9, "key"), ways)
+    worker = WorkerStatus(lease_id="x", state=WorkerState.RUNNING, port=5000, ticket="7" * 32)
+    opening = asyncio.create_task(link.endpoint(worker))
+    await until(lambda: ways.asked)
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    with pytest.raises(PeerUnreachable):
+        await link.release("x")
+    await until(lambda: not ways.opening)
+    assert not ways.open
+
+
+async def test_whoever_still_asks_a_pc_that_left_hears_so() -> None:
+    """A running model holds the link of its worker, whose PC somebody removes."""
+    link = TunnelLink(ID, "ATTIC", Mouth(9, "key"), Ways())
+    await link.close()
+    for ask in (link.renew("x"), link.release("x"), link.ask_model("/v1/completions", b"")):
+        with pytest.raises(NodeNotFound, match="ATTIC is not part of the cluster any more"):
+            await ask
 
 
 async def test_a_worker_has_one_mouth_until_its_lease_ends() -> None:

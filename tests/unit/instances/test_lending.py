@@ -95,6 +95,18 @@ async def test_what_is_free_is_measured_anew_when_no_lease_holds() -> None:
     assert bench.offered() == 1500
 
 
+async def test_what_others_give_back_while_a_lease_holds_is_on_offer() -> None:
+    bench = Bench()
+    bench.free = 300  # the model that was just stopped is not out of memory yet
+    assert bench.offered() == 300
+    await bench.lending.grant(ask(200))
+    assert bench.offered() == 100
+    bench.free = 1000  # now it is
+    assert bench.offered() == 800
+    bench.free = 800  # and the worker has loaded its part
+    assert bench.offered() == 800
+
+
 async def test_a_lease_nobody_renews_ends_with_its_worker() -> None:
     bench = Bench()
     lease = await bench.lending.grant(ask())
@@ -111,6 +123,23 @@ async def test_a_lease_nobody_renews_ends_with_its_worker() -> None:
         bench.lending.renew(lease.id)
     service.cancel()
     await asyncio.gather(service, return_exceptions=True)
+
+
+async def test_a_pc_that_slept_ends_no_lease_of_its_own() -> None:
+    """Its head slept as well; which of the two wakes up first is chance."""
+    bench = Bench()
+    own = await bench.lending.grant(ask(300, head="w"), is_own=True)
+    other = await bench.lending.grant(ask(300, head="w", instance="j"), is_own=True)
+    await bench.lending.start_worker(own.id)
+    bench.lending.renew(own.id)
+    service = asyncio.create_task(bench.lending.run(period=0.001))
+    bench.now += 3600
+    await a_while()
+    assert bench.lending.leases == (own, other)
+    assert bench.workers[0].running
+    service.cancel()
+    await asyncio.gather(service, return_exceptions=True)
+    assert not bench.workers[0].running
 
 
 async def test_the_end_of_the_service_ends_every_worker() -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -10,11 +12,20 @@ from app.engine.hello import WorkerHello
 from app.instances import crew as crews
 from app.instances.crew import Crew, Held
 from app.instances.head import Head, HeadPlace
+from app.instances.leases import LEASE_SECONDS
 from app.instances.phases import Phases
 from app.instances.placement import seats
 from app.instances.steps import RunPlace
 from app.instances.supervisor import Supervisor
-from app.schema.errors import CaravanError, NodeNotRunning, OutOfMemory, PeerUnreachable, WorkerLost
+from app.schema.errors import (
+    CaravanError,
+    NodeNotFound,
+    NodeNotRunning,
+    NotFound,
+    OutOfMemory,
+    PeerUnreachable,
+    WorkerLost,
+)
 from app.schema.instance import (
     InstanceState,
     InstanceStatus,
@@ -42,7 +53,6 @@ class SmallNode:
         self.pauses: set[str] = set()
         self.breaks: dict[str, Exception] = {}
         self.go = asyncio.Event()
-        self.lost: set[str] = set()
         self.engine: str | None = None
 
     async def _answer(self, call: str) -> None:
@@ -65,12 +75,12 @@ class SmallNode:
 
     async def renew(self, lease_id: str) -> WorkerStatus:
         await self._answer("renew")
+        if lease_id not in self.leases:
+            raise NotFound("HEAD ended this lease.", "")
         return WorkerStatus(lease_id=lease_id, state=WorkerState.RUNNING, port=1)
 
     async def release(self, lease_id: str) -> None:
-        self.asked.append("release")
-        if "release" in self.pauses:
-            await self.go.wait()
+        await self._answer("release")
         self.leases.discard(lease_id)
 
     async def endpoint(self, worker: WorkerStatus) -> str:
@@ -101,10 +111,12 @@ ALONE = plan(plan().stages[0].model_copy(update={"last_layer": 11, "holds_output
 class Bench:
     """A supervisor whose nodes and head are small. `breaks` names a step of the head and what it raises."""
 
-    def __init__(self) -> None:
+    def __init__(self, renew_seconds: float = 0.001) -> None:
         self.node = SmallNode()
+        self.renew_seconds = renew_seconds
         self.breaks: dict[str, Exception] = {}
         self.pauses: set[str] = set()
+        self.go = asyncio.Event()
         self.reached: list[str] = []
         self.stopped_heads: list[bool] = []
         self.seen: list[InstanceStatus] = []
@@ -122,7 +134,7 @@ class Bench:
             self._check,
             self.seen.append,
             self._plan_anew,
-            renew_seconds=0.001,
+            renew_seconds=self.renew_seconds,
         )
 
     async def _plan_anew(self, launch: LaunchRequest, model: ModelFile) -> Plan | None:
@@ -146,7 +158,7 @@ class Bench:
         self.reached.append(name)
         await asyncio.sleep(0)
         if name in self.pauses:
-            await asyncio.Event().wait()
+            await self.go.wait()
         if name in self.breaks:
             raise self.breaks[name]
 
@@ -252,6 +264,22 @@ async def test_a_plan_that_the_engine_finds_too_large_is_made_anew_once() -> Non
     assert not bench.node.leases
 
 
+async def test_a_renewal_that_comes_after_the_lease_was_given_back_is_no_loss() -> None:
+    bench = Bench()
+    bench.short, bench.instead = [SHORT], SMALLER
+    bench.pauses.add("check_memory")
+    bench.node.pauses.add("renew")
+    bench.launch(WISHES)
+    await bench.until(lambda: "check_memory" in bench.reached and "renew" in bench.node.asked)
+    bench.pauses.clear()
+    bench.go.set()
+    await bench.until(lambda: "plan_anew" in bench.reached)
+    bench.node.go.set()
+    await bench.until(lambda: bench.seen[-1].state in {InstanceState.READY, InstanceState.FAILED})
+    assert bench.seen[-1].error is None
+    await bench.supervisor.close()
+
+
 @pytest.mark.parametrize(
     ("shortages", "instead", "wishes"), [(1, None, WISHES), (2, SMALLER, WISHES), (1, SMALLER, None)]
 )
@@ -292,6 +320,25 @@ async def test_a_lease_that_was_asked_for_when_the_launch_was_cancelled_is_given
     bench.node.go.set()
     await bench.ended()
     assert not bench.node.leases
+
+
+async def test_a_node_that_does_not_answer_is_not_asked_later_for_it() -> None:
+    """Three misses lose it, and a person waits for that."""
+    bench = Bench(renew_seconds=0.3)
+    asked: list[float] = []
+
+    async def renew(lease_id: str) -> WorkerStatus:
+        asked.append(time.monotonic())
+        await asyncio.sleep(0.3)
+        raise PeerUnreachable("gone", "")
+
+    bench.node.renew = renew  # type: ignore[method-assign]
+    bench.launch()
+    status = await bench.ended()
+    assert status.error is not None
+    assert "does not answer any more" in status.error.sentence
+    # Answer and pause one after the other would always take 0.6 s; a busy machine makes it late now and then.
+    assert min(later - earlier for earlier, later in pairwise(asked)) < 0.5
 
 
 async def test_nothing_is_launched_while_the_node_ends() -> None:
@@ -339,6 +386,43 @@ class TestCrew:
         head.go.set()
         await giving
         assert not head.leases
+
+    async def test_a_node_that_does_not_answer_any_more_is_not_waited_for_when_the_rest_is_given_back(self) -> None:
+        crew, nodes = self._crew()
+        await crew.lease()
+        attic = nodes[NodeId("a" * 64)]
+        attic.breaks["renew"] = PeerUnreachable("gone", "")
+        attic.pauses.add("release")
+        await crew.renew()
+        async with asyncio.timeout(LEASE_SECONDS / 2):
+            await crew.give_back()
+
+    async def test_a_head_that_stood_still_does_not_blame_the_node_that_gave_up_waiting(self) -> None:
+        """A PC that slept finds its leases ended, by nodes that did nothing wrong."""
+        now = 1000.0
+        nodes = {stage.node: SmallNode() for stage in plan().stages}
+        crew = Crew(seats(plan(), InstanceId("i"), "HEAD", 1), nodes.__getitem__, lambda: now)
+        await crew.lease()
+        nodes[NodeId("a" * 64)].leases.clear()
+        (loss,) = await crew.renew()
+        assert "ATTIC ended its part while it held layers 4 to 7" in loss.sentence
+        now += 42
+        (loss,) = await crew.renew()
+        assert loss.sentence == "ATTIC heard nothing of HEAD for 42 s and gave up layers 4 to 7."
+        # Its link may need a while after the sleep, too.
+        nodes[NodeId("a" * 64)].breaks["renew"] = PeerUnreachable("gone", "")
+        blamed = await crew.blame()
+        assert blamed is not None
+        assert blamed.sentence == loss.sentence
+
+    async def test_a_pc_that_left_the_cluster_is_told_so_and_nothing_breaks(self) -> None:
+        crew, nodes = self._crew()
+        await crew.lease()
+        gone = NodeNotFound("ATTIC is not part of the cluster any more.", "")
+        nodes[NodeId("a" * 64)].breaks.update(renew=gone, release=gone)
+        (loss,) = await crew.renew()
+        assert loss.sentence == "ATTIC left the cluster while it held layers 4 to 7."
+        await crew.give_back()
 
     async def test_the_node_that_lost_its_part_is_blamed_although_another_hangs(self) -> None:
         crew, nodes = self._crew()

@@ -12,6 +12,7 @@ from app.schema.instance import Lease
 from app.schema.node import NodeInfo, Peer, PeerReport, Reachability, Status
 from app.schema.plan import FASTEST_LINK, LinkMeasure
 from app.schema.record import InstanceId, NodeId
+from tests.unit.node.test_idle import instance
 
 A, B, C = (NodeId(name) for name in "abc")
 
@@ -66,6 +67,17 @@ async def test_never_while_something_runs() -> None:
     busy = Status(node=info(A), peers=(peer(B),), leases=(LEASE,))
     assert not is_quiet(busy)
     assert await measured(busy, 100) == []
+
+
+def test_what_ran_on_a_pc_that_is_gone_keeps_nobody_from_measuring() -> None:
+    """Its last report says for ever that its model runs."""
+    there = peer(B)
+    assert there.report is not None
+    report = there.report.model_copy(update={"instances": (instance(),), "leases": (LEASE,)})
+    busy = there.model_copy(update={"report": report})
+    gone = busy.model_copy(update={"reachability": Reachability.LOST})
+    assert not is_quiet(Status(node=info(A), peers=(peer(C), busy)))
+    assert is_quiet(Status(node=info(A), peers=(peer(C), gone)))
 
 
 @pytest.mark.parametrize("phase", DownloadPhase)
