@@ -202,7 +202,8 @@ class Building:
 
     def _installer(self, settings: SettingsStore, inventory: Inventory, bus: Bus) -> EngineInstaller:
         async def place() -> InstallPlace:
-            return await install_place(self._paths, settings.current, await inventory.hardware())
+            hardware = await inventory.hardware()
+            return await install_place(self._paths, settings.current, hardware, bus.status.engine.build)
 
         return EngineInstaller(InstallTools(place, inventory.engine_changed, bus.publish))
 

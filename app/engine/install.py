@@ -55,7 +55,7 @@ class Patience:
 class InstallPlace:
     """Where an install works. `engine` holds the installed builds, `downloads` what is on its way.
 
-    `site` is the address of the release API.
+    `site` is the address of the release API. `in_use` are engines (a folder, or a program in it) that must stay.
     """
 
     engine: Path
@@ -64,6 +64,7 @@ class InstallPlace:
     pc: ThisPc
     site: str
     patience: Patience = Patience()
+    in_use: tuple[Path, ...] = ()
 
 
 Report = Callable[[Step], None]
@@ -156,7 +157,7 @@ class _Install:
             build = await _probe(new)
             _check_build(build, label.tag)
             self._report(Step(InstallPhase.SWITCHING, notices=_sees_no_gpu(build, label.backend)))
-            folder = await in_thread(lambda _: switch(engine, new))
+            folder = await in_thread(lambda _: switch(engine, new, self._place.in_use))
         finally:
             await asyncio.to_thread(discard, new)
         return _moved(build, new, folder)

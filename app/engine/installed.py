@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -95,28 +95,30 @@ def begin(engine_folder: Path, name: str, label: Label) -> Path:
     return new
 
 
-def switch(engine_folder: Path, new: Path) -> Path:
+def switch(engine_folder: Path, new: Path, in_use: Collection[Path] = ()) -> Path:
     """Give an unpacked and probed engine its name and use it from now on; returns its folder.
 
-    The engine used until now stays, older ones go. Raises DiskUnusable; the old one is then still in use.
+    The engine installed until now stays, and each that is `in_use` (its folder or a program in it); older ones go.
+    Raises DiskUnusable; the old one is then still in use.
     """
     before = installed_folder(engine_folder)
+    keep = {folder for path in in_use for folder in (path, *path.parents)} | ({before} if before else set())
     try:
-        target = _free_name(engine_folder, new.name.removesuffix(NEW_SUFFIX), before)
+        target = _free_name(engine_folder, new.name.removesuffix(NEW_SUFFIX), keep)
         _rename_patiently(new, target)
         pointer = _Pointer(folder=target.name, previous=before.name if before else None)
         write_atomically(engine_folder / POINTER, pointer.model_dump_json(indent=2).encode())
     except OSError as error:
         raise _unusable(new, error) from error
-    _remove_old(engine_folder, keep={target.name, *([before.name] if before else [])})
+    _remove_old(engine_folder, {target, *keep})
     return target
 
 
-def _free_name(engine_folder: Path, wanted: str, in_use: Path | None) -> Path:
+def _free_name(engine_folder: Path, wanted: str, in_use: Collection[Path]) -> Path:
     """`wanted`, or `wanted-2`... while a folder of that name is in use, not ours, or cannot be removed."""
     for name in _names(wanted):
         folder = engine_folder / name
-        if folder != in_use and read_label(folder) is not None:
+        if folder not in in_use and read_label(folder) is not None:
             with contextlib.suppress(OSError):
                 _remove(folder)
         if not folder.exists():
@@ -140,9 +142,9 @@ def _rename_patiently(source: Path, target: Path) -> None:
     os.rename(source, target)
 
 
-def _remove_old(engine_folder: Path, keep: set[str]) -> None:
+def _remove_old(engine_folder: Path, keep: Collection[Path]) -> None:
     for folder in engine_folder.iterdir():
-        if folder.is_dir() and folder.name not in keep and read_label(folder) is not None:
+        if folder.is_dir() and folder not in keep and read_label(folder) is not None:
             try:
                 _remove(folder)
             except OSError as error:

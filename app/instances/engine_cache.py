@@ -204,6 +204,7 @@ class EngineCache:
         folder = root / "workers" / name
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "rpc").mkdir(parents=True)
+        _prove_links(folder)
         given = set()
         for proven in self._proven(root):
             os.link(proven, folder / "rpc" / proven.stem)
@@ -355,6 +356,15 @@ def _read(path: Path) -> tuple[KeptPart, ...]:
         return KeptParts.model_validate(read_json_or_none(path) or {}).parts
     except ValidationError:
         return ()
+
+
+def _prove_links(folder: Path) -> None:
+    """Raises OSError on a disk without hard links: a worker there would save all it is sent, for nothing."""
+    first, second = folder / "first", folder / "second"
+    first.touch()
+    os.link(first, second)
+    for each in (first, second):
+        each.unlink()
 
 
 def _free_bytes(folder: Path) -> int:

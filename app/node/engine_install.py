@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from app.engine.install import InstallPlace, Step, install
 from app.engine.release_site import read_manifest, site_address
@@ -27,14 +28,18 @@ TELL_SECONDS = 0.25
 """Least time between two events that only carry progress."""
 
 
-async def install_place(paths: Paths, settings: Settings, hardware: HardwareSnapshot) -> InstallPlace:
-    """Where and what to install on this PC, by the settings and the environment of now."""
+async def install_place(
+    paths: Paths, settings: Settings, hardware: HardwareSnapshot, build: EngineBuild | None
+) -> InstallPlace:
+    """Where and what to install on this PC, by the settings and environment of now; `build` is the engine in use."""
+    in_use = (settings.engine_path, build.server if build is not None else None)
     return InstallPlace(
         engine=paths.engine,
         downloads=paths.engine_downloads,
         manifest=await asyncio.to_thread(lambda: read_manifest(resources_folder())),
         pc=this_pc(hardware, sys.platform, await asyncio.to_thread(has_vulkan_loader)),
         site=site_address(settings.release_mirror, os.environ),
+        in_use=tuple(Path(each) for each in in_use if each),
     )
 
 

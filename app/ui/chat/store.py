@@ -52,11 +52,11 @@ def open_store(path: Path) -> Opened:
         if connection is None:
             aside = _put_aside(path)
             connection = _connected(path)
+        return Opened(_begun(connection), aside)
     except OSError as error:
         raise _unusable(path, plain_reason(error)) from error
     except sqlite3.Error as error:
         raise _unusable(path, str(error)) from error
-    return Opened(Store(connection), aside)
 
 
 class Store:
@@ -277,6 +277,15 @@ def _connected(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _begun(connection: sqlite3.Connection) -> Store:
+    """The store of a sound file, which may still refuse to be written to. Raises sqlite3.Error."""
+    try:
+        return Store(connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _put_aside(path: Path) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.ui.chat import store as store_module
 from app.ui.chat.records import (
     Attachment,
     AttachmentKind,
@@ -196,6 +197,18 @@ def test_a_newer_file_is_left_alone(path: Path) -> None:
     with pytest.raises(ChatsUnusable, match="newer"):
         open_store(path)
     assert path.read_bytes() == before
+
+
+def test_a_file_that_takes_no_writes_is_told_and_left_alone(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that is read-only, or that another program keeps to itself."""
+    open_store(path).store.close()
+    monkeypatch.setattr(store_module, "BUSY_SECONDS", 0.1)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(ChatsUnusable, match="locked"):
+        open_store(path)
+    other.close()
+    assert open_store(path).kept_aside is None
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

@@ -15,13 +15,15 @@ from app.engine.locate import Places, candidates
 from app.engine.release import ThisPc
 from app.engine.release_site import read_manifest
 from app.node.bus import Bus
-from app.node.engine_install import EngineInstaller, InstallTools
+from app.node.engine_install import EngineInstaller, InstallTools, install_place
 from app.node.rate_meter import RateMeter
-from app.schema.engine import EngineInstall, EngineInstallRequest, EngineStatus, InstallPhase
+from app.schema.engine import EngineBuild, EngineInstall, EngineInstallRequest, EngineStatus, InstallPhase
 from app.schema.errors import EngineInstallBusy, NotFound
+from app.schema.hardware import HardwareSnapshot, Processor
 from app.schema.node import NodeInfo, Status
 from app.schema.record import NodeId
-from app.system.paths import resources_folder
+from app.schema.settings import Settings
+from app.system.paths import Paths, resources_folder
 from tests.fakes.release_site import ReleaseSite, make_tar, programs
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake engine's programs are shell scripts")
@@ -172,3 +174,23 @@ def test_the_rate_is_that_of_the_last_seconds() -> None:
     assert meter.add(10.0, 6000) is None
     assert meter.add(12.0, 6200) == 100
     assert meter.add(13.0, 0) is None
+
+
+async def test_an_install_leaves_the_engine_in_use_and_the_one_that_the_setting_names(tmp_path: Path) -> None:
+    paths = await asyncio.to_thread(Paths.under, tmp_path)
+    processor = Processor(name="p", logical_cores=2)
+    hardware = HardwareSnapshot(
+        hostname="x", operating_system="Linux", architecture="x86_64", processor=processor, ram_bytes=1
+    )
+    build = EngineBuild(
+        server="/engine/b1/llama-server",
+        worker=None,
+        source="setting",
+        build=1,
+        commit="c",
+        version_text="",
+        flags=frozenset(),
+    )
+    assert (await install_place(paths, Settings(), hardware, None)).in_use == ()
+    place = await install_place(paths, Settings(engine_path="/engine/b2"), hardware, build)
+    assert place.in_use == (Path("/engine/b2"), Path("/engine/b1/llama-server"))

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from app.engine.install import InstallPlace, Patience, Step, check_there, install
-from app.engine.installed import installed_folder
+from app.engine.installed import Label, begin, installed_folder, switch
 from app.engine.release import ThisPc
 from app.engine.release_site import read_manifest
 from app.schema.engine import EngineBackend, EngineBuild, EngineInstallRequest, InstallPhase
@@ -122,6 +122,15 @@ async def test_an_engine_folder_that_somebody_deleted_is_made_anew(bench: Bench)
     bench.place.engine.rmdir()
     await bench.install()
     assert bench.left() == ["b11434-cpu", "current.json"]
+
+
+async def test_the_engine_that_a_setting_names_outlives_installs(bench: Bench) -> None:
+    first = await bench.install()
+    newer = await asyncio.to_thread(begin, bench.place.engine, "b9-cpu", Label(tag="b9"))
+    await asyncio.to_thread(switch, bench.place.engine, newer)
+    bench.place = replace(bench.place, in_use=(Path(first.server),))
+    await bench.install()
+    assert bench.left() == ["b11434-cpu", "b11434-cpu-2", "b9-cpu", "current.json"]
 
 
 async def test_cuda_comes_with_its_runtime(bench: Bench) -> None:

@@ -12,10 +12,10 @@ from app.schema.engine import EngineBackend
 LABEL = Label(tag="b1", backend=EngineBackend.CPU)
 
 
-def put(engine: Path, name: str) -> Path:
+def put(engine: Path, name: str, *in_use: Path) -> Path:
     new = begin(engine, name, LABEL)
     (new / "llama-server").write_text(name)
-    return switch(engine, new)
+    return switch(engine, new, in_use)
 
 
 def names(folder: Path) -> list[str]:
@@ -33,6 +33,14 @@ def test_the_last_good_one_stays_and_older_ones_go(tmp_path: Path) -> None:
         assert put(tmp_path, name) == tmp_path / name
         assert installed_folder(tmp_path) == tmp_path / name
     assert names(tmp_path) == ["b2-cpu", "b3-cpu", "current.json", "mine"]
+
+
+@pytest.mark.parametrize("named", ["b1-cpu", "b1-cpu/llama-server"])
+def test_one_that_a_setting_names_stays(tmp_path: Path, named: str) -> None:
+    for name in ("b1-cpu", "b2-cpu", "b3-cpu", "b1-cpu"):
+        put(tmp_path, name, tmp_path / named)
+    assert names(tmp_path) == ["b1-cpu", "b1-cpu-2", "b3-cpu", "current.json"]
+    assert (tmp_path / "b1-cpu" / "llama-server").read_text() == "b1-cpu"
 
 
 def test_unpacked_but_not_switched_changes_nothing(tmp_path: Path) -> None:

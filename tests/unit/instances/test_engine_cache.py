@@ -1,6 +1,7 @@
 """Only files that are proven whole are ever given to a worker again, and the disk is left alone when it is full."""
 
 import asyncio
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -198,6 +199,14 @@ def test_a_share_larger_than_the_limit_and_a_refused_build_are_not_kept(tmp_path
 def test_a_folder_that_cannot_be_made_is_no_reason_not_to_start(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     assert EngineCache(tmp_path / "file", free_bytes=Disk()).open("lease", "b1", 1) is None
+
+
+def test_a_disk_without_hard_links_has_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert EngineCache(tmp_path, free_bytes=Disk()).open("lease", "b1", 1) is None
 
 
 async def until_there(path: Path) -> None:
