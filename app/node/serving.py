@@ -68,7 +68,6 @@ def not_serving(model: str | None, instances: Iterable[InstanceStatus]) -> Insta
         return InstanceNotFound("No model is running.", "Start one with `caravan launch MODEL`.")
     ready = dict.fromkeys(each.model_id for each in known if each.state is InstanceState.READY)
     running = f"Running now: {', '.join(ready)}." if ready else "No model is running."
-    start = "Start one with `caravan launch MODEL`."
-    if not model:
-        return InstanceNotFound(running, start)
-    return InstanceNotFound(f"No instance found for model {model}.", f"{running} {start}")
+    return InstanceNotFound(
+        f"No instance found for model {model}.", f"{running} Start one with `caravan launch MODEL`."
+    )
