@@ -39,6 +39,11 @@ class Placement:
         return any(offer.node is self.head.node for offer in self.offers)
 
     @property
+    def computes_on_processors(self) -> bool:
+        """Whether blocks, or experts of some, are on a processor."""
+        return any(self.spilled) or any(offer.device.is_cpu for offer in self.offers)
+
+    @property
     def pipelined(self) -> bool:
         """Whether the engine overlaps the micro-batches of a prompt over the stages, if there are several."""
         return not any(self.spilled) and not on_head_processor(self.offers[0], self.head)

@@ -1,6 +1,6 @@
 """One question to the planner: the request with the nodes sorted, and how it is searched at a context."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,6 +14,12 @@ from app.planner.speed import mix_of, work_of
 from app.schema.model import ModelShape
 from app.schema.plan import LinkMeasure, PlanRequest
 from app.schema.record import NodeId
+
+PICTURES_WORTH = 1.5
+"""How many times as fast a model must be for its picture encoder to lie in RAM though a card has room for it."""
+
+Found = tuple[Search, Placement | None]
+"""A placement and the search that found it, or found none."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +53,30 @@ class Question:
         # Of exactly so many PCs the other numbers do not matter, and the comparison can go on with this search.
         numbers = {self.request.min_pcs} if self.request.pcs is None else self.shared_numbers(search)
         for shared in (numbers, ()):
-            for heads in self.seatings:
-                search = self.search(context, shared, heads)
-                found = search.best(self.numbers(search))
-                if found is not None:
-                    return search, found
-        return search, None
+            search, found = self.seated(self._seated(context, shared))
+            if found is not None:
+                break
+        return search, found
+
+    def _seated(self, context: int, shared: Collection[int]) -> Iterator[Found]:
+        for heads in self.seatings:
+            search = self.search(context, shared, heads)
+            yield search, search.best(self.numbers(search))
+
+    def seated(self, ways: Iterable[Found]) -> Found:
+        """The first of these ways, one for each of the `seatings`, that there is.
+
+        A later one where the first leaves blocks or experts to a processor and that one is so much faster. Ways that
+        cannot be chosen are not asked for.
+        """
+        chosen: Found | None = None
+        for search, found in ways:
+            if chosen is None or _is_better(found, chosen[1]):
+                chosen = search, found
+            if chosen[1] is not None and not (self.by_speed and chosen[1].computes_on_processors):
+                break
+        assert chosen is not None, "a model has at least one way to seat its picture encoder"
+        return chosen
 
     @cached_property
     def seatings(self) -> tuple[tuple[Candidate, ...], ...]:
@@ -87,3 +111,9 @@ class Question:
         if self.request.pcs is not None:
             return (self.request.pcs,)
         return range(self.request.min_pcs, search.most_pcs + 1)
+
+
+def _is_better(found: Placement | None, before: Placement | None) -> bool:
+    if found is None or before is None:
+        return found is not None
+    return found.seconds * PICTURES_WORTH <= before.seconds

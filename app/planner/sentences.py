@@ -331,7 +331,8 @@ def no_room_for_encoder(model: str, needed: int, memories: Sequence[str]) -> str
 def encoder_in_ram(node: NodeResources) -> str:
     """The picture encoder of a head with cards lies in its RAM."""
     return (
-        f"The picture encoder lies in the RAM of {node.name}: with it on a card the model does not fit. It is slower."
+        f"The picture encoder lies in the RAM of {node.name}, where pictures take longer: on a card it would take room "
+        "that the layers need."
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,7 +10,7 @@ from app.planner.encoder import UNTOLD_BYTES, encoder_compute
 from app.planner.memory import reserve_bytes
 from app.planner.plan import plan
 from app.schema.model import EncoderShape, ModelShape, Tower
-from app.schema.plan import CPU_DEVICE, ClusterView, NodeResources, Plan, Refusal, Share
+from app.schema.plan import CPU_DEVICE, ClusterView, DeviceResources, NodeResources, Plan, Refusal, Share
 from tests.unit.planner.samples import GIB, MIB, ask, cluster, cpu, gpu, node, shape
 from tests.unit.planner.test_plan_properties import clusters, shapes
 
@@ -61,6 +62,32 @@ def test_in_ram_when_the_model_fits_no_other_way() -> None:
     assert found.encoder.device == "CPU"
     assert any("picture encoder lies in the RAM of DESK" in note for note in found.notes)
     assert {stage.device: stage.layers for stage in found.stages} == {"CPU": 2, "CUDA0": 8}
+
+
+def measured(device: DeviceResources, bandwidth: float) -> DeviceResources:
+    return device.model_copy(update={"bandwidth": bandwidth, "compute": bandwidth * 50})
+
+
+@pytest.mark.parametrize(("ram_speed", "place"), [(3e10, "CPU"), (7e11, "CUDA0")])
+def test_in_ram_where_on_the_card_it_would_make_the_model_far_slower(ram_speed: float, place: str) -> None:
+    """The card holds all layers or the encoder and eight of ten; pictures come seldom, words always."""
+    card = measured(gpu(11 * GIB), 8e11)
+    desk = seeing(node("DESK", card, measured(cpu(64 * GIB), ram_speed)))
+    found = made(plan(ask(), shape((GIB,) * 10), cluster(desk)))
+    assert found.encoder is not None
+    assert found.encoder.device == place
+    assert ("CPU" in {stage.device for stage in found.stages}) == (place != "CPU")
+    assert len(found.notes) == (place == "CPU")
+    assert found.alternatives[0].prediction == found.prediction
+
+
+def test_rows_beside_the_plan_seat_the_encoder_as_a_plan_for_their_number_does() -> None:
+    card, slow = measured(gpu(11 * GIB), 8e11), measured(cpu(64 * GIB), 3e10)
+    desk, attic = seeing(node("DESK", card, slow)), node("ATTIC", card)
+    view = cluster(desk, attic)
+    rows = made(plan(ask(), shape((GIB,) * 10), view)).alternatives
+    asked = [made(plan(ask(pcs=pcs), shape((GIB,) * 10), view)).prediction for pcs in (1, 2)]
+    assert [row.prediction for row in rows] == asked
 
 
 def test_in_ram_when_no_card_has_room_and_where_there_is_none() -> None:
