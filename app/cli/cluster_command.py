@@ -199,8 +199,10 @@ def leave(context: typer.Context, as_json: AsJson = False) -> None:
 
     async def work() -> None:
         async with to.client() as client:
+            is_alone = len((await client.status()).members) == 1
             await client.cluster.leave()
-        show_json({"ok": True}) if as_json else to.say("This PC has left the cluster.", "bold")
+        told = "This PC was in no cluster with others. To all of them it is a new PC now."
+        show_json({"ok": True}) if as_json else to.say(told if is_alone else "This PC has left the cluster.", "bold")
 
     run(to, work, as_json)
 

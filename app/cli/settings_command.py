@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +16,8 @@ from app.schema.settings import READ_AT_START, Settings
 
 DEFAULT = "default"
 """What stands for a setting's default on the command line."""
+
+FOLDERS = "model_folders"
 
 _NAMES = tuple(Settings.model_fields)
 
@@ -35,7 +38,8 @@ def settings(
         async with to.client() as client:
             now = await client.settings()
             if known is not None and value is not None:
-                now = await client.change_settings(changed(now, known, value))
+                typed = folder_list(value) if known == FOLDERS else value
+                now = await client.change_settings(changed(now, known, typed))
         shown = _NAMES if known is None else (known,)
         if as_json:
             show_json({each: now.model_dump(mode="json")[each] for each in shown})
@@ -67,9 +71,25 @@ def changed(now: Settings, name: str, text: str) -> Settings:
         try:
             read = Settings.model_validate({name: text})
         except ValidationError:
-            told = error.errors()[0]["msg"]
-            raise InputError(f"{text!r} does not fit {name}: {told}.", f"Or set it to `{DEFAULT}`.") from None
+            raise _misfit(name, text, error.errors()[0]["msg"]) from None
     return now.model_copy(update={name: getattr(read, name)})
+
+
+def folder_list(text: str) -> str:
+    """One folder, as people type it, as the JSON list that the setting is; a list and `default` stay as they are.
+
+    A relative one counts from here: the node runs elsewhere.
+    """
+    if text == DEFAULT or isinstance(_value(text), list):
+        return text
+    return json.dumps([str(Path(text).expanduser().absolute())])
+
+
+def _misfit(name: str, text: str, told: str) -> InputError:
+    if isinstance(getattr(Settings(), name), tuple):
+        hint = f"""Write a list, for example '["--temp", "0.7"]', or `{DEFAULT}`."""
+        return InputError(f"{text!r} does not fit {name}: it is a list of texts.", hint)
+    return InputError(f"{text!r} does not fit {name}: {told}.", f"Or set it to `{DEFAULT}`.")
 
 
 def _value(text: str) -> object:

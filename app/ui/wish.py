@@ -10,6 +10,10 @@ NEW_CHAT = "new"
 """What the chat is told for Ctrl+N: begin another chat."""
 
 
+LEAVE = "leave"
+"""What the cluster's page is told to ask whether this PC shall leave."""
+
+
 class Wish(StrEnum):
     """A page or a dialog."""
 

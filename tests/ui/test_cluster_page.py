@@ -9,6 +9,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QKeyEvent, QPixmap
 from PySide6.QtWidgets import QAbstractButton, QApplication, QDialog, QPushButton
 
+from app.node.membership.membership_words import removed_warning
 from app.schema.node import Status
 from app.schema.record import NodeId
 from app.system.paths import Paths
@@ -18,6 +19,7 @@ from app.ui.face import Link
 from app.ui.parts.dialog import Dialog
 from app.ui.showcase import LONG_NAME, alone, crowd, home, load, node_id
 from app.ui.style.theme import Theme
+from app.ui.wish import LEAVE
 from tests.ui.conftest import Until
 from tests.ui.desks import ScriptedErrands
 from tests.ui.heartbeat import most
@@ -126,6 +128,17 @@ def test_leaving_and_measuring_are_asked_of_the_node(shown: Shown) -> None:
     shown.choose("WORKSHOP", "Leave the cluster...")
     shown.answer("Leave")
     assert shown.script.asked == [("measure", node_id(2)), ("leave", "")]
+
+
+def test_a_pc_that_was_removed_can_leave_which_is_what_it_is_told_to_do(shown: Shown) -> None:
+    shown.tell(alone().model_copy(update={"warnings": (removed_warning(),)}))
+    shown.button("Leave...").click()
+    assert shown.wishes == [(Wish.CLUSTER, LEAVE)]
+    shown.page.wish(LEAVE)
+    shown.answer("Cancel")
+    shown.choose("WORKSHOP", "Leave the cluster...")
+    shown.answer("Leave")
+    assert shown.script.asked == [("leave", "")]
 
 
 def test_a_stranger_that_shows_a_code_is_joined_at_its_address(shown: Shown) -> None:

@@ -16,6 +16,8 @@ from app.ui.style.tokens import BODY, GAP, GROUP, SMALL, UNIT
 from app.ui.words import Phrase, shortened, tr
 
 HEIGHT = 56
+_PICKER_PART = 0.35
+_ARROW = "  \N{BLACK DOWN-POINTING SMALL TRIANGLE}"
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ class ChatHead(QFrame):
         self._choices: tuple[Choice, ...] = ()
         self._loads: tuple[str, ...] = ()
         self._model: str | None = None
+        self._picked = ""
         self.title = Elided(pixels=BODY, is_strong=True)
         self.where = Where()
         self.where.clicked.connect(self.wants_plan)
@@ -110,6 +113,16 @@ class ChatHead(QFrame):
         row.addWidget(self.panel)
         row.addWidget(self.more)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: D102
+        super().resizeEvent(event)
+        self._fit_picker()
+
+    def _fit_picker(self) -> None:
+        """In a narrow window the model's name is cut, so that the button stays whole and the title readable."""
+        room = round(self.width() * _PICKER_PART)
+        name = self.picker.fontMetrics().elidedText(self._picked, Qt.TextElideMode.ElideMiddle, room)
+        self.picker.setText((name + _ARROW).replace("&", "&&"))
+
     def show_title(self, title: str) -> None:
         """The conversation that is open."""
         self.title.say(title)
@@ -123,8 +136,8 @@ class ChatHead(QFrame):
         """
         self._choices, self._loads, self._model = tuple(choices), tuple(loads), model
         here = next((each for each in choices if each.model == model), None)
-        arrow = "  \N{BLACK DOWN-POINTING SMALL TRIANGLE}"
-        self.picker.say((shortened(model, 34) if here and model else said(tr("Choose a model"))) + arrow)
+        self._picked = shortened(model, 34) if here and model else said(tr("Choose a model"))
+        self._fit_picker()
         self.picker.setAccessibleName(said(tr("Model: {model}", model=model if here else said(tr("none")))))
         self.where.show_place(tr("on {places}", places=here.where) if here else note, leads_on=here is not None)
 

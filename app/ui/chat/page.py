@@ -1,7 +1,7 @@
 """The chat page: conversations at the left, messages and composer in the middle, prompt and sampling at the right."""
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from app.client import NodeClient
@@ -22,7 +22,9 @@ from app.ui.chat.pictures import Pictures
 from app.ui.chat.records import Conversation
 from app.ui.chat.session import gauge
 from app.ui.chat.shelf import Shelf
+from app.ui.chat.shelf_view import WIDTH as SHELF_WIDTH
 from app.ui.chat.shelf_view import ShelfView
+from app.ui.chat.side_panel import WIDTH as PANEL_WIDTH
 from app.ui.chat.side_panel import SidePanel
 from app.ui.chat.stage import Stage
 from app.ui.chat.talk import Talk, clean
@@ -31,10 +33,12 @@ from app.ui.desk import Desk, Handle, Wish
 from app.ui.style.theme import Theme
 from app.ui.window.page import Page
 from app.ui.wish import NEW_CHAT
-from app.ui.words import Phrase, tr
+from app.ui.words import Phrase, shortened, tr
 
 CONVERSATIONS = "chats.db"
 TICK_MS = 500
+LEAST_TALK = 360
+"""What the conversation itself needs, in pixels."""
 
 
 class ChatPage(Page):
@@ -102,6 +106,10 @@ class ChatPage(Page):
         self.archive.close()
         self.background.close()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: D102
+        super().resizeEvent(event)
+        self._share_width()
+
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: D102
         if local_files(event.mimeData()):
             event.acceptProposedAction()
@@ -125,6 +133,20 @@ class ChatPage(Page):
         row.addWidget(self.panel)
         self.panel.hide()
 
+    def _show_panel(self, is_wanted: bool) -> None:
+        self.panel.setVisible(is_wanted)
+        self._share_width()
+
+    def _share_width(self) -> None:
+        """In a narrow window the list of chats makes room for the panel; beside both, nothing could be read."""
+        has_room = self.width() >= SHELF_WIDTH + PANEL_WIDTH + LEAST_TALK
+        self.shelf_view.setVisible(has_room or self.panel.isHidden())
+
+    def _search(self) -> None:
+        if self.shelf_view.isHidden():
+            self.head.panel.setChecked(False)
+        self.shelf_view.search.setFocus()
+
     def _connect(self) -> None:
         composer, panel, head, deeds = self.foot.composer, self.panel, self.head, self.deeds
         composer.sent.connect(deeds.say)
@@ -140,15 +162,14 @@ class ChatPage(Page):
         head.chosen.connect(lambda model: self.talk.change(model=model))
         head.wants_load.connect(self._load)
         head.wants_plan.connect(lambda: self.desk.go(Wish.MODELS, self._model() or ""))
-        head.panel_toggled.connect(panel.setVisible)
+        head.panel_toggled.connect(self._show_panel)
         panel.prompt_changed.connect(lambda text: self.talk.change(system_prompt=clean(text)))
         panel.sampling_changed.connect(lambda sampling: self.talk.change(sampling=sampling))
         panel.preset_kept.connect(self.shelf.keep_preset)
         panel.preset_dropped.connect(self.shelf.drop_preset)
         self.theme.changed.connect(self._dress)
-        searching = self.shelf_view.search.setFocus
         # Ctrl+N is the window's: the same keys twice would do nothing at all.
-        for keys, action in (("Ctrl+F", searching), ("Ctrl+L", composer.editor.setFocus)):
+        for keys, action in (("Ctrl+F", self._search), ("Ctrl+L", composer.editor.setFocus)):
             QShortcut(QKeySequence(keys), self, action, context=Qt.ShortcutContext.WidgetWithChildrenShortcut)
 
     def _connect_talk(self) -> None:
@@ -191,7 +212,7 @@ class ChatPage(Page):
         has_switch = model in self._with_switch
         self.panel.know_thinking(has_switch)
         self.foot.composer.show_thinking(talk.conversation.sampling.thinking is not False if has_switch else None)
-        placeholder = tr("Write to {model}", model=model) if model else tr("Write a message")
+        placeholder = tr("Write to {model}", model=shortened(model, 34)) if model else tr("Write a message")
         elsewhere = tr("Another chat is being answered. Stop it, or wait.")
         is_elsewhere = talk.is_busy and not talk.is_writing_here
         blocked: Phrase | None = elsewhere if is_elsewhere else reason

@@ -25,6 +25,7 @@ from app.ui.style.palette import Tone
 from app.ui.style.theme import Theme
 from app.ui.style.tokens import BODY, EDGE, GAP, GROUP
 from app.ui.window.page import Page
+from app.ui.wish import LEAVE
 from app.ui.words import Phrase, tr
 
 
@@ -70,13 +71,18 @@ class ClusterPage(Page):
         self.strangers.show_strangers(seen.strangers)
         self.alone.setVisible(len(seen.cards) == 1)
 
+    def wish(self, about: str) -> None:
+        """`LEAVE`: ask whether this PC shall leave its cluster."""
+        if about == LEAVE:
+            self._ask_leave()
+
     def menu_for(self, card: PcCard) -> QMenu:
         """The menu of a card."""
         menu = QMenu(self)
         if card.is_this:
             self._add(menu, tr("Settings of this PC"), lambda: self.desk.go(Wish.SETTINGS))
-            if len(self.canvas.views) > 1:
-                self._add(menu, tr("Leave the cluster..."), self._ask_leave)
+            # Also alone: one that was removed, whether it knows or not, can join again only when it has left.
+            self._add(menu, tr("Leave the cluster..."), self._ask_leave)
             return menu
         if card.presence is Presence.ALIVE:
             self._add(menu, tr("Measure the link"), lambda: self._measure(card))
@@ -124,7 +130,12 @@ class ClusterPage(Page):
         confirm(self, tr("Remove {name}?", name=card.name), text, tr("Remove"), remove)
 
     def _ask_leave(self) -> None:
-        text = tr("This PC tells the others and stands alone then. To come back it needs a new code.")
+        is_alone = len(self.canvas.views) == 1
+        text = (
+            tr("This PC becomes a new one to all others. What runs on it ends. Then it can join with a new code.")
+            if is_alone
+            else tr("This PC tells the others and stands alone then. To come back it needs a new code.")
+        )
 
         async def work(client: NodeClient) -> None:
             await client.cluster.leave()

@@ -13,7 +13,7 @@ from app.ui.cluster.gauges import LIVE, Gauge, Machine, gpu_gauges, ram_gauge
 from app.ui.face import model_name, pcs_word, percent_of
 from app.ui.parts.sizes import size_text, speed_text
 from app.ui.pc_colours import pc_colours
-from app.ui.wish import Wish
+from app.ui.wish import LEAVE, Wish
 from app.ui.words import Phrase, tr
 
 
@@ -268,7 +268,7 @@ _FIXES: dict[str, tuple[Phrase, Wish, str]] = {
     "engine_lacks_rpc": (tr("Install the engine"), Wish.SETTINGS, "engine"),
     "engine_library_missing": (tr("Install the engine"), Wish.SETTINGS, "engine"),
     "engine_broken": (tr("Install the engine"), Wish.SETTINGS, "engine"),
-    "removed_from_cluster": (tr("Join again"), Wish.JOIN, ""),
+    "removed_from_cluster": (tr("Leave..."), Wish.CLUSTER, LEAVE),
     "discovery_blocked": (tr("Join by address"), Wish.JOIN, "address"),
     "discovery_port_taken": (tr("Join by address"), Wish.JOIN, "address"),
     "discovery_failed": (tr("Join by address"), Wish.JOIN, "address"),

@@ -108,11 +108,12 @@ class RepositoryView(Card):
         self._show_fitting()
 
     def _show_fitting(self) -> None:
-        has_room = self.height() >= _LEAST_FOR_WORDS
+        height = self.height() - (self.gate.sizeHint().height() if self.gate.isVisibleTo(self) else 0)
+        has_room = height >= _LEAST_FOR_WORDS
         self.about.setVisible(has_room and bool(self.about.text()))
         self.headline.setVisible(has_room and bool(self.headline.text()))
         for each in (self.plan, self._line):
-            each.setVisible(self.height() >= _LEAST_FOR_PLAN)
+            each.setVisible(height >= _LEAST_FOR_PLAN)
 
     def _connect(self) -> None:
         self.look.changed.connect(self._follow)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPixmap
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QStackedWidget, QVBoxLayout, QWidget
 
 from app.schema.instance import PhaseState
 from app.ui.models import figures
 from app.ui.models.launch_view import Step
-from app.ui.parts.labels import Body, Elided, Quiet, set_property
+from app.ui.parts.labels import Elided, Quiet, set_property
 from app.ui.parts.progress import Progress, Spinner
 from app.ui.said import said
 from app.ui.style.icons import icon
@@ -70,7 +70,9 @@ class StepLine(QWidget):
         self._picture, self._spinner = QLabel(), Spinner(theme, tr("At work"), _MARK)
         self._mark.addWidget(self._picture)
         self._mark.addWidget(self._spinner)
-        self.words, self.aside, self.detail = Body(wraps=False), Elided(pixels=SMALL), Quiet(wraps=True)
+        self.words, self.aside, self.detail = Elided(), Elided(pixels=SMALL), Quiet(wraps=True)
+        # It names PCs, so it may be long; while there is room it is whole.
+        self.words.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         set_property(self.aside, "tone", "quiet")
         self.time = Quiet(pixels=BODY)
         self.bar = Progress(tr("Progress"))

@@ -5,7 +5,8 @@ from PySide6.QtWidgets import QSplitter, QWidget
 
 from app.ui.style.tokens import GROUP
 
-_LIST_WIDTH, _SIDE_WIDTH = 220, 340
+_LIST_WIDTH, _SIDE_WIDTH = 200, 430
+"""What each needs for its buttons and figures; together the room that the smallest window has."""
 
 
 class Panes(QSplitter):

@@ -20,7 +20,7 @@ from app.ui.wish import NEW_CHAT
 from app.ui.words import tr
 
 SIZE = QSize(1040, 700)
-LEAST = QSize(720, 480)
+LEAST = QSize(800, 480)
 
 _FRAME = QSize(16, 40)
 """Room for the title bar and borders."""

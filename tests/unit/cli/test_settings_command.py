@@ -1,8 +1,10 @@
 """What is typed becomes a value of the setting, or a sentence that says why not."""
 
+from pathlib import Path
+
 import pytest
 
-from app.cli.settings_command import changed, checked_name
+from app.cli.settings_command import changed, checked_name, folder_list
 from app.schema.errors import InputError
 from app.schema.settings import Settings
 
@@ -33,6 +35,20 @@ def test_values(name: str, text: str, value: object) -> None:
 def test_what_does_not_fit_is_told_with_its_name(name: str, text: str) -> None:
     with pytest.raises(InputError, match=name):
         changed(Settings(), name, text)
+
+
+def test_a_folder_is_typed_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for typed, folders in ((str(tmp_path), (str(tmp_path),)), ("Große Modelle", (str(tmp_path / "Große Modelle"),))):
+        assert changed(Settings(), "model_folders", folder_list(typed)).model_folders == folders
+    for typed in ('["D:/Modelle", "E:/"]', "default"):
+        assert folder_list(typed) == typed
+
+
+def test_a_list_that_is_none_is_told_how_to_be_written() -> None:
+    with pytest.raises(InputError, match="list of texts") as refused:
+        changed(Settings(), "extra_arguments", "--temp 0.7")
+    assert '["--temp", "0.7"]' in refused.value.hint
 
 
 def test_names() -> None:
