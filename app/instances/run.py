@@ -137,10 +137,13 @@ class InstanceRun:
             self._losses.append(CaravanError(told, "See `caravan logs` for what, then launch again."))
 
     async def _watch(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self._place.renew_seconds)
+            # From beginning to beginning: a late answer must not make a lost worker's discovery later still.
+            next_round = loop.time() + self._place.renew_seconds
             for loss in await self._steps.crew.renew():
                 self._lose(loss)
+            await asyncio.sleep(max(0.0, next_round - loop.time()))
 
     def _lose_head(self, error: CaravanError) -> None:
         self._head_died = True

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -106,8 +108,9 @@ ALONE = plan(plan().stages[0].model_copy(update={"last_layer": 11, "holds_output
 class Bench:
     """A supervisor whose nodes and head are small. `breaks` names a step of the head and what it raises."""
 
-    def __init__(self) -> None:
+    def __init__(self, renew_seconds: float = 0.001) -> None:
         self.node = SmallNode()
+        self.renew_seconds = renew_seconds
         self.breaks: dict[str, Exception] = {}
         self.pauses: set[str] = set()
         self.go = asyncio.Event()
@@ -127,7 +130,7 @@ class Bench:
             self._check,
             self.seen.append,
             self._plan_anew,
-            renew_seconds=0.001,
+            renew_seconds=self.renew_seconds,
         )
 
     async def _plan_anew(self, launch: LaunchRequest, model: ModelFile) -> Plan | None:
@@ -298,6 +301,25 @@ async def test_a_lease_that_was_asked_for_when_the_launch_was_cancelled_is_given
     bench.node.go.set()
     await bench.ended()
     assert not bench.node.leases
+
+
+async def test_a_node_that_does_not_answer_is_not_asked_later_for_it() -> None:
+    """Three misses lose it, and a person waits for that."""
+    bench = Bench(renew_seconds=0.3)
+    asked: list[float] = []
+
+    async def renew(lease_id: str) -> WorkerStatus:
+        asked.append(time.monotonic())
+        await asyncio.sleep(0.3)
+        raise PeerUnreachable("gone", "")
+
+    bench.node.renew = renew  # type: ignore[method-assign]
+    bench.launch()
+    status = await bench.ended()
+    assert status.error is not None
+    assert "does not answer any more" in status.error.sentence
+    # Answer and pause one after the other would always take 0.6 s; a busy machine makes it late now and then.
+    assert min(later - earlier for earlier, later in pairwise(asked)) < 0.5
 
 
 async def test_nothing_is_launched_while_the_node_ends() -> None:
