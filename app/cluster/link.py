@@ -1,5 +1,7 @@
 """What a node may ask of a peer: HTTP through a mouth of the peer link, and mouths to the workers it lent."""
 
+import asyncio
+import contextlib
 import time
 from typing import Any, Protocol, TypeVar
 
@@ -111,7 +113,7 @@ class TunnelLink:
         self._name = name
         self._mouth = mouth
         self._ways = ways
-        self._workers: dict[str, Mouth] = {}
+        self._workers: dict[str, asyncio.Task[Mouth]] = {}
         self._reports = ReportConnection(mouth)
         self._last: tuple[bytes, PeerReport] | None = None
         self._client = loopback_client(
@@ -150,21 +152,27 @@ class TunnelLink:
 
     async def release(self, lease_id: str) -> None:
         """End a lease and its worker."""
-        mouth = self._workers.pop(lease_id, None)
+        opening = self._workers.pop(lease_id, None)
         try:
             await self._ask("DELETE", f"/leases/{lease_id}", timeout=WORKER_START_SECONDS)
         finally:
-            if mouth is not None:
-                await self._ways.close_mouth(mouth)
+            if opening is not None:
+                await self._close_worker(opening)
 
     async def endpoint(self, worker: WorkerStatus) -> str:
         """`host:port` on this PC's loopback at which the worker is reached, until its lease is released."""
         if worker.ticket is None:
             raise self._strange()
-        mouth = self._workers.get(worker.lease_id)
-        if mouth is None:
-            mouth = self._workers[worker.lease_id] = await self._ways.open_mouth(self._peer, worker.ticket)
-        return mouth.address
+        opening = self._workers.get(worker.lease_id)
+        if opening is None:
+            way = self._ways.open_mouth(self._peer, worker.ticket)
+            opening = self._workers[worker.lease_id] = asyncio.create_task(way, name="way to a worker")
+        # Cancelled, it still opens: the link process has its order, and the end of the lease must know what to close.
+        return (await asyncio.shield(opening)).address
+
+    async def _close_worker(self, opening: asyncio.Task[Mouth]) -> None:
+        with contextlib.suppress(CaravanError):
+            await self._ways.close_mouth(await opening)
 
     async def members(self) -> bytes:
         """The peer's signed member list."""
@@ -222,8 +230,9 @@ class TunnelLink:
         await self._client.aclose()
         await self._reports.close()
         workers, self._workers = self._workers, {}
-        for mouth in (self._mouth, *workers.values()):
-            await self._ways.close_mouth(mouth)
+        for opening in workers.values():
+            await self._close_worker(opening)
+        await self._ways.close_mouth(self._mouth)
 
     async def _ask(self, method: str, path: str, **options: Any) -> Any:
         response = await self._send(method, path, **options)

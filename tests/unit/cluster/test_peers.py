@@ -31,10 +31,18 @@ class Ways:
 
     def __init__(self) -> None:
         self.open: dict[int, str | None] = {}
+        self.asked = self.opening = 0
 
     async def open_mouth(self, peer: NodeId, ticket: str | None = None) -> Mouth:
+        self.asked += 1
+        self.opening += 1
         port = 9000 + len(self.open)
+        # As the link process, which has the order and carries it out whoever waits for its answer.
         self.open[port] = ticket
+        try:
+            await asyncio.sleep(0.02)
+        finally:
+            self.opening -= 1
         return Mouth(port, None if ticket else "key")
 
     async def close_mouth(self, mouth: Mouth) -> None:
@@ -251,6 +259,21 @@ async def test_nobody_there_is_said_plainly() -> None:
     with pytest.raises(PeerUnreachable, match="LIVING ROOM does not answer"):
         await link.report()
     await link.close()
+    assert not ways.open
+
+
+async def test_a_mouth_that_opened_when_its_launch_was_cancelled_is_closed_with_the_lease() -> None:
+    """It would count as a model that needs the link, and no link of this PC would be measured any more."""
+    ways = Ways()
+    link = TunnelLink(ID, "LIVING ROOM", Mouth(9, "key"), ways)
+    worker = WorkerStatus(lease_id="x", state=WorkerState.RUNNING, port=5000, ticket="7" * 32)
+    opening = asyncio.create_task(link.endpoint(worker))
+    await until(lambda: ways.asked)
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    with pytest.raises(PeerUnreachable):
+        await link.release("x")
+    await until(lambda: not ways.opening)
     assert not ways.open
 
 
