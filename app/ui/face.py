@@ -146,8 +146,7 @@ def _calm(status: Status, speeds: Speeds) -> Face:
         if lease.head != status.node.id:
             head = shortened(lease.head_name, NAME_COLUMNS)
             return Face(Icon.READY, tr("Carrying a part of {head}'s model", head=head))
-    theirs = [each for peer in status.peers if peer.report for each in peer.report.instances]
-    for instance in theirs:
+    for instance in status.all_instances:
         if instance.state is InstanceState.READY:
             return Face(Icon.READY, _ready_words(instance, speeds))
     return Face(Icon.IDLE, tr("No model is running"))

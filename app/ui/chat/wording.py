@@ -100,7 +100,7 @@ def why_not(status: Status | None, model: str | None, loads: str | None = None) 
     """Why nothing can be asked now, as a sentence with what to do; None when a model is ready, or `loads` will be."""
     if status is None:
         return tr("Caravan is not running on this PC. Start it to go on.")
-    instances = running(status)
+    instances = status.all_instances
     if any(each.state is InstanceState.READY for each in instances):
         return None
     if starting := next((each for each in instances if each.state is InstanceState.STARTING), None):
@@ -122,7 +122,7 @@ def nobody(status: Status | None, loads: str | None = None) -> Phrase:
     """Why no model answers, in few words, for the line below the title; `loads` is loaded when something is asked."""
     if status is None:
         return tr("Caravan is not running")
-    starting = next((each for each in running(status) if each.state is InstanceState.STARTING), None)
+    starting = next((each for each in status.all_instances if each.state is InstanceState.STARTING), None)
     if starting is None:
         return tr("{model} is loaded when you ask", model=loads) if loads else tr("No model is running")
     percent = next((percent_of(each) for each in starting.phases if each.name is PhaseName.TENSORS), None)
@@ -135,26 +135,18 @@ def loadable(status: Status | None, models: Iterable[HeldModel], most: int = 8) 
     """Models on the disks that neither run nor start, those launched last first; at most so many."""
     if status is None:
         return ()
-    busy = {each.model_id for each in running(status) if each.state in (InstanceState.STARTING, InstanceState.READY)}
+    live = (InstanceState.STARTING, InstanceState.READY)
+    busy = {each.model_id for each in status.all_instances if each.state in live}
     there = [each.model.id for each in models if each.model.problem is None and each.model.shape is not None]
     last = [each.model_id for each in status.last_launches if each.model_id in there]
     return tuple(each for each in dict.fromkeys((*last, *there)) if each not in busy)[:most]
-
-
-def running(status: Status) -> tuple[InstanceStatus, ...]:
-    """Every instance of the cluster that this PC knows of, its own first, each once."""
-    found = {each.id: each for each in status.instances}
-    for peer in status.peers:
-        for each in peer.report.instances if peer.report else ():
-            found.setdefault(each.id, each)
-    return tuple(found.values())
 
 
 def ready(status: Status | None) -> tuple[InstanceStatus, ...]:
     """The instances that answer, the newest first."""
     if status is None:
         return ()
-    those = [each for each in running(status) if each.state is InstanceState.READY]
+    those = [each for each in status.all_instances if each.state is InstanceState.READY]
     return tuple(sorted(those, key=lambda each: -(each.ready_at or each.created_at)))
 
 
@@ -165,4 +157,4 @@ def places(status: Status, instance: InstanceStatus) -> list[str]:
 
 def is_on_its_way(status: Status | None) -> bool:
     """Whether a model is loading."""
-    return status is not None and any(each.state is InstanceState.STARTING for each in running(status))
+    return status is not None and any(each.state is InstanceState.STARTING for each in status.all_instances)

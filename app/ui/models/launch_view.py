@@ -124,8 +124,7 @@ def running(status: Status) -> tuple[InstanceStatus, ...]:
 
     Of those that failed on this PC the last try of each model, unless a later one of it lives.
     """
-    theirs = [each for peer in status.peers if peer.report for each in peer.report.instances]
-    live = {each.id: each for each in (*theirs, *status.instances) if each.state not in _GONE}
+    live = {each.id: each for each in status.all_instances if each.state not in _GONE}
     failed = [each for each in status.instances if each.state is InstanceState.FAILED]
     last = {each.model_id: each for each in sorted((*failed, *live.values()), key=_age)}
     shown = (each for each in failed if last[each.model_id] is each)
