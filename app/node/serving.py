@@ -60,9 +60,14 @@ def newest_elsewhere(status: Status, model: str | None) -> tuple[Peer, InstanceS
 def not_serving(model: str | None, instances: Iterable[InstanceStatus]) -> InstanceNotFound:
     """The error when nothing answers for a name, with what does answer."""
     known = tuple(instances)
-    if model is not None and any(names(each, model) and each.state is InstanceState.STARTING for each in known):
-        return InstanceNotFound(f"{model} is still loading.", "Ask again when it is ready: `caravan status`.")
+    meant = [each for each in known if not model or names(each, model)]
+    if loading := next((each for each in meant if each.state is InstanceState.STARTING), None):
+        name = model or loading.model_id
+        return InstanceNotFound(f"{name} is still loading.", "Ask again when it is ready: `caravan status`.")
+    if not model:
+        return InstanceNotFound("No model is running.", "Start one with `caravan launch MODEL`.")
     ready = dict.fromkeys(each.model_id for each in known if each.state is InstanceState.READY)
     running = f"Running now: {', '.join(ready)}." if ready else "No model is running."
-    what = f"No instance found for model {model}." if model else "No model is running."
-    return InstanceNotFound(what, f"{running} Start one with `caravan launch MODEL`.")
+    return InstanceNotFound(
+        f"No instance found for model {model}.", f"{running} Start one with `caravan launch MODEL`."
+    )

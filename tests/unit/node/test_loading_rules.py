@@ -14,6 +14,7 @@ from app.node.loading import has_loaded, on_its_way
 from app.node.relaunch import wishes
 from app.node.resources import with_freed
 from app.node.room import IDLE_SECONDS, fewest, idle_ones
+from app.node.serving import not_serving
 from app.schema.errors import CaravanError, OutOfMemory
 from app.schema.event import InstanceChanged
 from app.schema.instance import InstanceState, InstanceStatus, LastLaunch, LaunchRequest
@@ -178,3 +179,21 @@ class TestLastLaunches:
         await running
         assert [each.wishes.context for each in bus.status.last_launches] == [64]
         assert await asyncio.to_thread(read_launches, file) == bus.status.last_launches
+
+
+@pytest.mark.parametrize(
+    ("model", "state", "told"),
+    [
+        (None, InstanceState.STARTING, "tiny is still loading. Ask again when it is ready: `caravan status`."),
+        ("tiny", InstanceState.STARTING, "tiny is still loading. Ask again when it is ready: `caravan status`."),
+        (None, InstanceState.FAILED, "No model is running. Start one with `caravan launch MODEL`."),
+        (
+            "large",
+            InstanceState.STARTING,
+            "No instance found for model large. No model is running. Start one with `caravan launch MODEL`.",
+        ),
+    ],
+)
+def test_who_asks_when_nothing_answers_is_told_what_loads(model: str | None, state: InstanceState, told: str) -> None:
+    error = not_serving(model, (instance(state=state),))
+    assert f"{error.sentence} {error.hint}" == told
