@@ -157,7 +157,7 @@ class Building:
             installer=installer,
             hub=HubDesk(hub, tokens, forecast, lambda: library.models, functools.partial(until_known, bus)),
             downloads=downloads,
-            remover=ModelRemover(paths.models, library, lambda: bus.status, downloads.is_downloading),
+            remover=ModelRemover(paths.models, library, supervisor.files_in_use, downloads.is_downloading),
             health=health,
             speeds=speeds,
             excesses=engine.excesses,

@@ -55,6 +55,11 @@ class InstanceRun:
         """The running llama-server, None before it starts and after it ended."""
         return self._steps.head
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of the models that it runs."""
+        return self._steps.files
+
     def stop(self, because: str | None = None) -> None:
         """Ask for the end of the instance; `run` returns when it is reached. `because`: Caravan itself wants it."""
         if self._wanted:

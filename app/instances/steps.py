@@ -47,6 +47,11 @@ class Launch:
     epoch: int
     draft: ModelFile | None = None
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of the model and of its draft model."""
+        return (*self.model.parts, *(self.draft.parts if self.draft is not None else ()))
+
 
 class Steps:
     """Performs actions, one at a time, and knows what they have taken: the leases and workers of `crew`, and `head`.
@@ -75,6 +80,11 @@ class Steps:
             Action.STOP_HEAD: self._stop_head,
             Action.RELEASE: self._release,
         }
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that the launch needs, as it is planned now."""
+        return self._launch.files
 
     async def perform(self, action: Action, observed: Observed) -> Observed:
         """Perform an action; returns what is observed then. Raises CaravanError when it cannot be done."""

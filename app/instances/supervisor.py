@@ -84,6 +84,11 @@ class Supervisor:
         running = ((entry.run.status, entry.run.head) for entry in reversed(self._entries.values()))
         return tuple((status, head) for status, head in running if head and status.state is InstanceState.READY)
 
+    def files_in_use(self) -> dict[str, ModelId]:
+        """The files that instances need which have not ended, each with the model that runs."""
+        runs = [entry.run for entry in self._entries.values() if not entry.task.done()]
+        return {file: run.status.model_id for run in runs for file in run.files}
+
     def answered(self, instance_id: InstanceId, decode: float | None, prefill: float | None) -> None:
         """An answer of an instance was measured, in tokens/s; one that is gone by now is passed over."""
         entry = self._entries.get(instance_id)

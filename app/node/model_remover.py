@@ -3,29 +3,32 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from app.node.library import Library
 from app.schema.errors import ModelInUse, ModelKept, ModelNotOurs
-from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.model import ModelFile
-from app.schema.node import Status
 from app.schema.record import ModelId
 from app.system.files import plain_reason
 
-_ENDED = (InstanceState.STOPPED, InstanceState.FAILED)
-
 
 class ModelRemover:
-    """`models` is Caravan's own folder, `is_arriving` tells whether a download that goes on has a file at a place."""
+    """`models` is Caravan's own folder, `in_use` are the files of what runs on this PC, each with the model that runs.
+
+    `is_arriving` tells whether a download that goes on has a file at a place.
+    """
 
     def __init__(
-        self, models: Path, library: Library, status: Callable[[], Status], is_arriving: Callable[[Path], bool]
+        self,
+        models: Path,
+        library: Library,
+        in_use: Callable[[], Mapping[str, ModelId]],
+        is_arriving: Callable[[Path], bool],
     ) -> None:
         self._models = models
         self._library = library
-        self._status = status
+        self._in_use = in_use
         self._is_arriving = is_arriving
 
     async def remove(self, name: str) -> ModelId:
@@ -39,7 +42,7 @@ class ModelRemover:
                 f"{model.id} is not in Caravan's own folder, so it is not deleted.",
                 f"Delete it with the program that keeps it in {model.folder}.",
             )
-        if user := user_of(model, self._status().instances):
+        if user := await asyncio.to_thread(user_of, model, self._in_use()):
             raise ModelInUse(f"{model.id} is running: {user}.", "Stop it first: `caravan stop`.")
         if any(self._is_arriving(Path(part)) for part in model.parts):
             raise ModelInUse(f"{model.id} is being downloaded.", "Cancel the download, or wait for its end.")
@@ -60,19 +63,22 @@ class ModelRemover:
 
 def is_below(folder: Path, model: ModelFile) -> bool:
     """Whether every part of a model really lies below a folder, links followed; blocking."""
-    own = os.path.normcase(os.path.realpath(folder))
-    parts = [os.path.normcase(os.path.realpath(Path(part).parent)) for part in model.parts]
+    own = _real(folder)
+    parts = [_real(Path(part).parent) for part in model.parts]
     return bool(parts) and all(part == own or part.startswith(own + os.sep) for part in parts)
 
 
-def user_of(model: ModelFile, instances: tuple[InstanceStatus, ...]) -> str | None:
-    """PURE: the instance of this PC that uses a model, also to guess for another; None when none does."""
-    for each in instances:
-        guessing = each.plan.speculation
-        used = (each.plan.model_id, guessing.draft_model if guessing else None)
-        if each.state not in _ENDED and model.id in used:
-            return each.model_id
-    return None
+def user_of(model: ModelFile, in_use: Mapping[str, ModelId]) -> ModelId | None:
+    """The running model that needs a file of this one, links followed; None when none does. Blocking.
+
+    Ids are not compared: that of a file changes when another of its name appears or goes.
+    """
+    own = {_real(part) for part in model.parts}
+    return next((user for file, user in in_use.items() if _real(file) in own), None)
+
+
+def _real(path: str | Path) -> str:
+    return os.path.normcase(os.path.realpath(path))
 
 
 def spare_projector(model: ModelFile, models: tuple[ModelFile, ...]) -> tuple[str, ...]:

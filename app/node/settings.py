@@ -4,11 +4,9 @@ import logging
 import shutil
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from app.schema.errors import InputError
+from app.schema.errors import InputError, SettingsUnusable
 from app.schema.settings import Settings
-from app.system.files import plain_reason, read_json_or_none, write_atomically
+from app.system.files import plain_reason, read_json, write_atomically
 
 logger = logging.getLogger("caravan.node.settings")
 
@@ -17,6 +15,7 @@ class SettingsStore:
     """The only writer of the settings file. A damaged file is kept beside it as `.damaged` and defaults are used."""
 
     def __init__(self, path: Path) -> None:
+        """Read the file (blocking). Raises SettingsUnusable when that is refused: defaults would be saved over it."""
         self._path = path
         self._settings = _load(path)
 
@@ -37,12 +36,35 @@ class SettingsStore:
 
 
 def _load(path: Path) -> Settings:
-    if not path.exists():
-        return Settings()
     try:
-        return Settings.model_validate(read_json_or_none(path))
-    except ValidationError:
-        kept = path.with_suffix(".damaged")
-        shutil.copyfile(path, kept)
-        logger.warning("settings in %s are damaged; defaults are used, the damaged file is kept as %s", path, kept.name)
+        return _read(path)
+    except FileNotFoundError:
         return Settings()
+    except OSError as error:
+        raise SettingsUnusable(
+            f"Caravan cannot read its settings in {path}: {plain_reason(error)}.",
+            "Allow reading them, or close the program that holds them open. Or delete them: defaults are used then.",
+            (str(error),),
+        ) from error
+
+
+def _read(path: Path) -> Settings:
+    try:
+        return Settings.model_validate(read_json(path))
+    except ValueError as error:
+        _keep_damaged(path, path.with_suffix(".damaged"), str(error))
+        return Settings()
+
+
+def _keep_damaged(path: Path, kept: Path, reason: str) -> None:
+    try:
+        shutil.copyfile(path, kept)
+    except OSError as error:
+        raise SettingsUnusable(
+            f"Caravan's settings in {path} are damaged and cannot be kept as {kept.name}: {plain_reason(error)}.",
+            f"Make room or allow writing there, or delete {kept.name}. Or delete the settings: defaults are used then.",
+            (str(error), reason),
+        ) from error
+    logger.warning(
+        "settings in %s are damaged; defaults are used, the damaged file is kept as %s: %s", path, kept.name, reason
+    )

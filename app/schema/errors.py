@@ -329,6 +329,12 @@ class IdentityUnusable(DataFolderUnusable):
     code = "identity_unusable"
 
 
+class SettingsUnusable(DataFolderUnusable):
+    """The settings file is there and cannot be read, or is damaged and cannot be kept."""
+
+    code = "settings_unusable"
+
+
 class TrustUnusable(DataFolderUnusable):
     """The list of trusted PCs is there and cannot be used, or is another identity's."""
 

@@ -104,18 +104,28 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def read_json_or_none(path: Path) -> object | None:
-    """The JSON value in `path`, or None when the file is missing, unreadable or not JSON.
+def read_json(path: Path) -> object:
+    """The JSON value in `path`; a byte order mark is ignored. Raises OSError, and ValueError when it is damaged.
 
-    A byte order mark is ignored. A file that exists and cannot be used is named in the log. One that is just being
-    replaced is waited for, at most a second.
+    A file that is just being replaced, or that somebody holds open, is waited for, at most a second.
     """
     try:
-        return json.loads(_patiently(path.read_bytes).decode("utf-8-sig"))  # type: ignore[no-any-return]
+        return json.loads(_patiently(path.read_bytes).decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def read_json_or_none(path: Path) -> object | None:
+    """The JSON value in `path` as `read_json` reads it, or None when the file is missing, unreadable or not JSON.
+
+    A file that exists and cannot be used is named in the log.
+    """
+    try:
+        return read_json(path)
     except FileNotFoundError:
         return None
     except OSError as error:
         _log.warning("Cannot read %s: %s", path, plain_reason(error))
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         _log.warning("Cannot use %s, it is damaged: %s", path, error)
     return None

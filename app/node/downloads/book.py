@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from app.schema.download import ACTIVE_PHASES, Download, DownloadId, DownloadPhase, HubPart
 from app.schema.errors import ErrorInfo
 from app.schema.record import Bytes, ModelId, Record
-from app.system.files import read_json_or_none, write_atomically
+from app.system.files import read_json, write_atomically
 
 logger = logging.getLogger("caravan.node.downloads")
 
@@ -83,18 +83,35 @@ class Book(Record):
     entries: tuple[Entry, ...] = ()
 
 
+class _Found(Record):
+    """The file as found: each entry is judged by itself."""
+
+    entries: tuple[object, ...] = ()
+
+
 def read_book(path: Path) -> tuple[Entry, ...]:
-    """The downloads of earlier; those that ran when the node ended are queued again. A damaged file counts as none."""
-    found = read_json_or_none(path)
-    if found is None:
-        return ()
+    """The downloads of earlier; those that ran when the node ended are queued again. Raises OSError.
+
+    A missing or damaged file counts as none; an entry that is damaged, or a newer version's, is left out.
+    """
     try:
-        entries = Book.model_validate(found).entries
-    except ValidationError as error:
+        found = _Found.model_validate(read_json(path)).entries
+    except FileNotFoundError:
+        return ()
+    except ValueError as error:
         logger.warning("the list of downloads in %s is damaged, a new one is begun: %s", path, error)
         return ()
+    entries = [entry for each in found if (entry := _entry(each)) is not None]
     known = {each.id: each for each in entries if each.phase is not DownloadPhase.CANCELLED}
     return tuple(map(_queued_again, known.values()))
+
+
+def _entry(found: object) -> Entry | None:
+    try:
+        return Entry.model_validate(found)
+    except ValidationError as error:
+        logger.warning("a download on the list cannot be used and is left out: %s", error)
+        return None
 
 
 def _queued_again(entry: Entry) -> Entry:

@@ -20,6 +20,7 @@ from app.node.downloads.transfer import TransferTools, transfer
 from app.schema.download import ACTIVE_PHASES, Download, DownloadId, DownloadPhase, DownloadRequest, HubFile
 from app.schema.errors import (
     CaravanError,
+    DiskUnusable,
     DownloadFailed,
     DownloadInterrupted,
     DownloadNotFound,
@@ -74,7 +75,9 @@ class Downloads:
         self._wake = asyncio.Event()
         self._saving = asyncio.Lock()
         self._starting = asyncio.Lock()
-        self._loaded = asyncio.Event()
+        self._looked = asyncio.Event()
+        self._refusal: OSError | None = None
+        """Why the list of earlier is not read yet; nothing changes until it is: a new one would be saved over it."""
         self._running: tuple[DownloadId, asyncio.Task[None]] | None = None
 
     async def start(self, request: DownloadRequest) -> Download:
@@ -83,7 +86,7 @@ class Downloads:
         Raises InputError, RepositoryNotFound, HubFileNotFound, GatedRepository, WrongDigest, DiskUnusable or
         DownloadFailed.
         """
-        await self._loaded.wait()
+        await self._until_read()
         repository, revision = _named(request)
         listing = await self._tools.hub.look(repository, revision)
         entry = _new_entry(listing, find_file(listing.files, request.file))
@@ -103,7 +106,7 @@ class Downloads:
         return self._telling.now(entry.id)
 
     async def pause(self, download: DownloadId) -> Download:
-        """Stop for now. Raises DownloadNotFound, or InputError for one that has ended."""
+        """Stop for now. Raises DownloadNotFound, InputError for one that has ended, or DiskUnusable."""
         entry = await self._find(download)
         if entry.phase is DownloadPhase.PAUSED:
             return self._telling.now(download)
@@ -177,7 +180,7 @@ class Downloads:
                 self._running = None
 
     async def _load(self) -> None:
-        entries = await asyncio.to_thread(read_book, self._tools.book)
+        entries = await self._read()
         await asyncio.to_thread(self._shelf.clear_unknown, entries)
         for entry in entries:
             self._entries[entry.id] = entry
@@ -185,7 +188,26 @@ class Downloads:
             self._telling.begin(
                 entry, await asyncio.to_thread(self._shelf.bytes_there, entry) if done is None else done
             )
-        self._loaded.set()
+        self._refusal = None
+        self._looked.set()
+
+    async def _read(self) -> tuple[Entry, ...]:
+        """The list of earlier, as soon as the disk gives it."""
+        while True:
+            try:
+                return await asyncio.to_thread(read_book, self._tools.book)
+            except OSError as error:
+                if self._refusal is None:
+                    logger.warning("the list %s cannot be read: %s", self._tools.book, plain_reason(error))
+                self._refusal = error
+                self._looked.set()
+            await asyncio.sleep(self._tools.patience[0])
+
+    async def _until_read(self) -> None:
+        """Wait until the list of earlier was read. Raises DiskUnusable when the disk refuses it."""
+        await self._looked.wait()
+        if self._refusal is not None:
+            raise _unread(self._tools.book, self._refusal)
 
     def _next(self) -> tuple[Entry | None, float | None]:
         """The first download whose turn it is, or how long until one's turn comes; None without end."""
@@ -288,7 +310,7 @@ class Downloads:
         self._telling.forget(download)
 
     async def _find(self, download: DownloadId) -> Entry:
-        await self._loaded.wait()
+        await self._until_read()
         try:
             return self._entries[download]
         except KeyError:
@@ -314,6 +336,14 @@ async def _woken(wake: asyncio.Event, seconds: float | None) -> None:
             await wake.wait()
     except TimeoutError:
         return
+
+
+def _unread(book: Path, error: OSError) -> DiskUnusable:
+    return DiskUnusable(
+        f"The list of downloads in {book} cannot be read: {plain_reason(error)}.",
+        "Allow reading it, or close the program that holds it open. Caravan tries again by itself.",
+        (str(error),),
+    )
 
 
 def _named(request: DownloadRequest) -> tuple[str, str | None]:

@@ -466,6 +466,50 @@ async def test_a_damaged_list_is_begun_anew_and_stray_parts_are_cleared(served: 
     assert [each["phase"] for each in saved["entries"]] == ["done"]
 
 
+async def half_of_it(served: ModelHub, folder: Path) -> Download:
+    """A download that was paused by a node that has ended since."""
+    served.manner.pause = 0.02
+    async with desk(served, folder) as node:
+        started = await node.downloads.start(WANTED)
+        await node.until(lambda each: each.bytes_done > 100_000)
+        paused = await node.downloads.pause(started.id)
+    served.manner.pause = 0.0
+    return paused
+
+
+async def test_an_entry_of_a_newer_version_loses_only_itself(served: ModelHub, tmp_path: Path) -> None:
+    paused = await half_of_it(served, tmp_path)
+    saved = json.loads((tmp_path / "downloads.json").read_text())
+    saved["entries"] += [{**saved["entries"][0], "id": "newer", "phase": "unpacking"}, 7]
+    saved["entries"][0]["of a newer version"] = True
+    (tmp_path / "downloads.json").write_text(json.dumps(saved))
+    async with desk(served, tmp_path) as again:
+        shown = await again.ended()
+    assert [each.id for each in again.bus.status.downloads] == [paused.id]
+    assert shown.bytes_done == paused.bytes_done
+
+
+async def test_a_list_that_cannot_be_read_loses_nothing(
+    served: ModelHub, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is read when it can be; one begun anew would be saved over it."""
+    paused = await half_of_it(served, tmp_path)
+    book = tmp_path / "downloads.json"
+    book.rename(tmp_path / "list")
+    book.mkdir()
+    async with desk(served, tmp_path) as again:
+        with pytest.raises(DiskUnusable, match=r"The list of downloads in .* cannot be read"):
+            await again.downloads.start(WANTED)
+        with pytest.raises(DiskUnusable):
+            await again.downloads.resume(paused.id)
+        book.rmdir()
+        (tmp_path / "list").rename(book)
+        assert (await again.ended()).bytes_done == paused.bytes_done
+        await again.downloads.resume(paused.id)
+        await again.until(lambda each: each.phase is DownloadPhase.DONE)
+    assert caplog.text.count(str(book)) == 1
+
+
 def size_of(part: Path) -> int:
     """What lies on the disk; a part that is gone has become the whole file."""
     try:

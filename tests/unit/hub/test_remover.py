@@ -8,11 +8,8 @@ from app.modelstore.catalogue import Catalogue
 from app.node.library import Library
 from app.node.model_remover import ModelRemover, spare_projector
 from app.schema.errors import ModelInUse, ModelKept, ModelNotFound, ModelNotOurs
-from app.schema.node import NodeInfo, Status
-from app.schema.record import NodeId
+from app.schema.record import ModelId
 from tests.unit.modelstore.sample_files import write_model, write_projector
-
-STATUS = Status(node=NodeInfo(id=NodeId("0" * 64), name="PC", version="1", started_at=0.0))
 
 
 class Place:
@@ -22,9 +19,10 @@ class Place:
         self.models = folder / "models"
         self.theirs = folder / "theirs"
         self.arriving: list[Path] = []
+        self.in_use: dict[str, ModelId] = {}
         folders = (self.models, self.theirs)
         self.library = Library(Catalogue(folders, folder / "cache"), folders, lambda _: None)
-        self.remover = ModelRemover(self.models, self.library, lambda: STATUS, lambda path: path in self.arriving)
+        self.remover = ModelRemover(self.models, self.library, lambda: self.in_use, lambda path: path in self.arriving)
 
     async def remove(self, name: str) -> None:
         await self.library.rescan()
@@ -72,6 +70,20 @@ async def test_a_folder_that_only_seems_to_be_ours(place: Place) -> None:
     with pytest.raises(ModelKept):
         await place.remove(str(link / "Theirs-Q4_0.gguf"))
     assert (place.theirs / "Theirs-Q4_0.gguf").exists()
+
+
+async def test_what_runs_is_left_also_when_its_id_changed_meanwhile(place: Place) -> None:
+    """A second file of its name appears or goes at any time."""
+    path = place.models / "owner" / "M-GGUF" / "M-Q4_0.gguf"
+    place.in_use = {str(path): ModelId("M-Q4_0")}
+    with pytest.raises(ModelInUse, match="is running: M-Q4_0"):
+        await place.remove("M-Q4_0")
+    write_model(place.theirs / "M-Q4_0.gguf")
+    with pytest.raises(ModelInUse, match="M-Q4_0@M-GGUF is running"):
+        await place.remove("M-Q4_0@M-GGUF")
+    place.in_use = {str(place.theirs / "M-Q4_0.gguf"): ModelId("M-Q4_0")}
+    await place.remove("M-Q4_0@M-GGUF")
+    assert not path.exists()
 
 
 async def test_what_is_arriving_is_left(place: Place) -> None:

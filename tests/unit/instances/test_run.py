@@ -359,6 +359,24 @@ async def test_two_launches_of_one_model_are_two_instances() -> None:
     assert not bench.node.leases
 
 
+async def test_the_files_of_a_model_and_its_draft_are_in_use_until_it_has_ended() -> None:
+    bench = Bench()
+    model, draft = (
+        ModelFile(id=ModelId(name), path=parts[0], folder="/", size_bytes=1, modified=0.0, parts=parts)
+        for name, parts in (("big", ("/big-1.gguf", "/big-2.gguf")), ("small", ("/small.gguf",)))
+    )
+    running = bench.supervisor.launch(LaunchRequest(plan=ALONE), model, draft)
+    await bench.until(lambda: bool(bench.supervisor.serving()))
+    assert set(bench.supervisor.files_in_use()) == {"/big-1.gguf", "/big-2.gguf", "/small.gguf"}
+    assert set(bench.supervisor.files_in_use().values()) == {ALONE.model_id}
+    bench.pauses.add("stop")
+    bench.supervisor.stop(running)
+    await bench.until(lambda: "stop" in bench.reached)
+    assert bench.supervisor.files_in_use()
+    bench.go.set()
+    await bench.until(lambda: not bench.supervisor.files_in_use())
+
+
 class TestCrew:
     """Leases on three nodes, one of which hangs."""
 
