@@ -20,6 +20,7 @@ from app.instances.phases import Phases
 from app.instances.placement import engine_devices, expected_bytes, remote_indexes, stage_label
 from app.instances.process import EngineProcess, LineSink
 from app.instances.progress import LoadProgress
+from app.instances.pulse import Pace, pace_of, until_still
 from app.schema.engine import EngineBuild
 from app.schema.errors import CaravanError, HeadFailed, LaunchStalled, WorkerLost
 from app.schema.instance import DeviceBuffer
@@ -49,7 +50,7 @@ class HeadPlace:
 
     `draft_path` is the file of the plan's draft model, `model_bytes` the size of the model's, `worker_engines` the
     builds that the workers are of, by the names of their PCs.
-    `on_end` hears why the process ended when nobody asked it to.
+    `on_end` hears why the process ended when nobody asked it to, or that it hangs.
     """
 
     instance_id: InstanceId
@@ -90,6 +91,7 @@ class HeadTools:
     """What every head of this node is started with. `first_port` is where the search for a free port begins.
 
     `clock` is the time of day, `steady` a clock that never jumps; a load that moves nothing for `stall_seconds` stalls.
+    `pace` is how long one that is ready may stand still.
     """
 
     node_name: str
@@ -100,6 +102,7 @@ class HeadTools:
     clock: Callable[[], float] = field(default=time.time)
     steady: Callable[[], float] = field(default=time.monotonic)
     stall_seconds: float = STALL_SECONDS
+    pace: Callable[[Plan], Pace] = pace_of
 
 
 def head_spec(place: HeadPlace, tools: HeadTools, port: int, api_key: str) -> HeadSpec:
@@ -141,6 +144,7 @@ class Head:
         self._progress = LoadProgress(expected_bytes(place.plan), names, tools.clock, first, tools.steady)
         self._stopping = False
         self._end_watch: asyncio.Task[None] | None = None
+        self._still_watch: asyncio.Task[None] | None = None
 
     @property
     def phases(self) -> Phases:
@@ -162,7 +166,7 @@ class Head:
         """Follow the load until `/health` says ok; `told` hears phases and buffers as they move.
 
         Raises LaunchStalled when nothing moves, WorkerLost when a planned worker was left out. The end of the process
-        itself is told through `on_end`; this then waits to be cancelled.
+        itself is told through `on_end`, this then waits to be cancelled; so is, once it is ready, that it hangs.
         """
         last_told = 0.0
         async with loopback_client(timeout=2.0) as client:
@@ -175,6 +179,7 @@ class Head:
                 await asyncio.sleep(_POLL_SECONDS)
         await self._until_all_words()
         self._check_devices()
+        self._still_watch = asyncio.create_task(self._await_stillness(), name="stillness of the head")
         told(self.phases, self._progress.buffer_records())
 
     async def _until_all_words(self) -> None:
@@ -215,15 +220,32 @@ class Head:
     async def stop(self, polite: bool) -> None:
         """End the process; politely when it can listen. Safe to call at any time."""
         self._stopping = True
+        if self._still_watch is not None:
+            self._still_watch.cancel()
         await self._process.stop(polite)
-        if self._end_watch is not None:
-            await asyncio.gather(self._end_watch, return_exceptions=True)
+        watches = [each for each in (self._still_watch, self._end_watch) if each is not None]
+        await asyncio.gather(*watches, return_exceptions=True)
 
     async def _await_end(self) -> None:
         code = await self._process.wait()
         logger.info("head %s ended with code %d", self._place.instance_id, code)
         if not self._stopping:
             self._place.on_end(self._why(code))
+
+    async def _await_stillness(self) -> None:
+        pace = self._tools.pace(self._place.plan)
+        await until_still(self.url, self.api_key, pace)
+        logger.warning("head %s stood still for %.0f s", self._place.instance_id, pace.patience)
+        self._place.on_end(self._hung(pace.patience))
+
+    def _hung(self, seconds: float) -> HeadFailed:
+        names = [self._tools.node_name, *dict.fromkeys(self._place.names_by_endpoint.values())]
+        where = f"one of {', '.join(names)} hangs" if len(names) > 1 else "it hangs"
+        return HeadFailed(
+            f"The engine on {self._tools.node_name} computed nothing for {seconds:.0f} s: {where}.",
+            "Launch again. If it stays so, update the graphics driver, or leave out one PC after the other.",
+            self._process.tail,
+        )
 
     def _why(self, code: int) -> CaravanError:
         names = self._place.names_by_endpoint

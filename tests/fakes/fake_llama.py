@@ -14,6 +14,7 @@ FAKE_LLAMA_EXIT_CODE      llama-server ends with this code right after it is rea
 FAKE_LLAMA_LATE_WORDS     seconds from `/health` being ok to the words which buffers there are
 FAKE_LLAMA_DIE_AFTER      llama-server aborts after so many tokens of an answer
 FAKE_LLAMA_STALL          an answer stops after so many tokens and the connection stays open
+FAKE_LLAMA_SLOTS          `/slots` says `still` work that does not go on, `idle` slots, or nothing: `mute`
 FAKE_LLAMA_IGNORE_STOP    SIGTERM and the exit line have no effect
 FAKE_LLAMA_TOKENS         how many tokens an answer has (default 8)
 FAKE_LLAMA_TOKEN_SECONDS  pause before each token (default 0.01)
@@ -135,6 +136,11 @@ class Handler(BaseHTTPRequestHandler):
             self._json(503, LOADING)
         elif self.path in ("/health", "/v1/health"):
             self._json(200, {"status": "ok"})
+        elif self.path == "/slots" and option("SLOTS") == "mute":
+            threading.Event().wait()
+        elif self.path == "/slots" and option("SLOTS"):
+            works = option("SLOTS") == "still"
+            self._json(200, [{"id": 0, "is_processing": works, "n_prompt_tokens_processed": 4}])
         elif self._allowed():
             self._json(200, {"object": "list", "data": [{"id": self.server.alias, "object": "model"}]})
 
