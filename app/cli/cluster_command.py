@@ -39,7 +39,7 @@ def invite(context: typer.Context, as_json: AsJson = False) -> None:
 
     async def work() -> int:
         async with to.client() as client:
-            first = await client.cluster.invite()
+            first = await following.begun(client.cluster.invite(), lambda _: client.cluster.end_invitation())
             try:
                 joined = await _until_joined(to, client, first, as_json)
             finally:
@@ -122,7 +122,7 @@ def _ask_code(to: Session, as_json: bool) -> str:
 
 async def join_and_follow(client: NodeClient, request: JoinRequest, to: Session | None, quiet: bool) -> JoinStatus:
     """Join and follow it to its end; when we are cancelled, so is the attempt."""
-    await client.cluster.join(request)
+    await following.begun(client.cluster.join(request), lambda _: client.cluster.cancel_join())
     told: JoinState | None = None
 
     def part(status: Status) -> JoinStatus:

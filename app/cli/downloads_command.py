@@ -42,7 +42,7 @@ def get(
             wanted = _wanted(found)
             if not as_json:
                 _tell_choice(to, found, wanted)
-            started = await client.hub.download(wanted)
+            started = await following.begun(client.hub.download(wanted), lambda each: client.hub.pause(each.id))
             if background:
                 ended = started
             else:

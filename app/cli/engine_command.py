@@ -103,7 +103,7 @@ async def install_and_follow(
     client: NodeClient, request: EngineInstallRequest, show: Callable[[EngineInstall], None]
 ) -> EngineInstall:
     """Install and follow it to its end; when we are cancelled it is cancelled, and its end is still waited for."""
-    started = await client.install_engine(request)
+    started = await following.begun(client.install_engine(request), lambda _: client.cancel_engine_install())
     try:
         return await _until_ended(client, started.id, show)
     except asyncio.CancelledError:

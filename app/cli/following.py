@@ -1,8 +1,9 @@
 """Following one thing of the node until it is as wanted, and what shows it on the way."""
 
-from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
-from typing import TypeVar
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import aclosing, contextmanager, suppress
+from typing import Any, TypeVar
 
 from rich.console import RenderableType
 from rich.live import Live
@@ -10,12 +11,34 @@ from rich.text import Text
 
 from app.cli.console import Session
 from app.client import NodeClient
-from app.schema.errors import NodeNotRunning
+from app.schema.errors import CaravanError, NodeNotRunning
 from app.schema.node import Status
 
 Found = TypeVar("Found")
 
 START_AGAIN = "Start it again with `caravan node`."
+
+ANSWER_SECONDS = 10.0
+"""How long the node's answer to a request is waited for by who was told to end meanwhile."""
+
+
+async def begun(
+    request: Coroutine[Any, Any, Found],
+    undo: Callable[[Found], Awaitable[object]],
+    patience: float = ANSWER_SECONDS,
+) -> Found:
+    """The node's answer to a request that starts something.
+
+    When we are cancelled before it is here, it is waited for and what it started is undone: nobody follows that.
+    """
+    asking = asyncio.create_task(request, name="request that starts something")
+    try:
+        return await asyncio.shield(asking)
+    except asyncio.CancelledError:
+        with suppress(CaravanError, TimeoutError):
+            async with asyncio.timeout(patience):
+                await undo(await asking)
+        raise
 
 
 async def follow(

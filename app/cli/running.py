@@ -149,12 +149,13 @@ def launch(
     async def work() -> int:
         async with to.client() as client:
             if is_as_last:
-                instance_id, found = await client.load(model_name(model))
+                loading = client.load(model_name(model))
+                instance_id, found = await following.begun(loading, lambda each: client.stop(each[0]))
             else:
                 request = wishes.request(model_name(model), pcs_of_status(await client.status()))
                 found = planned(await client.plan(request))
                 wanted = LaunchRequest(plan=found, extra_arguments=tuple(extra or ()), wishes=request)
-                instance_id = await client.launch(wanted)
+                instance_id = await following.begun(client.launch(wanted), client.stop)
             if not as_json:
                 show_plan(to, found)
             with phase_screen(to, quiet=as_json) as show:
@@ -173,7 +174,8 @@ async def launch_and_follow(
     client: NodeClient, found: Plan, show: Callable[[InstanceStatus], None], extra: tuple[str, ...] = ()
 ) -> InstanceStatus:
     """Launch a plan and follow it until it is ready or has ended; cancels it when we are cancelled."""
-    return await follow_launch(client, await client.launch(LaunchRequest(plan=found, extra_arguments=extra)), show)
+    wanted = LaunchRequest(plan=found, extra_arguments=extra)
+    return await follow_launch(client, await following.begun(client.launch(wanted), client.stop), show)
 
 
 async def follow_launch(

@@ -1,5 +1,6 @@
 """Following one thing: each change shown once, the end returned, a node that ends says so; what a screen shows."""
 
+import asyncio
 import io
 from collections.abc import AsyncGenerator
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from app.cli import running
 from app.cli.console import Session
-from app.cli.following import follow, screen
+from app.cli.following import begun, follow, screen
 from app.schema.errors import NodeNotRunning, PeerUnreachable
 from app.schema.instance import InstanceState, InstanceStatus
 from app.schema.node import NodeInfo, Peer, PeerReport, Reachability, Status
@@ -53,6 +54,48 @@ async def test_a_node_that_ends_first_says_so_with_the_hint() -> None:
     with pytest.raises(NodeNotRunning) as caught:
         await followed(1, 2)
     assert (caught.value.sentence, caught.value.hint) == ("Caravan ended on this PC.", "Go on.")
+
+
+async def beginning(gate: asyncio.Event, error: NodeNotRunning | None = None) -> int:
+    await gate.wait()
+    if error is not None:
+        raise error
+    return 7
+
+
+async def test_what_is_cancelled_before_the_node_answered_is_undone_once_it_has() -> None:
+    gate, undone = asyncio.Event(), list[int]()
+
+    async def undo(started: int) -> None:
+        undone.append(started)
+
+    task = asyncio.create_task(begun(beginning(gate), undo))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0.05)
+    assert (undone, task.done()) == ([], False)
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert undone == [7]
+
+
+async def test_nothing_is_undone_where_nothing_was_begun_or_nobody_cancels() -> None:
+    gate, undone = asyncio.Event(), list[int]()
+
+    async def undo(started: int) -> None:
+        undone.append(started)
+
+    refused = asyncio.create_task(begun(beginning(gate, NodeNotRunning("It ended.", "")), undo))
+    silent = asyncio.create_task(begun(beginning(asyncio.Event()), undo, patience=0.05))
+    await asyncio.sleep(0)
+    refused.cancel()
+    silent.cancel()
+    gate.set()
+    assert await begun(beginning(gate), undo) == 7
+    ended = await asyncio.gather(refused, silent, return_exceptions=True)
+    assert [type(each) for each in ended] == [asyncio.CancelledError] * 2
+    assert undone == []
 
 
 async def test_a_model_whose_pc_is_lost_is_not_followed_for_ever() -> None:
