@@ -29,7 +29,8 @@ _EXTRA_REASON = tr(
 )
 _THREADS_REASON = tr("For the layers that stay on the processor. Default: the engine's own choice.")
 _CACHE_REASON = tr(
-    "Weights that came over the network are kept on this PC's disk, so the next start is faster. Default: on."
+    "Weights that came over the network are kept on this PC's disk, so the next start is faster. Turned off, they are "
+    "removed. Default: on."
 )
 
 
