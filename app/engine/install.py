@@ -14,7 +14,17 @@ import httpx
 
 from app.engine.archive import unpack
 from app.engine.capabilities import Prober
-from app.engine.installed import Label, Source, begin, discard, installed_folder, new_folder, read_label, switch
+from app.engine.installed import (
+    Label,
+    Source,
+    begin,
+    discard,
+    installed_folder,
+    new_folder,
+    read_label,
+    remove_entry,
+    switch,
+)
 from app.engine.local_files import read_archives
 from app.engine.locate import Places, candidates
 from app.engine.release import AssetChoice, Manifest, NoChoice, ThisPc, choose_assets
@@ -187,7 +197,7 @@ def _make_ready(downloads: Path, engine: Path, targets: list[Target]) -> None:
         names = tuple(target.name for target in targets)
         for path in downloads.iterdir():
             if not path.name.startswith(names):
-                _remove(path)
+                remove_entry(path)
         there = sum(path.stat().st_size for path in downloads.iterdir())
         missing = max(0, sum(target.size for target in targets) - there)
         needed = missing + UNPACKED_PER_BYTE * sum(target.size for target in targets)
@@ -201,14 +211,6 @@ def _make_ready(downloads: Path, engine: Path, targets: list[Target]) -> None:
             f"The engine needs {_megabytes(needed)} on the disk that holds {engine}, {_megabytes(free)} are free.",
             "Make room there and try again.",
         )
-
-
-def _remove(path: Path) -> None:
-    """Remove a file, a link or a folder. Raises OSError."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
 
 
 def _megabytes(count: int) -> str:

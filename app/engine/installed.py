@@ -162,8 +162,16 @@ def _remove(folder: Path) -> None:
         doomed = folder
     # The label goes last, so that what could not be removed is tried again next time.
     for entry in sorted(doomed.iterdir(), key=lambda each: each.name == LABEL):
-        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        remove_entry(entry)
     doomed.rmdir()
+
+
+def remove_entry(path: Path) -> None:
+    """Remove a file, a link, or a folder with all that is in it. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def discard(new: Path) -> None:

@@ -121,7 +121,7 @@ def head_spec(place: HeadPlace, tools: HeadTools, port: int, api_key: str) -> He
         projector_path=place.projector_path,
         projector_device=place.plan.encoder.device if place.plan.encoder is not None else None,
         guessing=place.guessing,
-        expert_layers=place.plan.experts.layers if place.plan.experts is not None else (),
+        expert_layers=place.plan.expert_layers,
         repacks=place.plan.repacks,
         port=port,
         api_key=api_key,

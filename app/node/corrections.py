@@ -232,7 +232,7 @@ def better_split(current: Plan, candidate: Plan) -> bool:
 
 def _split(plan: Plan) -> tuple[object, ...]:
     """What of a plan makes its speed. The memory that is free beside it does not: that changes all the time."""
-    return (plan.head, plan.ranges, plan.experts.layers if plan.experts is not None else (), plan.repacks)
+    return (plan.head, plan.ranges, plan.expert_layers, plan.repacks)
 
 
 def exchange_seconds(prediction: Prediction, prompt: int, answer: int) -> float:

@@ -240,8 +240,7 @@ def is_another(plan: Plan, before: Plan) -> bool:
     """PURE: whether two plans of a model lie differently or have another context."""
 
     def placed(one: Plan) -> tuple[object, ...]:
-        experts = one.experts.layers if one.experts is not None else ()
-        return (one.ranges, experts, one.context, one.encoder.device if one.encoder is not None else None)
+        return (one.ranges, one.expert_layers, one.context, one.encoder.device if one.encoder is not None else None)
 
     return placed(plan) != placed(before)
 

@@ -226,8 +226,7 @@ class InstanceDesk:
         except InstanceNotFound:
             found = newest_elsewhere(self._bus.status, model)
             if found is None:
-                others = (each for _, each in peer_instances(self._bus.status))
-                raise not_serving(model, (*self._bus.status.instances, *others)) from None
+                raise not_serving(model, self._bus.status.all_instances) from None
             peer, instance = found
             return Elsewhere(instance, self._cluster.link_to(peer.node))
 

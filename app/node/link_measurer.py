@@ -74,7 +74,7 @@ class LinkMeasurer:
 
 def is_quiet(status: Status) -> bool:
     """PURE: whether nothing runs or loads on any PC that answers, and nothing is downloaded here."""
-    leases = (report.leases for report in status.live_reports)
+    leases = (report.leases for _, report in status.live_peers)
     runs = any(each.state not in _ENDED for each in status.all_instances) or bool(status.leases) or any(leases)
     return not runs and all(each.phase not in ACTIVE_PHASES for each in status.downloads)
 

@@ -23,11 +23,7 @@ def check_engines(plan: Plan, build: EngineBuild, status: Status) -> None:
             continue
         other = peer.report.engine.build
         if other is not None and other.identity != build.identity:
-            raise EngineMismatch(
-                f"{peer.called} has llama.cpp {_told(other)}, {status.node.name} has {_told(build)}: "
-                "they must be the same.",
-                "Update one of them (`caravan engine install`), then plan again.",
-            )
+            raise _mismatch(f"{peer.called} has llama.cpp {_told(other)}, {status.node.name} has {_told(build)}")
 
 
 def check_workers(engines: Mapping[str, str], build: EngineBuild, name: str) -> None:
@@ -37,10 +33,12 @@ def check_workers(engines: Mapping[str, str], build: EngineBuild, name: str) -> 
     """
     for pc, identity in engines.items():
         if identity != build.identity:
-            raise EngineMismatch(
-                f"The worker on {pc} is llama.cpp {identity}, {name} has {build.identity}: they must be the same.",
-                "Update one of them (`caravan engine install`), then plan again.",
-            )
+            raise _mismatch(f"The worker on {pc} is llama.cpp {identity}, {name} has {build.identity}")
+
+
+def _mismatch(told: str) -> EngineMismatch:
+    hint = "Update one of them (`caravan engine install`), then plan again."
+    return EngineMismatch(f"{told}: they must be the same.", hint)
 
 
 def _told(build: EngineBuild) -> str:

@@ -7,7 +7,7 @@ from app.cluster.link import PeerLink
 from app.instances.head import Head
 from app.schema.errors import InstanceNotFound
 from app.schema.instance import InstanceState, InstanceStatus
-from app.schema.node import Peer, Reachability, Status
+from app.schema.node import Peer, Status
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ def names(instance: InstanceStatus, model: str) -> bool:
 
 def peer_instances(status: Status) -> tuple[tuple[Peer, InstanceStatus], ...]:
     """The instances whose heads are peers that answer."""
-    alive = (peer for peer in status.peers if peer.reachability is not Reachability.LOST and peer.report is not None)
-    return tuple((peer, each) for peer in alive if peer.report for each in peer.report.instances)
+    return tuple((peer, each) for peer, report in status.live_peers for each in report.instances)
 
 
 def ready_instances(status: Status) -> tuple[InstanceStatus, ...]:

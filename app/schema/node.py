@@ -148,18 +148,21 @@ class Status(Record):
 
     @property
     def all_instances(self) -> tuple[InstanceStatus, ...]:
-        """The instances of the cluster as far as known: those whose head is this node, then those of its peers.
+        """The instances of the cluster as far as known, each once: those whose head is this node, then its peers'.
 
         What a lost peer told last is not among them: it would be ready for ever.
         """
-        theirs = (each for report in self.live_reports for each in report.instances)
-        return (*self.instances, *theirs)
+        found = {each.id: each for each in self.instances}
+        for _, report in self.live_peers:
+            for each in report.instances:
+                found.setdefault(each.id, each)
+        return tuple(found.values())
 
     @property
-    def live_reports(self) -> tuple[PeerReport, ...]:
-        """What the peers that are not lost told last."""
-        there = (peer.report for peer in self.peers if peer.reachability is not Reachability.LOST)
-        return tuple(report for report in there if report is not None)
+    def live_peers(self) -> tuple[tuple[Peer, PeerReport], ...]:
+        """The peers that are not lost, and what each told last."""
+        there = (peer for peer in self.peers if peer.reachability is not Reachability.LOST)
+        return tuple((peer, peer.report) for peer in there if peer.report is not None)
 
     def last_launch(self, model: ModelId) -> LastLaunch | None:
         """How a model was launched last, None when it never was."""

@@ -385,6 +385,11 @@ class Plan(Record):
         return tuple((each.node, each.device, each.first_layer, each.last_layer) for each in self.stages)
 
     @property
+    def expert_layers(self) -> tuple[int, ...]:
+        """The blocks whose experts are in the head's RAM."""
+        return self.experts.layers if self.experts is not None else ()
+
+    @property
     def kept_on(self) -> tuple[tuple[str, int], ...]:
         """The PCs that have some of what they would be sent on their disks, by name, with its bytes."""
         nodes = dict.fromkeys((stage.node, stage.node_name) for stage in self.stages)

@@ -16,6 +16,9 @@ from app.ui.style.tokens import BODY, GAP, GROUP, SMALL, UNIT
 from app.ui.words import Phrase, shortened, tr
 
 HEIGHT = 56
+MODEL_COLUMNS = 34
+"""Characters of a model's name that are shown at most."""
+
 _PICKER_PART = 0.35
 _ARROW = "  \N{BLACK DOWN-POINTING SMALL TRIANGLE}"
 
@@ -136,7 +139,7 @@ class ChatHead(QFrame):
         """
         self._choices, self._loads, self._model = tuple(choices), tuple(loads), model
         here = next((each for each in choices if each.model == model), None)
-        self._picked = shortened(model, 34) if here and model else said(tr("Choose a model"))
+        self._picked = shortened(model, MODEL_COLUMNS) if here and model else said(tr("Choose a model"))
         self._fit_picker()
         self.picker.setAccessibleName(said(tr("Model: {model}", model=model if here else said(tr("none")))))
         self.where.show_place(tr("on {places}", places=here.where) if here else note, leads_on=here is not None)

@@ -15,7 +15,7 @@ from app.ui.chat.composer import local_files
 from app.ui.chat.deeds import Deeds
 from app.ui.chat.foot import Foot
 from app.ui.chat.formulas import Formulas
-from app.ui.chat.head import ChatHead, Choice
+from app.ui.chat.head import MODEL_COLUMNS, ChatHead, Choice
 from app.ui.chat.highlight import Highlighter
 from app.ui.chat.look import chat_sheet
 from app.ui.chat.pictures import Pictures
@@ -212,7 +212,7 @@ class ChatPage(Page):
         has_switch = model in self._with_switch
         self.panel.know_thinking(has_switch)
         self.foot.composer.show_thinking(talk.conversation.sampling.thinking is not False if has_switch else None)
-        placeholder = tr("Write to {model}", model=shortened(model, 34)) if model else tr("Write a message")
+        placeholder = tr("Write to {model}", model=shortened(model, MODEL_COLUMNS)) if model else tr("Write a message")
         elsewhere = tr("Another chat is being answered. Stop it, or wait.")
         is_elsewhere = talk.is_busy and not talk.is_writing_here
         blocked: Phrase | None = elsewhere if is_elsewhere else reason

@@ -118,7 +118,7 @@ def picture(status: Status, colours: tuple[str, ...]) -> Picture:
     indices = pc_colours(status)
     peers = sorted(status.peers, key=lambda peer: (peer.called.casefold(), peer.node))
     doubled = _doubled(status)
-    instances = all_instances(status)
+    instances = status.all_instances
     marks = {member.node: member.short_name for member in status.members if member.node in doubled}
     own = _own_card(status, indices, colours, marks, instances)
     others = (_peer_card(peer, status.node.id, indices, colours, marks, instances) for peer in peers)
@@ -130,15 +130,6 @@ def picture(status: Status, colours: tuple[str, ...]) -> Picture:
         strangers=tuple(strangers(status.seen)),
         advice=tuple(_advice(each) for each in status.warnings),
     )
-
-
-def all_instances(status: Status) -> tuple[InstanceStatus, ...]:
-    """The models of this PC, then those that run from other PCs, each once."""
-    found = {each.id: each for each in status.instances}
-    for peer in status.peers:
-        for each in peer.report.instances if peer.report and peer.reachability is not Reachability.LOST else ():
-            found.setdefault(each.id, each)
-    return tuple(found.values())
 
 
 def _doubled(status: Status) -> set[NodeId]:

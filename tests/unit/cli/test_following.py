@@ -56,6 +56,13 @@ async def test_a_node_that_ends_first_says_so_with_the_hint() -> None:
     assert (caught.value.sentence, caught.value.hint) == ("Caravan ended on this PC.", "Go on.")
 
 
+class Undone(list[int]):
+    """What was begun and undone again."""
+
+    async def undo(self, started: int) -> None:
+        self.append(started)
+
+
 async def beginning(gate: asyncio.Event, error: NodeNotRunning | None = None) -> int:
     await gate.wait()
     if error is not None:
@@ -64,12 +71,8 @@ async def beginning(gate: asyncio.Event, error: NodeNotRunning | None = None) ->
 
 
 async def test_what_is_cancelled_before_the_node_answered_is_undone_once_it_has() -> None:
-    gate, undone = asyncio.Event(), list[int]()
-
-    async def undo(started: int) -> None:
-        undone.append(started)
-
-    task = asyncio.create_task(begun(beginning(gate), undo))
+    gate, undone = asyncio.Event(), Undone()
+    task = asyncio.create_task(begun(beginning(gate), undone.undo))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.sleep(0.05)
@@ -81,18 +84,14 @@ async def test_what_is_cancelled_before_the_node_answered_is_undone_once_it_has(
 
 
 async def test_nothing_is_undone_where_nothing_was_begun_or_nobody_cancels() -> None:
-    gate, undone = asyncio.Event(), list[int]()
-
-    async def undo(started: int) -> None:
-        undone.append(started)
-
-    refused = asyncio.create_task(begun(beginning(gate, NodeNotRunning("It ended.", "")), undo))
-    silent = asyncio.create_task(begun(beginning(asyncio.Event()), undo, patience=0.05))
+    gate, undone = asyncio.Event(), Undone()
+    refused = asyncio.create_task(begun(beginning(gate, NodeNotRunning("It ended.", "")), undone.undo))
+    silent = asyncio.create_task(begun(beginning(asyncio.Event()), undone.undo, patience=0.05))
     await asyncio.sleep(0)
     refused.cancel()
     silent.cancel()
     gate.set()
-    assert await begun(beginning(gate), undo) == 7
+    assert await begun(beginning(gate), undone.undo) == 7
     ended = await asyncio.gather(refused, silent, return_exceptions=True)
     assert [type(each) for each in ended] == [asyncio.CancelledError] * 2
     assert undone == []
